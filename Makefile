@@ -1,0 +1,56 @@
+# `make run` and `make test` need only make and Python 3.11 or newer: each sets up .venv by itself,
+# once; after that only a change of pyproject.toml or constraints.txt installs again.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
+PIP := pip>=25.1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format types bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## set up .venv (the other targets do it by themselves)
+
+run: $(STAMP)  ## the main job: components of a sensor stream, window by window
+	$(BIN)/python -m beam_pipelines.demo $(ARGS)
+
+test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" picks some)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## ruff: rules and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## mypy, strict on streampca
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## the figures of the README beside scikit-learn's, in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## remove caches and results; .venv stays
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
+	find streampca beam_pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Asks each candidate itself: a python3.11 on the PATH may be a shim that cannot start.
+$(BIN)/python:
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Setting up $(VENV) with $$($$python --version)"; \
+	        exec $$python -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "streampca needs Python 3.11 or newer; give one with: make PYTHON=/path/to/python3.11 ..." >&2; \
+	exit 1
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade "$(PIP)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[all]"
+	@touch $@
