@@ -1,0 +1,161 @@
+"""The few array operations that differ between numpy (CPU) and torch (every other device).
+
+Mathematics above this file is written once, in the names that both libraries share. CPU work is
+numpy because its BLAS halves `X.T @ X` (SYRK) and its calls cost less than torch's; anything that
+lives on another device stays there as a torch tensor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor; the two share the operators and names used here."""
+
+_TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def namespace(x: Array) -> Any:
+    """Return the library, numpy or torch, whose functions work on x."""
+    return torch if isinstance(x, torch.Tensor) else np
+
+
+def dtype_name(x: Array) -> str:
+    """Return "float32" or "float64"."""
+    return str(x.dtype).removeprefix("torch.")
+
+
+def cast(x: Array, dtype: str) -> Array:
+    """Return x in the given dtype, x itself where it has it already."""
+    if isinstance(x, torch.Tensor):
+        return x.to(_TORCH_DTYPES[dtype])
+    return x.astype(dtype, copy=False)
+
+
+def zeros(shape: tuple[int, ...], dtype: str, device: str | None) -> Array:
+    """Return zeros: numpy where device is None, else a tensor on that device."""
+    if device is None:
+        return np.zeros(shape, dtype)
+    return torch.zeros(shape, dtype=_TORCH_DTYPES[dtype], device=device)
+
+
+def empty(shape: tuple[int, ...], dtype: str, device: str | None) -> Array:
+    """Return uninitialised memory: numpy where device is None, else a tensor on that device."""
+    if device is None:
+        return np.empty(shape, dtype)
+    return torch.empty(shape, dtype=_TORCH_DTYPES[dtype], device=device)
+
+
+def to_device(x: Array, device: str | None) -> Array:
+    """Return x as numpy (device None) or as a tensor on the device; no copy where it is there."""
+    if device is None:
+        return to_numpy(x)
+    if not isinstance(x, torch.Tensor):
+        # torch warns about (and could write through) read-only memory such as Arrow's
+        x = torch.from_numpy(x if x.flags.writeable else x.copy())
+    return x.to(device)
+
+
+def to_numpy(x: Array) -> Array:
+    """Return x as a numpy array on the host."""
+    if isinstance(x, torch.Tensor):
+        return x.detach().cpu().numpy()
+    return np.asarray(x)
+
+
+def device_name(device: object) -> str | None:
+    """Return None for the CPU (numpy does that work), else torch's name of the device.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know such a device.
+    """
+    if device is None:
+        return None
+    try:
+        name = str(torch.device(device))  # type: ignore[call-overload]
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} is not a torch device: use None, 'cpu', 'cuda', 'cuda:1', ..."
+        ) from error
+    return None if name == "cpu" else name
+
+
+def eigh_descending(M: Array) -> tuple[Array, Array]:
+    """Eigenpairs of a symmetric matrix, largest first, in float64."""
+    values, vectors = namespace(M).linalg.eigh(cast(M, "float64"))
+    if isinstance(M, torch.Tensor):
+        return values.flip(0), vectors.flip(1)
+    return values[::-1], vectors[:, ::-1]
+
+
+def gram64(X: Array) -> Array:
+    """X' X: the product in the dtype of X (half the work on CPU), the answer in float64."""
+    return cast(X.T @ X, "float64")
+
+
+def whitener(G: Array, cut: float) -> Array:
+    """T (k, k) with T' G T = I on the range of the Gram matrix G; zero columns elsewhere.
+
+    Directions whose eigenvalue lies below `cut` times the largest are rounding errors of the
+    Gram matrix and become zero columns, so that shapes never depend on data: a device is not
+    asked for a rank, and a stream with few rows needs no special case.
+    """
+    xp = namespace(G)
+    values, vectors = eigh_descending(G)
+    keep = (values > cut * values[:1]) & (values > 0)
+    safe = xp.where(keep, values, xp.ones_like(values))
+    return vectors * xp.where(keep, safe**-0.5, xp.zeros_like(values))
+
+
+def rank_cut(dtype: str) -> float:
+    """Relative eigenvalue of a Gram matrix below which there is only rounding error.
+
+    A Gram matrix squares the singular values and sums products that each carry a rounding error
+    of eps, so its eigenvalues are known to about eps times the largest; ten to a hundred times
+    that leaves room for the length of the sums.
+    """
+    return {"float32": 1e-5, "float64": 1e-13}[dtype]
+
+
+def unit_columns(R: Array) -> tuple[Array, Array]:
+    """Columns of R scaled to length 1 (zero columns stay zero), and their lengths in float64."""
+    xp = namespace(R)
+    # the largest entry first: squares of float32 entries below 1e-19 or above 1e19 leave its range
+    largest = xp.abs(R).max(axis=0) if xp is np else R.abs().amax(dim=0)
+    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    R = R / scale
+    squares = (R * R).sum(axis=0)
+    lengths = xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares)))
+    return R / lengths, cast(largest, "float64") * cast(xp.sqrt(squares), "float64")
+
+
+def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
+    """Columns of R at length 1 without their part in span(A), A orthonormal.
+
+    R is what a first projection left. It may be a small difference of large numbers and so lean
+    on A by its rounding errors; a second projection removes that ("twice is enough": Kahan and
+    Parlett). A column that loses more than half of its length there was nothing but rounding
+    and becomes zero.
+
+    Returns
+    -------
+    Q : (n, k) the columns; lean : (p, k) what the second projection removed; lengths : (k,) of R.
+    """
+    xp = namespace(R)
+    R, lengths = unit_columns(R)
+    lean = A.T @ R  # (p, k)
+    Q = R - A @ lean
+    squares = (Q * Q).sum(axis=0)
+    return xp.where(squares > 0.25, Q, xp.zeros_like(Q)), lean, lengths
+
+
+def identity_like(G: Array) -> Array:
+    """The identity of the shape, dtype and device of a square matrix."""
+    if isinstance(G, torch.Tensor):
+        return torch.eye(G.shape[0], dtype=G.dtype, device=G.device)
+    return np.eye(G.shape[0], dtype=G.dtype)

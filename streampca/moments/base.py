@@ -1,0 +1,265 @@
+"""The contract of all moments: counts, mean and per-feature variance; kinds add Sigma.
+
+This file does not know how Sigma is stored, and no moments know who solves them.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from streampca._arrays import Array, cast, dtype_name, empty, to_device, to_numpy, zeros
+from streampca.moments.rows import CentredRows, centre, centre_sparse
+
+
+class Moments(ABC):
+    """Weighted, exponentially forgotten moments of the rows of a stream.
+
+    An accumulator: `update`, `decay` and `merge` change it in place, because a new n x n array
+    for every minibatch costs more than the sum itself. Each computes all that can fail first and
+    commits last, so an exception leaves it as it was.
+
+    Attributes
+    ----------
+    n_samples : int
+        Rows seen, never forgotten.
+    weight : float
+        Sum w of the rows' weights, after forgetting.
+    squared_weight : float
+        Sum of weight times decay squared; the effective number of rows is w**2 over it.
+    mean : ndarray of shape (n_features,)
+        Weighted mean, float64.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None
+    ) -> None:
+        self.n_features = n_features
+        self.center = center
+        self.dtype = dtype
+        self.device = device
+        self.n_samples = 0
+        self.weight = 0.0
+        self.squared_weight = 0.0
+        self._mean = zeros((n_features,), "float64", device)
+        self._scratch: Array | None = None
+
+    # --- what kinds implement -------------------------------------------------------------
+
+    @abstractmethod
+    def _absorb(self, rows: CentredRows) -> None:
+        """Add Z' Z of the rows to the second moment."""
+
+    @abstractmethod
+    def _merge_second(self, other: Self, between: Array) -> None:
+        """Add the other's second moment and the outer product of `between` (n,)."""
+
+    @abstractmethod
+    def _scale_second(self, factor: float) -> None:
+        """Multiply the second moment by a factor."""
+
+    @abstractmethod
+    def _product(self, V: Array) -> Array:
+        """The scatter matrix (weight times Sigma, up to the denominator) times V (n, k)."""
+
+    @abstractmethod
+    def leading(self, k: int) -> tuple[Array, Array]:
+        """The k leading eigenpairs of Sigma as remembered, solved directly: (n, k) and (k,)."""
+
+    def solves_directly(self, k: int) -> bool:
+        """Whether `leading(k)` costs no more than a few products with Sigma."""
+        return True
+
+    def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
+        """Whether a direction outside span(A) has more variance than the last eigenvalue.
+
+        An iterative solver that sits on eigenvectors cannot see a larger one that is orthogonal
+        to all that it holds: its residuals are zero. Kinds that do not solve directly prove here
+        that there is none.
+        """
+        return False
+
+    @property
+    @abstractmethod
+    def _scatter_diagonal(self) -> Array:
+        """Per-feature sum of squares about the mean, (n,) float64."""
+
+    @property
+    def discarded_variance(self) -> float:
+        """A bound on the spectral norm of (true Sigma - remembered Sigma); 0 where exact."""
+        return 0.0
+
+    # --- verbs -----------------------------------------------------------------------------
+
+    def update(self, X: Array, weights: Array | None = None, decay: Array | None = None) -> None:
+        """Add validated rows.
+
+        Parameters
+        ----------
+        X : ndarray, tensor or csr array of shape (m, n_features)
+            Rows, finite, float32 or float64; never changed.
+        weights : ndarray of shape (m,), optional
+            How many copies each row stands for, >= 0.
+        decay : ndarray of shape (m,), optional
+            How much of each row is still remembered at the end of the minibatch, in [0, 1].
+        """
+        if X.shape[0] == 0:
+            return
+        if hasattr(X, "tocsr"):
+            rows = centre_sparse(X.tocsr(), weights, decay, self)
+        else:
+            X = to_device(X, self.device)
+            rows = centre(X, weights, decay, self)
+        if rows.weight > 0:
+            self._absorb(rows)
+            total = self.weight + rows.weight
+            if self.center:
+                self._mean = self._mean + (rows.mean - self._mean) * (rows.weight / total)
+            self.weight = total
+            self.squared_weight += rows.squared_weight
+        self.n_samples += X.shape[0]
+
+    def decay(self, factor: float) -> None:
+        """Forget: multiply all weights by a factor in [0, 1]."""
+        if factor == 1.0:
+            return
+        self._scale_second(factor)
+        self.weight *= factor
+        self.squared_weight *= factor * factor
+
+    def merge(self, other: Moments) -> None:
+        """Add the moments of other rows, as if they had been seen here (order does not matter).
+
+        Raises
+        ------
+        ValueError
+            If the two differ in kind, in the number of features or directions, or in centring.
+        """
+        if type(other) is not type(self):
+            raise ValueError(
+                f"cannot merge {other.kind} moments into {self.kind} moments: "
+                "build both with the same memory kind"
+            )
+        if other.n_features != self.n_features:
+            raise ValueError(
+                f"cannot merge moments of {other.n_features} features into moments of "
+                f"{self.n_features} features"
+            )
+        if other.center != self.center:
+            raise ValueError("cannot merge centred moments with moments that are not centred")
+        if other.weight > 0:
+            total = self.weight + other.weight
+            step = to_device(other._mean, self.device) - self._mean
+            between = step * (self.weight * other.weight / total) ** 0.5
+            self._merge_second(other, between)
+            self._mean = self._mean + step * (other.weight / total)
+            self.weight = total
+            self.squared_weight += other.squared_weight
+        self.n_samples += other.n_samples
+
+    def __matmul__(self, V: Array) -> Array:
+        """Sigma @ V for a thin V (n, k), without forming Sigma where it is not stored."""
+        return self._product(V) * (1.0 / self.denominator)
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        self._scratch = None
+        return copy.deepcopy(self)
+
+    # --- readings ---------------------------------------------------------------------------
+
+    @property
+    def denominator(self) -> float:
+        """What the scatter is divided by to give the covariance Sigma.
+
+        w - squared_weight / w is unbiased (w - 1 for whole rows, as everywhere). Below two
+        effective rows it would approach zero, so it is kept above w / 2: variances of a stream
+        whose weights add up to less than two rows are biased downwards, never infinite. Without
+        centring it is w.
+        """
+        if self.weight == 0:
+            return 1.0
+        if not self.center:
+            return self.weight
+        return max(self.weight - self.squared_weight / self.weight, self.weight / 2)
+
+    @property
+    def mean(self) -> np.ndarray[Any, Any]:
+        """Weighted mean of the rows, (n,) float64 on the host; a copy."""
+        return np.array(to_numpy(self._mean))
+
+    @property
+    def variance(self) -> np.ndarray[Any, Any]:
+        """Per-feature variance, (n,) float64 on the host."""
+        return np.array(to_numpy(self._scatter_diagonal)) / self.denominator
+
+    @property
+    def total_variance(self) -> float:
+        """Trace of the covariance of the rows, exact for every kind."""
+        return float(self._scatter_diagonal.sum()) / self.denominator
+
+    # --- state -------------------------------------------------------------------------------
+
+    _second_names: ClassVar[tuple[str, ...]]
+    """Attributes (without the underscore) that hold the second moment."""
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything remembered, as numpy arrays; `moments_from_state` is the way back."""
+        values: dict[str, Any] = {
+            "n_samples": np.int64(self.n_samples),
+            "weight": np.float64(self.weight),
+            "squared_weight": np.float64(self.squared_weight),
+            "center": np.bool_(self.center),
+            "single_precision": np.bool_(self.dtype == "float32"),
+            "mean": self._mean,
+        }
+        values |= {name: getattr(self, "_" + name) for name in self._second_names}
+        return {name: np.array(to_numpy(value)) for name, value in values.items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *, device: str | None) -> Self:
+        """Rebuild from `state()`."""
+        names = ("n_samples", "weight", "squared_weight", "center", "single_precision", "mean")
+        missing = [name for name in (*names, *cls._second_names) if name not in state]
+        if missing:
+            raise ValueError(f"the state of {cls.kind} moments lacks {', '.join(missing)}")
+        self = cls._empty_like(state, device)
+        self.n_samples = int(state["n_samples"])
+        self.weight = float(state["weight"])
+        self.squared_weight = float(state["squared_weight"])
+        for name in ("mean", *cls._second_names):
+            own = getattr(self, "_" + name)
+            value = np.array(state[name])
+            if value.shape != tuple(own.shape):
+                raise ValueError(
+                    f"the state of {cls.kind} moments has {name} of shape {value.shape}, "
+                    f"expected {tuple(own.shape)}"
+                )
+            if not np.isfinite(value).all():
+                raise ValueError(f"the state of {cls.kind} moments has values in {name} that are not finite")
+            setattr(self, "_" + name, to_device(cast(value, dtype_name(own)), device))
+        return self
+
+    @classmethod
+    def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
+        dtype = "float32" if bool(state["single_precision"]) else "float64"
+        n_features = int(np.asarray(state["mean"]).shape[0])
+        return cls(n_features, center=bool(state["center"]), dtype=dtype, device=device)
+
+    def scratch(self, n_rows: int, dtype: str) -> Array:
+        """Memory for the centred rows, kept between minibatches: fresh pages cost a third pass."""
+        held = self._scratch
+        if held is None or held.shape[0] < n_rows or dtype_name(held) != dtype:
+            held = empty((n_rows, self.n_features), dtype, self.device)
+            self._scratch = held
+        return held[:n_rows]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scratch": None}
+

@@ -1,0 +1,118 @@
+"""Two ways to keep the q leading directions of S = U diag(s) U' + Z'Z without forming S.
+
+Pure functions: directions in, directions out. `stack` is exact and made for few rows; `step` is
+one exact step of the nested loss (Rayleigh-Ritz on span{A, S A}) and made for many.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streampca._arrays import (
+    Array,
+    cast,
+    dtype_name,
+    eigh_descending,
+    gram64,
+    identity_like,
+    namespace,
+    orthogonal_part,
+    rank_cut,
+    whitener,
+)
+from streampca.moments.rows import CentredRows
+
+
+class Directions(NamedTuple):
+    """The q leading eigenpairs of a scatter matrix, as far as remembered."""
+
+    U: Array  # (n, q) orthonormal columns; zero columns where there is nothing yet
+    s: Array  # (q,) eigenvalues, float64, largest first
+
+
+class Compressed(NamedTuple):
+    """What a compression kept, and a bound on what it lost."""
+
+    kept: Directions
+    lost: Array  # (1,) bound on || S - U diag(s) U' ||_2
+
+
+def stack(old: Directions, Z: Array) -> Compressed:
+    """Add Z'Z of a few rows exactly, then keep the q leading directions (Brand 2006).
+
+    Costs 8 n q k operations for k rows and an eigenproblem of q + k.
+    """
+    xp = namespace(Z)
+    q = old.s.shape[0]
+    U = cast(old.U, dtype_name(Z))
+    H = Z @ U  # (k, q)
+    Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
+    G = gram64(Y)
+    T = whitener(G, rank_cut(dtype_name(Z)))  # (k, k) Q = Y T is orthonormal
+    on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
+    on_Q = (G @ T) * lengths[:, None]  # (k, k)
+    F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
+    M = F.T @ F  # (q + k, q + k)
+    M[:q, :q] += xp.diag(old.s)
+    values, W = eigh_descending(M)
+    values = xp.clip(values, 0.0, None)
+    lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
+    return Compressed(Directions(_rotated(U, Y, T, W, q), values[:q]), lost)
+
+
+def step(old: Directions, rows: CentredRows, A: Array, probes: Array) -> Compressed:
+    """One exact step from A (n, q) on S = F'F with F = [diag(s)^(1/2) U'; Z].
+
+    V spans A, S A and Z' probes. By the theorem on the nested loss, the minimum of L over all
+    decoders inside V is V times the leading eigenvectors of V'S V, and V'S V = (F V)'(F V) needs
+    Z A, Z' (Z A) and Z (S A): three thin products with the rows, nothing n x n.
+
+    The probes (k, g) are random combinations of the rows. Without them a direction that no row
+    shares with A, say in features that were silent so far, would never be found, since S A does
+    not contain it.
+
+    The loss bound: write P for the projector on V and Y = F (1 - P). S A lies in V, so the parts
+    of S that touch the outside are (1 - P) S Q, at most ||F Q|| ||Y||, and Y'Y; what is cut inside
+    V is the next eigenvalue. ||Y|| is bounded by its Frobenius norm, which the traces give.
+    """
+    xp = namespace(A)
+    q, dtype = old.s.shape[0], rows.dtype
+    U, A = cast(old.U, dtype), cast(A, dtype)
+    root = xp.sqrt(old.s)[:, None]
+    H_old = root * cast(U.T @ A, "float64")  # (q, q) rows of F that remember
+    H = rows.project(A)  # (k, q)
+    M11 = H_old.T @ H_old + gram64(H)
+    SA = rows.combine(xp.concatenate([H, cast(probes, dtype)], axis=1))  # (n, q + g)
+    SA[:, :q] += U @ cast(root * H_old, dtype)
+    R, _, lengths = orthogonal_part(SA - A @ (A.T @ SA), A)  # (n, q + g)
+    G = gram64(R)
+    T = whitener(G, rank_cut(dtype))  # (q + g, q + g) Q = R T is orthonormal
+    K_old = root * cast(U.T @ R, "float64")
+    K = rows.project(R)  # (k, q + g)
+    M12 = (H_old.T @ K_old + cast(H.T @ K, "float64")) @ T
+    M22 = T.T @ (K_old.T @ K_old + gram64(K)) @ T
+    M = xp.concatenate(
+        [xp.concatenate([M11, M12], axis=1), xp.concatenate([M12.T, M22], axis=1)], axis=0
+    )
+    values, W = eigh_descending(M)
+    values = xp.clip(values, 0.0, None)
+
+    total = old.s.sum() + rows.squares.sum()
+    outside = xp.clip(total - values.sum(), 0.0, None)  # ||Y||_F^2
+    inside = M22.diagonal().sum()  # >= ||F Q||^2
+    dropped = xp.clip(G.diagonal().sum() - ((G @ T) ** 2).sum(), 0.0, None)  # cut as rounding
+    cross = xp.sqrt(inside * outside) + xp.sqrt(dropped) * lengths.max()
+    lost = values[q : q + 1] + cross + outside
+    return Compressed(Directions(_rotated(A, R, T, W, q), values[:q]), lost)
+
+
+def _rotated(U: Array, R: Array, T: Array, W: Array, q: int) -> Array:
+    """[U, R T] W for the q leading columns of W, with U made orthonormal on the way.
+
+    C is one Newton step towards (U'U)^(-1/2): rounding that would add up over millions of
+    updates is taken out each time for the price of a Gram matrix.
+    """
+    G = gram64(U)
+    C = 1.5 * identity_like(G) - 0.5 * G
+    dtype = dtype_name(U)
+    return U @ cast(C @ W[:q, :q], dtype) + R @ cast(T @ W[q:, :q], dtype)

@@ -1,0 +1,82 @@
+"""Dense moments: all of Sigma, n x n, exact to rounding; merging is addition."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from streampca._arrays import Array, cast, eigh_descending, namespace, zeros
+from streampca.moments.base import Moments
+from streampca.moments.rows import CentredRows
+
+
+class DenseMoments(Moments):
+    """Scatter matrix summed in float64 over products in the dtype of the rows.
+
+    Memory is 8 n**2 bytes. The answer does not depend on the order or the batching of the rows
+    beyond rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> moments = DenseMoments(3, dtype="float64", device=None)
+    >>> moments.update(X[:20]); moments.update(X[20:])
+    >>> bool(np.allclose(moments @ np.eye(3), np.cov(X.T)))
+    True
+    """
+
+    kind: ClassVar[str] = "dense"
+    _second_names: ClassVar[tuple[str, ...]] = ("scatter",)
+
+    def __init__(
+        self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None
+    ) -> None:
+        super().__init__(n_features, center=center, dtype=dtype, device=device)
+        self._scatter = zeros((n_features, n_features), "float64", device)
+
+    def _absorb(self, rows: CentredRows) -> None:
+        self._scatter += rows.scatter()
+
+    def _merge_second(self, other: Self, between: Array) -> None:
+        self._scatter += other._scatter if self.device is None else other._scatter.to(self.device)
+        self._scatter += between[:, None] * between
+
+    def _scale_second(self, factor: float) -> None:
+        self._scatter *= factor
+
+    def _product(self, V: Array) -> Array:
+        return self._scatter @ cast(V, "float64")
+
+    @property
+    def _scatter_diagonal(self) -> Array:
+        xp: Any = namespace(self._scatter)
+        return xp.diagonal(self._scatter)
+
+    def leading(self, k: int) -> tuple[Array, Array]:
+        values, vectors = eigh_descending(self._scatter)
+        return vectors[:, :k], values[:k] / self.denominator
+
+    def solves_directly(self, k: int) -> bool:
+        # measured on 2 cores: at n = 128 a full eigendecomposition takes 0.8 ms, and with k above
+        # n / 6 a few warm steps cost as much as the full one
+        return self.n_features <= 128 or 6 * k > self.n_features
+
+    def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
+        # Cholesky succeeds only where mu I - (Sigma - A diag(lambda) A') is positive definite,
+        # that is where no eigenvalue outside A exceeds mu: n**3 / 3 operations for a proof that
+        # a full eigendecomposition would give for about ten times as many
+        xp: Any = namespace(A)
+        mu = eigenvalues[-1] + tolerance * eigenvalues[0]
+        M = (A * (eigenvalues * self.denominator)) @ A.T - self._scatter
+        diagonal = xp.diagonal(M)
+        if xp is np:
+            M[np.diag_indices(self.n_features)] = diagonal + mu * self.denominator
+            try:
+                np.linalg.cholesky(M)
+            except np.linalg.LinAlgError:
+                return True
+            return False
+        diagonal += mu * self.denominator
+        return bool(xp.linalg.cholesky_ex(M).info)

@@ -1,0 +1,87 @@
+"""Minibatch moments: only the rows at hand, for stochastic solvers (the paper's own SGD)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from streampca._arrays import Array, cast, dtype_name, eigh_descending, namespace, to_device, zeros
+from streampca.moments.base import Moments
+from streampca.moments.rows import CentredRows
+
+
+class MinibatchMoments(Moments):
+    """The last minibatch: `@` gives a stochastic estimate of Sigma @ V in O(n m) memory.
+
+    Mean, weight and per-feature variance are those of the whole stream; only the second moment
+    is that of the last minibatch (about the running mean). Merging keeps the other's rows where
+    this one has none, and stacks them otherwise.
+    """
+
+    kind: ClassVar[str] = "minibatch"
+    _second_names: ClassVar[tuple[str, ...]] = ("rows", "rows_weight", "squares")
+
+    def __init__(
+        self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None
+    ) -> None:
+        super().__init__(n_features, center=center, dtype=dtype, device=device)
+        self._rows = zeros((0, n_features), dtype, device)
+        self._rows_weight = zeros((1,), "float64", device)
+        self._squares = zeros((n_features,), "float64", device)
+
+    def _absorb(self, rows: CentredRows) -> None:
+        self._squares = self._squares + rows.squares
+        # the rows lie in memory that the next minibatch overwrites: keep a copy
+        self._rows = cast(rows.densified(0, rows.n_rows), self.dtype) * 1.0
+        self._rows_weight = self._rows_weight * 0 + rows.weight
+
+    def _merge_second(self, other: Self, between: Array) -> None:
+        xp = namespace(self._rows)
+        theirs = cast(to_device(other._rows, self.device), self.dtype)
+        self._rows = xp.concatenate([self._rows, theirs, cast(between[None], self.dtype)])
+        self._rows_weight = self._rows_weight + to_device(other._rows_weight, self.device)
+        self._squares = self._squares + to_device(other._squares, self.device) + between**2
+
+    def _scale_second(self, factor: float) -> None:
+        self._squares = self._squares * factor
+
+    def _product(self, V: Array) -> Array:
+        Z = self._rows
+        G = Z.T @ (Z @ cast(V, dtype_name(Z)))  # (n, k)
+        return cast(G, "float64") * (self.denominator / self._divisor())
+
+    def _divisor(self) -> Array:
+        return namespace(self._rows).clip(self._rows_weight, 1.0, None)
+
+    @property
+    def _scatter_diagonal(self) -> Array:
+        return self._squares
+
+    def leading(self, k: int) -> tuple[Array, Array]:
+        xp = namespace(self._rows)
+        Z = cast(self._rows, "float64")
+        A = zeros((self.n_features, k), "float64", self.device)
+        values = zeros((k,), "float64", self.device)
+        if Z.shape[0] == 0:
+            return A, values
+        if Z.shape[0] < self.n_features:
+            found, left = eigh_descending(Z @ Z.T)
+            r = min(k, Z.shape[0])
+            right = Z.T @ left[:, :r]  # (n, r), columns of length root of their eigenvalue
+            lengths = xp.sqrt((right * right).sum(axis=0))
+            safe = xp.where(lengths > 1e-12 * lengths[:1], lengths, xp.ones_like(lengths) * xp.inf)
+            A[:, :r] = right / safe
+            values[:r] = xp.clip(found[:r], 0.0, None)
+        else:
+            found, right = eigh_descending(Z.T @ Z)
+            A, values = right[:, :k], xp.clip(found[:k], 0.0, None)
+        return A, values / self._divisor()
+
+    @classmethod
+    def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
+        self = super()._empty_like(state, device)
+        n_rows = np.asarray(state["rows"]).shape[0]
+        self._rows = zeros((n_rows, self.n_features), self.dtype, device)
+        return self

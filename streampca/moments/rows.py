@@ -1,0 +1,245 @@
+"""A minibatch, centred and weighted: Z with Z'Z = what it adds to the scatter matrix.
+
+Dense rows are centred explicitly; sparse rows implicitly, so that they are never made dense.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+
+if TYPE_CHECKING:
+    from streampca.moments.base import Moments
+
+
+class CentredRows(Protocol):
+    """Z (k, n): the rows about their own mean, times the root of their weights, and one more row.
+
+    That last row is sqrt(w1 w2 / (w1 + w2)) (mean2 - mean1), the term that centres the union of
+    the stream so far (w1, mean1) and the minibatch (w2, mean2) exactly; it is missing where the
+    stream is empty or is not centred.
+    """
+
+    weight: float
+    squared_weight: float
+    mean: Array
+
+    @property
+    def squares(self) -> Array:
+        """Per-feature sum of squares of Z, (n,) float64."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of Z, k."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """Type in which products with Z are formed."""
+        ...
+
+    def project(self, V: Array) -> Array:
+        """Z @ V, (k, p)."""
+        ...
+
+    def combine(self, H: Array) -> Array:
+        """Z' @ H, (n, p)."""
+        ...
+
+    def scatter(self) -> Array:
+        """Z' @ Z, (n, n) float64: dense moments only."""
+        ...
+
+    def densified(self, start: int, stop: int) -> Array:
+        """Rows start to stop of Z as an array; for a few rows at a time."""
+        ...
+
+
+@dataclass
+class DenseRows:
+    """Centred rows held as an array."""
+
+    weight: float
+    squared_weight: float
+    mean: Array
+    Z: Array
+    squares: Array
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.Z.shape[0])
+
+    @property
+    def dtype(self) -> str:
+        return dtype_name(self.Z)
+
+    def project(self, V: Array) -> Array:
+        return self.Z @ V
+
+    def combine(self, H: Array) -> Array:
+        return self.Z.T @ H
+
+    def scatter(self) -> Array:
+        return self.Z.T @ self.Z
+
+    def densified(self, start: int, stop: int) -> Array:
+        return self.Z[start:stop]
+
+
+@dataclass
+class SparseRows:
+    """Sparse rows X with Z = [W^(1/2) (X - 1 mean'); between], never formed."""
+
+    weight: float
+    squared_weight: float
+    mean: Array  # (n,) the minibatch's own
+    shift: Array  # (n,) what rows are centred about: the mean, or zero
+    X: Any  # csr array (m, n)
+    root: Array  # (m,) root of the rows' weights
+    between: Array | None  # (n,)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.X.shape[0]) + (self.between is not None)
+
+    @property
+    def dtype(self) -> str:
+        return dtype_name(self.X)
+
+    @cached_property
+    def squares(self) -> Array:
+        X = self.X.astype("float64")
+        w = self.root**2
+        about_zero = np.asarray(X.multiply(X).T @ w).ravel()
+        squares = about_zero - self.weight * self.shift**2
+        # the difference of two sums of size `about_zero` carries their rounding error
+        squares = np.where(squares < 4 * np.finfo("float64").eps * about_zero, 0.0, squares)
+        return squares if self.between is None else squares + self.between**2
+
+    def project(self, V: Array) -> Array:
+        H = (self.X @ V - cast(self.shift, dtype_name(V)) @ V) * self.root[:, None]
+        if self.between is not None:
+            H = np.concatenate([H, (self.between @ V)[None]])
+        return H.astype(V.dtype, copy=False)
+
+    def combine(self, H: Array) -> Array:
+        m = self.X.shape[0]
+        weighted = H[:m] * self.root[:, None]
+        G = self.X.T @ weighted - np.outer(self.shift, weighted.sum(axis=0))
+        if self.between is not None:
+            G += np.outer(self.between, H[m])
+        return G.astype(H.dtype, copy=False)
+
+    def scatter(self) -> Array:
+        X = self.X.astype("float64")
+        weighted = X.multiply(self.root[:, None] ** 2).tocsr()
+        S = np.asarray((X.T @ weighted).todense()) - self.weight * np.outer(self.shift, self.shift)
+        return S if self.between is None else S + np.outer(self.between, self.between)
+
+    def densified(self, start: int, stop: int) -> Array:
+        m = self.X.shape[0]
+        Z = (self.X[start : min(stop, m)].toarray() - self.shift) * self.root[start:stop, None]
+        if stop > m and self.between is not None:
+            Z = np.concatenate([Z, self.between[None]])
+        return Z
+
+
+def _row_weights(
+    m: int, weights: Array | None, decay: Array | None
+) -> tuple[float, float, np.ndarray[Any, Any] | None]:
+    """Sum of the weights, of weight times decay squared, and the weights (None: all 1)."""
+    if weights is None and decay is None:
+        return float(m), float(m), None
+    w = np.ones(m) if weights is None else np.asarray(weights, "float64")
+    g = np.ones(m) if decay is None else np.asarray(decay, "float64")
+    return float((w * g).sum()), float((w * g * g).sum()), w * g
+
+
+def centre(X: Array, weights: Array | None, decay: Array | None, about: Moments) -> DenseRows:
+    """Centre dense rows (m, n) and join them to what `about` has seen."""
+    rows = _centred(X, weights, decay, about, about.dtype)
+    if about.dtype == "float32" and about.device is None and not _fits(rows.squares, rows.Z):
+        rows = _centred(X, weights, decay, about, "float64")
+    return rows
+
+
+def _fits(squares: Array, entries: Array) -> bool:
+    """Whether sums of squares of float32 entries stay inside float32.
+
+    It ends at 3.4e38 and loses digits below 1e-38; the limits leave room for what many
+    minibatches add up to, and for single entries far below the largest. Asked on the CPU alone:
+    on a device the answer would cost a wait.
+    """
+    total = float(squares.sum())
+    return 1e-24 < total < 1e30 or (total == 0 and not entries.any())
+
+
+def _centred(
+    X: Array, weights: Array | None, decay: Array | None, about: Moments, dtype: str
+) -> DenseRows:
+    """Rows are shifted by the running mean (at the very start by the first row), then by their own.
+
+    The difference of close numbers is exact, so features whose mean is a million times their
+    spread keep their digits, and constant features become exact zeros. The mean of what remains
+    is small, and a product with ones finds it at the price of reading the rows once.
+    """
+    xp = namespace(X)
+    m = X.shape[0]
+    total, squared, w = _row_weights(m, weights, decay)
+    joined = about.center and about.weight > 0 and total > 0
+    buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
+    Z = buffer[:m]
+    w = None if w is None else to_device(w, about.device)
+    mean = about._mean
+    if not about.center:
+        Z[:] = X
+    else:
+        shift = cast(mean if about.weight > 0 else X[0], dtype)
+        with np.errstate(over="ignore"):  # rows outside float32 are seen by _squares_fit
+            xp.subtract(X, shift, out=Z)
+        if total > 0:
+            ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
+            offset = (ones @ Z) * (1.0 / total)  # (n,) the minibatch's mean, less the shift
+            Z -= offset
+            mean = cast(shift, "float64") + cast(offset, "float64")
+    if w is not None:
+        Z *= cast(xp.sqrt(w), dtype)[:, None]
+    if joined:
+        root = (about.weight * total / (about.weight + total)) ** 0.5
+        buffer[m] = cast((mean - about._mean) * root, dtype)
+    return DenseRows(total, squared, mean, buffer, _column_squares(buffer))
+
+
+def _column_squares(Z: Array) -> Array:
+    if namespace(Z) is not np:
+        return cast((Z * Z).sum(dim=0), "float64")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.einsum("ij,ij->j", Z, Z).astype("float64")
+
+
+def centre_sparse(X: Any, weights: Array | None, decay: Array | None, about: Moments) -> CentredRows:
+    """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
+    if about.device is not None:
+        # sparse kernels on devices differ too much; callers bound the number of rows
+        return centre(to_device(X.toarray(), about.device), weights, decay, about)
+    with np.errstate(over="ignore"):
+        squares = np.square(X.data)
+    if about.dtype == "float64" or not _fits(squares, X.data):
+        X = X.astype("float64")
+    m = X.shape[0]
+    total, squared, w = _row_weights(m, weights, decay)
+    w = np.ones(m) if w is None else w
+    mean = to_numpy(about._mean)
+    if about.center and total > 0:
+        mean = np.asarray(X.T.astype("float64") @ w).ravel() / total
+    between = None
+    if about.center and about.weight > 0 and total > 0:
+        between = (mean - about._mean) * (about.weight * total / (about.weight + total)) ** 0.5
+    shift = mean if about.center else np.zeros_like(mean)
+    return SparseRows(total, squared, mean, shift, X, np.sqrt(w), between)
