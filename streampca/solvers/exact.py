@@ -1,0 +1,139 @@
+"""The exact step: gradient descent on the nested loss with the best matrix-valued step.
+
+The gradient at an ordered orthonormal A spans, with A, the space V = span{A, Sigma A}. Minimising
+L over all decoders inside V is, by the theorem applied to V' Sigma V, a small eigenproblem. The
+previous direction P is added to V, as LOBPCG does (Knyazev 2001). No learning rate.
+
+Knows moments only as an operator (`moments @ V`), as something that can be solved directly where
+that is cheap, and as a witness that no larger direction was missed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from streampca._arrays import (
+    Array,
+    cast,
+    eigh_descending,
+    namespace,
+    orthogonal_part,
+    rank_cut,
+    unit_columns,
+    whitener,
+)
+from streampca.moments.base import Moments
+
+TOLERANCE = 1e-11
+"""Residual ||Sigma a - lambda a|| / lambda_1 at which a component counts as solved. The excess
+error is of the order of its square over the relative eigenvalue gap, and the angle of its ratio to
+the gap: 1e-5 or less down to gaps of a millionth of lambda_1."""
+
+_MOST_STEPS = 12
+"""Warm steps before the direct solution is cheaper: measured at n = 784, p = 10, a step takes
+1 ms and the direct solution 41 ms."""
+
+
+class ExactState(NamedTuple):
+    """An ordered orthonormal decoder, and what the next step needs to know of the last."""
+
+    A: Array  # (n, k) float64, ordered
+    eigenvalues: Array  # (k,) Ritz values, largest first
+    SA: Array  # (n, k) Sigma @ A, carried along so that a step costs one product
+    P: Array | None  # (n, k) the previous step's direction
+    SP: Array | None
+
+
+class ExactInfo(NamedTuple):
+    """What a step saw: not the state."""
+
+    residuals: Array  # (k,) ||Sigma a - lambda a|| / lambda_1 before the step
+
+
+class Solution(NamedTuple):
+    """Leading eigenpairs with their certificate."""
+
+    A: Array  # (n, p) float64, orthonormal, ordered; zero columns where nothing is remembered
+    eigenvalues: Array  # (p,)
+    residuals: Array  # (p,) ||Sigma a - lambda a|| / lambda_1
+
+
+def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
+    """The p leading eigenpairs of Sigma as remembered.
+
+    Parameters
+    ----------
+    moments : Moments
+        What is remembered.
+    p : int
+        Number of components.
+    start : array of shape (n, k), optional
+        Orthonormal columns from an earlier solution, k >= p; guards beyond p speed it up.
+
+    Returns
+    -------
+    Solution
+        Certified: residuals are measured, not assumed, and where warm steps were taken the
+        moments have shown that no larger direction was missed.
+    """
+    if start is not None and not moments.solves_directly(start.shape[1]):
+        state = begin(moments, start)
+        for _ in range(_MOST_STEPS):
+            worst = float(_residuals(state)[:p].max())
+            if worst <= TOLERANCE:
+                A, eigenvalues = state.A[:, :p], state.eigenvalues[:p]
+                if not moments.misses(A, eigenvalues, TOLERANCE):
+                    return Solution(A, eigenvalues, _residuals(state)[:p])
+                break
+            state, _ = exact_step(state, moments)
+    A, eigenvalues = moments.leading(p)
+    A = cast(A, "float64")
+    state = ExactState(A, eigenvalues, moments @ A, None, None)
+    return Solution(A, eigenvalues, _residuals(state))
+
+
+def begin(moments: Moments, start: Array) -> ExactState:
+    """Rayleigh-Ritz on the columns of `start`: the ordered state that steps begin from."""
+    A = cast(start, "float64")
+    SA = moments @ A
+    T = whitener(A.T @ A, rank_cut("float64"))
+    eigenvalues, W = eigh_descending(T.T @ (A.T @ SA) @ T)
+    return ExactState(A @ (T @ W), eigenvalues, SA @ (T @ W), None, None)
+
+
+def exact_step(state: ExactState, moments: Moments) -> tuple[ExactState, ExactInfo]:
+    """Minimise the nested loss over all decoders inside span{A, Sigma A, P}.
+
+    One product with Sigma, one orthonormalisation, one eigenproblem of at most 3 k.
+    """
+    A, eigenvalues, SA, P, SP = state
+    xp = namespace(A)
+    k = A.shape[1]
+    info = ExactInfo(_residuals(state))
+    R = SA - A * eigenvalues  # (n, k) the part of the gradient outside span(A)
+    R, _, _ = orthogonal_part(R - A @ (A.T @ R), A)
+    Q = R @ whitener(R.T @ R, rank_cut("float64"))
+    SQ = moments @ Q
+    V, SV = xp.concatenate([A, Q], axis=1), xp.concatenate([SA, SQ], axis=1)
+    if P is not None and SP is not None:
+        for _ in range(2):  # twice is enough
+            C = V.T @ P
+            P, SP = P - V @ C, SP - SV @ C
+        T = whitener(P.T @ P, rank_cut("float64"))
+        V, SV = xp.concatenate([V, P @ T], axis=1), xp.concatenate([SV, SP @ T], axis=1)
+    values, W = eigh_descending(V.T @ SV)
+    W = W[:, :k]
+    outside = W[k:]
+    new_P, new_SP = V[:, k:] @ outside, SV[:, k:] @ outside
+    return ExactState(V @ W, values[:k], SV @ W, new_P, new_SP), info
+
+
+def _residuals(state: ExactState) -> Array:
+    """||Sigma a - lambda a|| / lambda_1 for each component; 0 where Sigma is zero."""
+    xp = namespace(state.A)
+    R = state.SA - state.A * state.eigenvalues
+    largest = state.eigenvalues[:1]
+    _, lengths = unit_columns(R)
+    return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
