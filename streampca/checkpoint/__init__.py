@@ -1,0 +1,19 @@
+"""Checkpoints: what was learned up to a time, as a value, as Arrow and as Parquet files.
+
+record.py says what a checkpoint is, columns.py how one becomes an Arrow row and a Parquet file,
+store.py how files are written and found.
+"""
+
+from streampca.checkpoint.columns import CheckpointError
+from streampca.checkpoint.drift import Drift
+from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointStore",
+    "CheckpointWarning",
+    "Drift",
+    "relative_path",
+]

@@ -1,0 +1,267 @@
+"""A checkpoint as one Arrow row of plain columns.
+
+Anything can read the columns: DuckDB, Polars, pandas. What comes back is compared with the schema
+before it is read and with its checksum afterwards. This room knows columns; whether the values make
+a checkpoint is for record.py to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streampca import _wire
+from streampca._seal import SCHEMA_VERSION, VERSION_KEY, WireError, check_version
+from streampca.checkpoint.drift import Drift
+from streampca.checkpoint.fields import freeze
+
+__all__ = [
+    "SCHEMA",
+    "CheckpointError",
+    "as_checkpoint_error",
+    "check_schema",
+    "from_batch",
+    "to_batch",
+]
+
+
+def _list(element: pa.DataType) -> pa.DataType:
+    # Parquet's own name for the element, without null: a file cannot claim values it does not hold.
+    return pa.large_list(pa.field("element", element, nullable=False))
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+_TIME = pa.timestamp("us", tz="UTC")
+_VECTOR = _list(pa.float64())
+_MATRIX = _list(_VECTOR)
+_MATRIX_32 = _list(_list(pa.float32()))
+
+SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string()),
+        _required("key_type", pa.string()),  # "str", "int" or "none": the key is always text
+        pa.field("window_start", _TIME),
+        pa.field("window_end", _TIME),
+        _required("sequence", pa.int64()),
+        _required("late", pa.bool_()),
+        _required("n_samples_seen", pa.int64()),
+        _required("weight", pa.float64()),
+        pa.field("feature_names", _list(pa.string())),
+        _required("mean", _VECTOR),
+        _required("components", _MATRIX),
+        _required("explained_variance", _VECTOR),
+        _required("explained_variance_ratio", _VECTOR),
+        _required("total_variance", pa.float64()),
+        _required("decoder", _MATRIX),
+        _required("encoder", _MATRIX),
+        _required("residuals", _VECTOR),
+        _required("discarded_variance", pa.float64()),
+        pa.field("drift_angle", pa.float64()),
+        pa.field("drift_cosines", _VECTOR),
+        _required("settings", pa.string()),  # JSON
+        _required("moments_kind", pa.string()),
+        _required("moments", pa.large_binary()),  # streampca._wire
+        _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
+    ]
+)
+"""The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
+
+_VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
+_MATRICES = ("components", "decoder", "encoder")
+_SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
+
+
+class CheckpointError(WireError):
+    """A checkpoint that is torn, changed, foreign, or written by a newer streampca."""
+
+
+@contextlib.contextmanager
+def as_checkpoint_error(what: str) -> Iterator[None]:
+    """Report any trouble in reading as one `CheckpointError`."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError, OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's or the network's trouble, not the file's; Arrow's own has no number
+        raise CheckpointError(f"This {what} is not a readable checkpoint: {error}") from error
+
+
+# --- one row --------------------------------------------------------------------------------------
+
+
+def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
+    """The fields of a checkpoint, by name, as a record batch of one row."""
+    key, drift = checkpoint["key"], checkpoint["drift"]
+    values = {name: checkpoint[name] for name in (*_SCALARS, "window_start", "window_end")}
+    values |= {
+        "key": None if key is None else str(key),
+        "key_type": "none" if key is None else type(key).__name__,
+        "feature_names": checkpoint["feature_names"],
+        "drift_angle": None if drift is None else drift.angle,
+        "settings": json.dumps(checkpoint["settings"], allow_nan=False),
+        "moments_kind": checkpoint["moments_kind"],
+        "moments": _wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
+        "checksum": _checksum(checkpoint),
+    }
+    arrays = {
+        field.name: pa.array([values[field.name]], field.type)
+        for field in SCHEMA
+        if field.name in values
+    }
+    arrays |= {name: _as_list(checkpoint[name]) for name in _VECTORS}
+    arrays |= {name: _as_list(checkpoint[name]) for name in _MATRICES}
+    cosines = None if drift is None else drift.cosines
+    arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
+    metadata = {
+        VERSION_KEY: str(SCHEMA_VERSION),
+        b"streampca.version": _library_version(),
+    }
+    fields = [field.with_type(arrays[field.name].type) for field in SCHEMA]
+    return pa.RecordBatch.from_arrays(
+        [arrays[field.name] for field in fields], schema=pa.schema(fields, metadata)
+    )
+
+
+def from_batch(batch: pa.RecordBatch, row: int = 0) -> dict[str, Any]:
+    """The fields of the checkpoint in one row; without a column of moments, without moments."""
+    check_schema(batch.schema)
+    if not 0 <= row < batch.num_rows:
+        raise WireError(f"it has {batch.num_rows} rows, and row {row} was asked for")
+    columns = {name: batch.column(name).slice(row, 1) for name in batch.schema.names}
+    columns = {
+        name: column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        for name, column in columns.items()
+    }
+    for field in SCHEMA:
+        if field.name in columns and not field.nullable and columns[field.name].null_count:
+            raise WireError(f"column {field.name!r} is empty")
+    times = {
+        name: columns[name].cast(pa.int64())[0].as_py() for name in ("window_start", "window_end")
+    }
+    values = {name: columns[name][0].as_py() for name in _SCALARS} | times
+    values |= {name: _as_array(columns[name], name, 1) for name in _VECTORS}
+    values |= {name: _as_array(columns[name], name, 2) for name in _MATRICES}
+    names = columns["feature_names"][0].as_py()
+    values |= {
+        "key": _key(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
+        "feature_names": None if names is None else tuple(names),
+        "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
+        "settings": _settings(columns["settings"][0].as_py()),
+        "moments_kind": columns["moments_kind"][0].as_py(),
+    }
+    if _checksum(values) != columns["checksum"][0].as_py():
+        raise WireError("the checksum does not match: it was changed after it was written")
+    if "moments" in columns:
+        blob = memoryview(columns["moments"][0].as_buffer())
+        arrays = _wire.decode(blob, kind=values["moments_kind"]).arrays
+        return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
+    return values | {"moments_kind": ""}
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """Raise unless the columns are a checkpoint's, of a version that can be read."""
+    check_version(schema.metadata)
+    for field in SCHEMA:
+        at = schema.get_all_field_indices(field.name)
+        if field.name == "moments" and not at:
+            continue
+        if len(at) != 1:
+            raise WireError(f"it has {len(at)} columns named {field.name!r} instead of one")
+        allowed = (field.type, _MATRIX_32) if field.name in _MATRICES else (field.type,)
+        if schema.field(at[0]).type not in allowed:
+            raise WireError(
+                f"column {field.name!r} has type {schema.field(at[0]).type}, not {field.type}"
+            )
+
+
+# --- single values --------------------------------------------------------------------------------
+
+
+def _as_list(array: NDArray[Any]) -> pa.Array:
+    """A C-ordered vector or matrix as a list column of one row, without a copy."""
+    values = pa.array(array.reshape(-1))
+    for size in (*array.shape[:0:-1], None):
+        length = len(values)
+        ends = np.arange(0, length + 1, size) if size else np.array([0, length])
+        values = pa.LargeListArray.from_arrays(
+            pa.array(ends, pa.int64()), values, type=_list(values.type)
+        )
+    return values
+
+
+def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
+    shape = []
+    for _ in range(dimensions):
+        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        if column.null_count or len(lengths) == 0 or (lengths != lengths[0]).any():
+            raise WireError(f"column {name!r} is not a whole vector or matrix")
+        shape.append(int(lengths[0]))
+        column = column.flatten()
+    if column.null_count:
+        raise WireError(f"column {name!r} has missing numbers")
+    return freeze(column.to_numpy(zero_copy_only=True).reshape(shape).copy())
+
+
+def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:
+    if angle.null_count or cosines.null_count:
+        return None
+    return Drift(angle[0].as_py(), _as_array(cosines, "drift_cosines", 1))
+
+
+def _key(text: str | None, kind: str) -> str | int | None:
+    match kind, text:
+        case "none", None:
+            return None
+        case "str", str():
+            return text
+        case "int", str() if len(text) < 1000 and text.removeprefix("-").isdecimal():
+            return int(text)
+    raise WireError(
+        f"key {str(text)[:80]!r} is not of the type {kind[:80]!r} that stands beside it"
+    )
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"its settings are not JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise WireError("its settings are not a JSON object")
+    return settings
+
+
+def _checksum(checkpoint: Mapping[str, Any]) -> int:
+    """CRC-32 of every value but the moments; the same before writing and after reading."""
+    drift = checkpoint["drift"]
+    names = (*_SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
+    text = [repr(checkpoint[name]) for name in names] + [json.dumps(checkpoint["settings"])]
+    arrays = [checkpoint[name] for name in (*_VECTORS, *_MATRICES)]
+    if drift is not None:
+        text.append(repr(drift.angle))
+        arrays.append(drift.cosines)
+    total = zlib.crc32("\n".join(text).encode())
+    for array in arrays:
+        total = zlib.crc32(repr((array.shape, array.dtype.name)).encode(), total)
+        total = zlib.crc32(array.astype(array.dtype.newbyteorder("<"), copy=False).data, total)
+    return total
+
+
+@functools.cache
+def _library_version() -> str:
+    try:
+        return importlib.metadata.version("streampca")
+    except importlib.metadata.PackageNotFoundError:  # run from a tree that is not installed
+        return "unknown"

@@ -1,0 +1,141 @@
+"""What each field of a checkpoint may be; every check names the field and what was found."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Key", "array", "count", "equal", "freeze", "key", "names", "own", "real", "settings"]
+
+Key = str | int | None
+
+
+def key(value: Any) -> Key:
+    """Text, a whole number, or None."""
+    if _is_whole(value):
+        return int(value)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"key must be a str, an int or None, not {value!r}: convert it to text")
+    return _text("key", value)
+
+
+def time(name: str, value: Any) -> int | None:
+    """Microseconds that fit an Arrow timestamp; its smallest value would be read as missing."""
+    return None if value is None else _whole(name, value, least=-(2**63) + 1)
+
+
+def count(name: str, value: Any) -> int:
+    """A whole number of at least 0."""
+    return _whole(name, value, least=0)
+
+
+def real(name: str, value: Any) -> float:
+    """A finite number of at least 0."""
+    number = float(value)
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")
+    return number
+
+
+def names(value: Any, n_features: int) -> tuple[str, ...] | None:
+    """One name for each feature, no two the same."""
+    if value is None:
+        return None
+    found = tuple(value)
+    if len(found) != n_features:
+        raise ValueError(f"{len(found)} feature names for {n_features} features")
+    for name in found:
+        if not isinstance(name, str):
+            raise ValueError(f"feature names must be text, not {name!r}")
+        _text("feature name", name)
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise ValueError(f"feature name {twice!r} stands for more than one feature")
+    return found
+
+
+def array(name: str, value: Any, shape: tuple[int, ...], dtype: str | None = None) -> NDArray[Any]:
+    """Finite float32 or float64 numbers of this shape, in C order."""
+    given = np.asarray(value, dtype)
+    if given.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, not {given.shape}")
+    if given.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} must be float32 or float64, not {given.dtype}")
+    return own(name, np.ascontiguousarray(given))
+
+
+def own(name: str, value: Any) -> NDArray[Any]:
+    """Finite numbers that nobody can write to: as they are if nobody could, else a copy."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers or booleans, not {found.dtype}")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    below: Any = found
+    while isinstance(below, np.ndarray) and not below.flags.writeable:
+        below = below.base
+    return found if below is None else freeze(found.copy(order="K"))
+
+
+def freeze(value: NDArray[Any]) -> NDArray[Any]:
+    """The array itself, from now on read-only, and all that it is a view of."""
+    below: Any = value
+    while isinstance(below, np.ndarray):
+        below.flags.writeable = False
+        below = below.base
+    return value
+
+
+def settings(value: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values by name; numpy numbers become Python's."""
+
+    def plain(number: Any) -> Any:
+        if isinstance(number, np.generic):
+            return number.item()
+        raise TypeError(f"{number!r} is no JSON value")
+
+    found: dict[str, Any] = {}
+    for name, setting in value.items():
+        try:
+            found[str(name)] = json.loads(json.dumps(setting, default=plain, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"setting {name!r} cannot be stored as JSON: {error}") from error
+    return found
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Equal in type, shape and bits of every number."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return left.dtype == right.dtype and np.array_equal(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return bool(left == right)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if not _is_whole(value):
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
+    if not least <= int(value) < 2**63:
+        raise ValueError(f"{name} must lie between {least} and {2**63 - 1}, not {value}")
+    return int(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _text(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} {value!r} cannot be written as UTF-8: {error.reason}") from error
+    return str(value)

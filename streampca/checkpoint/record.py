@@ -1,0 +1,297 @@
+"""What a checkpoint is: one model of one key at one time, as an immutable value.
+
+Whatever it was built from, it holds together: `__post_init__` checks every field against the
+others. This room does not know how a checkpoint is stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streampca._seal import seal, unseal
+from streampca.checkpoint import columns, fields
+from streampca.checkpoint.drift import Drift, measure
+from streampca.checkpoint.fields import Key
+from streampca.checkpoint.parquet import from_parquet, to_parquet
+
+if TYPE_CHECKING:
+    from streampca._arrays import Array
+    from streampca._model import Model
+
+__all__ = ["Checkpoint"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Checkpoint:
+    """Everything learned up to a time: enough to transform rows, to go on learning, and to read.
+
+    Arrays are copied and cannot be written to, so that a checkpoint that was handed out never
+    changes. Equal content makes checkpoints equal.
+
+    Parameters
+    ----------
+    key : str, int or None
+        Which of many models; None where there is one.
+    window_start, window_end : int or None
+        Event time covered, microseconds since 1970 in UTC; None outside windows.
+    sequence : int
+        Which of several checkpoints with the same window end; a later one is larger.
+    n_samples_seen, weight : int, float
+        Rows seen, and their weight after forgetting.
+    feature_names : tuple of str, or None
+        Where the rows had names.
+    mean : ndarray of shape (n,)
+        Weighted mean of each feature.
+    components : ndarray of shape (p, n)
+        Principal directions in order.
+    explained_variance, explained_variance_ratio : ndarray of shape (p,)
+        Variance along each, and its share of `total_variance`.
+    total_variance : float
+        Sum of the variances of all features.
+    decoder, encoder : ndarray of shape (n, p) and (p, n)
+        A and B of the linear autoencoder.
+    residuals : ndarray of shape (p,)
+        ||Sigma a - lambda a|| / lambda_1 of each component.
+    discarded_variance : float
+        Bound on what the moments have lost of the covariance (spectral norm).
+    drift : Drift or None
+        Against the previous checkpoint; None for the first. See `with_drift`.
+    moments_kind, moments : str, dict of str to ndarray
+        What is remembered of the stream, for going on; "" and {} where that was left out.
+    settings : dict
+        The estimator's parameters, as JSON values.
+    late : bool
+        Whether late rows made this checkpoint, after one of the same window had been written.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streampca import Checkpoint, StreamingPCA
+    >>> pca = StreamingPCA(2).partial_fit(np.diag([3.0, 2.0, 1.0]))
+    >>> checkpoint = pca.checkpoint(key="press 4", window_start=0, window_end=60_000_000)
+    >>> checkpoint
+    Checkpoint(key='press 4', window_end=1970-01-01T00:01:00Z, sequence=0, 3 rows, 2 of 3)
+    >>> Checkpoint.from_bytes(checkpoint.to_bytes()) == checkpoint
+    True
+    >>> checkpoint.transform(np.ones((4, 3))).shape
+    (4, 2)
+    """
+
+    key: Key = None
+    window_start: int | None = None
+    window_end: int | None = None
+    sequence: int = 0
+    n_samples_seen: int
+    weight: float
+    feature_names: tuple[str, ...] | None = None
+    mean: NDArray[np.float64]
+    components: NDArray[Any]
+    explained_variance: NDArray[np.float64]
+    explained_variance_ratio: NDArray[np.float64]
+    total_variance: float
+    decoder: NDArray[Any]
+    encoder: NDArray[Any]
+    residuals: NDArray[np.float64]
+    discarded_variance: float = 0.0
+    drift: Drift | None = None
+    moments_kind: str = ""
+    moments: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    late: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field, and make every array this checkpoint's own."""
+        components = np.asarray(self.components)
+        if components.ndim != 2 or 0 in components.shape:
+            raise ValueError(f"components must be a (p, n) matrix, not of shape {components.shape}")
+        p, n = components.shape
+        self._set(
+            key=fields.key(self.key),
+            window_start=fields.time("window_start", self.window_start),
+            window_end=fields.time("window_end", self.window_end),
+            sequence=fields.count("sequence", self.sequence),
+            n_samples_seen=fields.count("n_samples_seen", self.n_samples_seen),
+            weight=fields.real("weight", self.weight),
+            feature_names=fields.names(self.feature_names, n),
+            mean=fields.array("mean", self.mean, (n,), "float64"),
+            components=fields.array("components", components, (p, n)),
+            total_variance=fields.real("total_variance", self.total_variance),
+            decoder=fields.array("decoder", self.decoder, (n, p)),
+            encoder=fields.array("encoder", self.encoder, (p, n)),
+            discarded_variance=fields.real("discarded_variance", self.discarded_variance),
+            moments_kind=str(self.moments_kind),
+            moments={str(k): fields.own(f"moments {k!r}", v) for k, v in self.moments.items()},
+            settings=fields.settings(self.settings),
+            late=bool(self.late),
+        )
+        for name in ("explained_variance", "explained_variance_ratio", "residuals"):
+            self._set(**{name: fields.array(name, getattr(self, name), (p,), "float64")})
+        if self.drift is not None:
+            angle, cosines = self.drift
+            cosines = fields.array("drift.cosines", cosines, (min(p, len(cosines)),), "float64")
+            self._set(drift=Drift(fields.real("drift.angle", angle), cosines))
+        start, end = self.window_start, self.window_end
+        if start is not None and end is not None and start > end:
+            raise ValueError(f"window_start={start} lies after window_end={end}")
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen
+
+    # --- using ------------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> Array:
+        """Coordinates of rows, (m, p): what the estimator returned when this was taken.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n)
+            As for `StreamingPCA.transform`; a frame's columns are matched by name.
+
+        Raises
+        ------
+        ValueError
+            If a row cannot be used; it names the row and the feature.
+        """
+        from streampca._input import read_rows
+
+        impute = self.settings.get("missing") == "impute"
+        rows = read_rows(
+            X,
+            feature_names=self.feature_names,
+            n_features=self.components.shape[1],
+            allow_missing=impute,
+        ).values
+        model = self._model
+        Z = model.coordinates(model.fill(rows) if impute else rows)
+        return Z * model.scales(Z) if self.settings.get("whiten") else Z
+
+    @cached_property
+    def _model(self) -> Model:
+        from streampca._model import Model
+
+        return Model(
+            mean=self.mean,
+            components=self.components,
+            eigenvalues=self.explained_variance,
+            total_variance=self.total_variance,
+            n_samples=self.n_samples_seen,
+            weight=self.weight,
+            denominator=math.nan,  # of singular values, which a checkpoint does not have
+            decoder=self.decoder,
+            encoder=self.encoder,
+            loss=math.nan,
+            residuals=self.residuals,
+            discarded_variance=self.discarded_variance,
+        )
+
+    def with_drift(self, previous: Checkpoint | None) -> Self:
+        """This checkpoint with `drift` measured against the one before it (None: the first).
+
+        Where the number of components changed, those that both have are compared.
+
+        Raises
+        ------
+        ValueError
+            If the two do not have the same features.
+        """
+        if previous is None:
+            return dataclasses.replace(self, drift=None)
+        if previous.components.shape[1] != self.components.shape[1] or (
+            None not in (previous.feature_names, self.feature_names)
+            and previous.feature_names != self.feature_names
+        ):
+            raise ValueError(
+                f"cannot compare {self!r} with {previous!r}: their features are not the same"
+            )
+        return dataclasses.replace(self, drift=measure(self.components, previous.components))
+
+    def without_moments(self) -> Self:
+        """This checkpoint without what only resuming needs; much smaller for dense moments."""
+        return dataclasses.replace(self, moments_kind="", moments={})
+
+    # --- leaving and coming back --------------------------------------------------------------
+
+    def to_record_batch(self) -> pa.RecordBatch:
+        """One Arrow row of plain columns; see `streampca.checkpoint.columns.SCHEMA`."""
+        return columns.to_batch(vars(self))
+
+    @classmethod
+    def from_record_batch(cls, batch: pa.RecordBatch, row: int = 0) -> Self:
+        """Read one row of a record batch (or table) of checkpoints, and check all of it.
+
+        Raises
+        ------
+        CheckpointError
+            If it is torn, changed, foreign, or written by a newer streampca.
+        """
+        with columns.as_checkpoint_error("record batch"):
+            return cls(**columns.from_batch(batch, row))
+
+    def to_bytes(self) -> bytes:
+        """Arrow IPC bytes with a checksum, for state and for messages; never a pickle."""
+        return seal(self.to_record_batch())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        CheckpointError
+            If it is torn, changed, foreign, or written by a newer streampca.
+        """
+        with columns.as_checkpoint_error("bytes"):
+            return cls(**columns.from_batch(unseal(data, columns.check_schema)))
+
+    def to_parquet_bytes(self) -> bytes:
+        """The content of this checkpoint's file in a store, for writing through another system."""
+        return to_parquet(self.to_record_batch())
+
+    @classmethod
+    def from_parquet_bytes(cls, data: bytes, *, moments: bool = True) -> Self:
+        """Read the content of a checkpoint's file; `moments` False leaves out what is for resuming.
+
+        Raises
+        ------
+        CheckpointError
+            If it is torn, changed, foreign, or written by a newer streampca.
+        """
+        with columns.as_checkpoint_error("Parquet file"):
+            return cls(**from_parquet(pa.BufferReader(data), len(data), moments=moments))
+
+    # --- as a value -----------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Checkpoint):
+            return NotImplemented
+        return all(
+            fields.equal(getattr(self, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(self)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.window_end, self.sequence, self.n_samples_seen))
+
+    def __repr__(self) -> str:
+        end = "None"
+        if self.window_end is not None:
+            end = f"{np.datetime64(self.window_end, 'us')}".removesuffix(".000000") + "Z"
+        p, n = self.components.shape
+        return (
+            f"Checkpoint(key={self.key!r}, window_end={end}, sequence={self.sequence}, "
+            f"{self.n_samples_seen} rows, {p} of {n}{', late' if self.late else ''})"
+        )
