@@ -134,9 +134,9 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     )
 
 
-def from_batch(batch: pa.RecordBatch, row: int = 0) -> dict[str, Any]:
-    """The fields of the checkpoint in one row; without a column of moments, without moments."""
-    check_schema(batch.schema)
+def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> dict[str, Any]:
+    """The fields of the checkpoint in one row; `moments` False needs and reads none."""
+    check_schema(batch.schema, moments=moments)
     if not 0 <= row < batch.num_rows:
         raise WireError(f"it has {batch.num_rows} rows, and row {row} was asked for")
     columns = {name: batch.column(name).slice(row, 1) for name in batch.schema.names}
@@ -163,19 +163,19 @@ def from_batch(batch: pa.RecordBatch, row: int = 0) -> dict[str, Any]:
     }
     if _checksum(values) != columns["checksum"][0].as_py():
         raise WireError("the checksum does not match: it was changed after it was written")
-    if "moments" in columns:
-        blob = memoryview(columns["moments"][0].as_buffer())
-        arrays = _wire.decode(blob, kind=values["moments_kind"]).arrays
-        return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
-    return values | {"moments_kind": ""}
+    if not moments:
+        return values | {"moments_kind": ""}
+    blob = memoryview(columns["moments"][0].as_buffer())
+    arrays = _wire.decode(blob, kind=values["moments_kind"]).arrays
+    return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
 
 
-def check_schema(schema: pa.Schema) -> None:
+def check_schema(schema: pa.Schema, *, moments: bool = True) -> None:
     """Raise unless the columns are a checkpoint's, of a version that can be read."""
     check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
-        if field.name == "moments" and not at:
+        if field.name == "moments" and not moments:
             continue
         if len(at) != 1:
             raise WireError(f"it has {len(at)} columns named {field.name!r} instead of one")

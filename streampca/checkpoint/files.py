@@ -11,9 +11,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from pyarrow import fs
 
@@ -45,8 +44,8 @@ class Files(Protocol):
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
 
-    def open(self, relative: str) -> contextlib.AbstractContextManager[tuple[Any, int]]:
-        """A file for reading, and its size in bytes."""
+    def read(self, relative: str) -> bytes:
+        """All of a file."""
 
     def write(self, relative: str, data: bytes) -> None:
         """Write a file so that it is there whole and for good, or not at all."""
@@ -75,9 +74,8 @@ class LocalFiles:
         except NotADirectoryError as error:
             raise Unusable("it is not a folder") from error
 
-    @contextlib.contextmanager
-    def open(self, relative: str) -> Iterator[tuple[Any, int]]:
-        """A regular file for reading; NONBLOCK so that a named pipe cannot hold us up."""
+    def read(self, relative: str) -> bytes:
+        """All of a regular file; NONBLOCK so that a named pipe cannot hold us up."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             number = os.open(self.root / relative, flags | getattr(os, "O_BINARY", 0))
@@ -85,11 +83,15 @@ class LocalFiles:
             if error.errno == errno.ELOOP:
                 raise Unusable("it is a symbolic link") from error
             raise
-        with open(number, "rb") as file:
+        try:
             state = os.fstat(number)
             if not stat.S_ISREG(state.st_mode):
                 raise Unusable("it is not a regular file")
-            yield file, _bearable(state.st_size)
+            _check_size(state.st_size)
+            with open(number, "rb", closefd=False) as file:
+                return file.read(state.st_size)
+        finally:
+            os.close(number)
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""
@@ -128,11 +130,11 @@ class RemoteFiles:
         found = self.filesystem.get_file_info(selector)
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
-    @contextlib.contextmanager
-    def open(self, relative: str) -> Iterator[tuple[Any, int]]:
-        """A file for reading, and its size in bytes."""
+    def read(self, relative: str) -> bytes:
+        """All of a file."""
         with self.filesystem.open_input_file(self._at(relative)) as file:
-            yield file, _bearable(file.size())
+            _check_size(file.size())
+            return bytes(file.read())
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""
@@ -162,12 +164,11 @@ class RemoteFiles:
         return f"{self.root}/{relative}" if relative else self.root
 
 
-def _bearable(size: int) -> int:
+def _check_size(size: int) -> None:
     if size == 0:
         raise Unusable("it is empty")
     if size > MAX_FILE_BYTES:
         raise Unusable(f"its {size} bytes are more than the {MAX_FILE_BYTES} that are read")
-    return size
 
 
 def _sync_folder(folder: Path) -> None:

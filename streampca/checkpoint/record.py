@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from streampca._seal import seal, unseal
@@ -23,6 +22,8 @@ from streampca.checkpoint.fields import Key
 from streampca.checkpoint.parquet import from_parquet, to_parquet
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from streampca._arrays import Array
     from streampca._model import Model
 
@@ -230,8 +231,12 @@ class Checkpoint:
         return columns.to_batch(vars(self))
 
     @classmethod
-    def from_record_batch(cls, batch: pa.RecordBatch, row: int = 0) -> Self:
+    def from_record_batch(
+        cls, batch: pa.RecordBatch, row: int = 0, *, moments: bool = True
+    ) -> Self:
         """Read one row of a record batch (or table) of checkpoints, and check all of it.
+
+        `moments` False leaves out what is only for going on; the column may then be missing.
 
         Raises
         ------
@@ -239,7 +244,7 @@ class Checkpoint:
             If it is torn, changed, foreign, or written by a newer streampca.
         """
         with columns.as_checkpoint_error("record batch"):
-            return cls(**columns.from_batch(batch, row))
+            return cls(**columns.from_batch(batch, row, moments=moments))
 
     def to_bytes(self) -> bytes:
         """Arrow IPC bytes with a checksum, for state and for messages; never a pickle."""
@@ -271,7 +276,7 @@ class Checkpoint:
             If it is torn, changed, foreign, or written by a newer streampca.
         """
         with columns.as_checkpoint_error("Parquet file"):
-            return cls(**from_parquet(pa.BufferReader(data), len(data), moments=moments))
+            return cls(**from_parquet(data, moments=moments))
 
     # --- as a value -----------------------------------------------------------------------------
 

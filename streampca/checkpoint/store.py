@@ -206,8 +206,9 @@ class CheckpointStore:
     def _read(self, relative: str, moments: bool) -> Checkpoint | None:
         """The checkpoint in a file; None, with a warning that names the file, if it has none."""
         try:
-            with self._files.open(relative) as (file, size), columns.as_checkpoint_error("file"):
-                checkpoint = Checkpoint(**from_parquet(file, size, moments=moments))
+            data = self._files.read(relative)
+            with columns.as_checkpoint_error("file"):
+                checkpoint = Checkpoint(**from_parquet(data, moments=moments))
                 if relative_path(checkpoint) != relative:
                     raise WireError(f"it holds {checkpoint!r}, which its name does not say")
         except FileNotFoundError:  # deleted since it was listed

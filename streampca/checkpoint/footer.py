@@ -1,0 +1,145 @@
+"""What a Parquet file declares about itself, read before any Parquet library sees the file.
+
+pyarrow ends the process, instead of raising, on some footers with wrong statistics, and allocates
+what a footer declares. This reads the footer (Thrift's compact protocol) as plain numbers, in time
+and memory bounded by its length, and lets only the few fields pass that a checkpoint's file has.
+The numbers are the field ids of parquet.thrift.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from streampca._seal import WireError, check_version
+
+__all__ = ["check_footer", "footer_start"]
+
+_MAGIC = b"PAR1"
+_TAIL = struct.Struct("<I4s")
+_DEEPEST = 16
+
+# FileMetaData: version, schema, num_rows, row_groups, key_value_metadata, created_by, column_orders
+_FILE_FIELDS = {1, 2, 3, 4, 5, 6, 7}
+# RowGroup: columns, total_byte_size, num_rows, file_offset, total_compressed_size, ordinal
+_GROUP_FIELDS = {1, 2, 3, 5, 6, 7}
+# ColumnChunk: file_offset, meta_data; no path to another file, no indexes, no encryption
+_CHUNK_FIELDS = {2, 3}
+# ColumnMetaData: type, encodings, path, codec, num_values, sizes, data_page_offset,
+# encoding_stats, size_statistics; no dictionary, no statistics of values, no Bloom filter
+_COLUMN_FIELDS = {1, 2, 3, 4, 5, 6, 7, 9, 13, 16}
+_PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
+_UNCOMPRESSED = 0
+
+
+def footer_start(data: memoryview) -> int:
+    """Where the footer begins.
+
+    Raises
+    ------
+    WireError
+        If the bytes do not begin and end as a Parquet file does.
+    """
+    size = len(data)
+    if size < 12 or data[:4] != _MAGIC:
+        raise WireError(f"{size} bytes that are no Parquet file")
+    length, magic = _TAIL.unpack_from(data, size - _TAIL.size)
+    if magic != _MAGIC or length > size - 12:
+        raise WireError(
+            f"a Parquet file of {size} bytes that is torn: its end is missing or changed"
+        )
+    return size - _TAIL.size - int(length)
+
+
+def check_footer(footer: bytes, size: int) -> None:
+    """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes."""
+    try:
+        file = _Thrift(footer).struct()
+        # First, so that a newer file is called newer, not wrong.
+        check_version({entry[1]: entry.get(2, b"") for entry in file.get(5, [])})
+        _only(file, _FILE_FIELDS, "the footer")
+        (group,) = file[4]
+        _only(group, _GROUP_FIELDS, "the row group")
+        if (file[3], group[3]) != (1, 1):
+            raise WireError(f"it has {file[3]} rows instead of one")
+        for chunk in group[1]:
+            _only(chunk, _CHUNK_FIELDS, "a column")
+            column = chunk[3]
+            _only(column, _COLUMN_FIELDS, "a column")
+            plain = column[4] == _UNCOMPRESSED and _PLAIN_ENCODINGS.issuperset(column[2])
+            # values, uncompressed size, compressed size, offset of the first page
+            if not plain or any(not 0 <= column[field] <= size for field in (5, 6, 7, 9)):
+                raise WireError("a column claims more than the file can hold")
+    except WireError:
+        raise
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise WireError("its footer is not that of a checkpoint's file") from error
+
+
+def _only(fields: dict[int, Any], allowed: set[int], what: str) -> None:
+    unknown = sorted(fields.keys() - allowed)
+    if unknown:
+        raise WireError(f"{what} has fields that a checkpoint's file does not have: {unknown}")
+
+
+class _Thrift:
+    """Thrift's compact protocol: structs as dicts by field id, lists as lists."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        fields: dict[int, Any] = {}
+        field = 0
+        while (head := self.byte()) != 0:
+            field = field + (head >> 4) if head >> 4 else self.integer()
+            kind = head & 15
+            # Alone, a boolean is its type; in a list it is a byte.
+            fields[field] = kind == 1 if kind in (1, 2) else self.value(kind, depth + 1)
+        return fields
+
+    def value(self, kind: int, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise WireError("its footer is nested too deeply")
+        match kind:
+            case 1 | 2 | 3:
+                return self.byte()
+            case 4 | 5 | 6:
+                return self.integer()
+            case 7:
+                return self.take(8)
+            case 8:
+                return self.take(self.varint())
+            case 9 | 10:
+                head = self.byte()
+                count = head >> 4 if head >> 4 < 15 else self.varint()
+                if count > len(self.data) - self.at:  # each element takes a byte at least
+                    raise WireError("its footer claims a longer list than it holds")
+                return [self.value(head & 15, depth + 1) for _ in range(count)]
+            case 12:
+                return self.struct(depth)
+        raise WireError(f"its footer holds a value of unknown type {kind}")
+
+    def integer(self) -> int:
+        raw = self.varint()
+        return (raw >> 1) ^ -(raw & 1)
+
+    def varint(self) -> int:
+        total = 0
+        for shift in range(0, 70, 7):
+            byte = self.byte()
+            total |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return total
+        raise WireError("its footer holds a number of more than 64 bits")
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def take(self, count: int) -> bytes:
+        if count > len(self.data) - self.at:
+            raise WireError("its footer claims a longer text than it holds")
+        self.at += count
+        return self.data[self.at - count : self.at]

@@ -1,0 +1,127 @@
+"""A checkpoint's file is read by anyone; a torn, changed or hostile one by nobody."""
+
+import io
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from checkpoints import MINUTE, make
+
+from streampca.checkpoint import Checkpoint, CheckpointError
+from streampca.checkpoint.columns import to_batch
+from streampca.checkpoint.parquet import _sealed
+
+CHECKPOINT = make(
+    key="press 4",
+    window_start=0,
+    window_end=MINUTE,
+    feature_names=["temp", "flow", "pressure", "speed", "naïve"],
+)
+BATCH = CHECKPOINT.to_record_batch()
+
+
+def test_duckdb_polars_and_pandas_read_the_columns(tmp_path):
+    path = tmp_path / "checkpoint.parquet"
+    path.write_bytes(CHECKPOINT.to_parquet_bytes())
+    expected = CHECKPOINT.components.tolist()
+
+    (row,) = duckdb.sql(
+        f"select key, epoch_us(window_end), components, feature_names from '{path}'"
+    ).fetchall()
+    assert row == ("press 4", MINUTE, expected, list(CHECKPOINT.feature_names))
+
+    frame = pl.read_parquet(path)
+    assert frame["components"].to_list() == [expected]
+    assert frame["window_end"].dt.epoch("us").to_list() == [MINUTE]
+
+    frame = pd.read_parquet(path)
+    np.testing.assert_array_equal(np.stack(frame["components"][0]), expected)
+    assert frame["window_end"][0] == pd.Timestamp(MINUTE, unit="us", tz="UTC")
+
+
+def test_parquet_torn_anywhere_is_refused():
+    data = CHECKPOINT.to_parquet_bytes()
+    for size in range(len(data)):
+        with pytest.raises(CheckpointError, match="This Parquet file is not a readable checkpoint"):
+            Checkpoint.from_parquet_bytes(data[:size])
+
+
+def test_a_flipped_bit_anywhere_is_found():
+    data = bytearray(CHECKPOINT.to_parquet_bytes())
+    for at in range(len(data)):
+        data[at] ^= 1 << at % 8
+        with pytest.raises(CheckpointError):
+            Checkpoint.from_parquet_bytes(bytes(data))
+        data[at] ^= 1 << at % 8
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PAR1",
+        b"PAR1PAR1",
+        bytes(500),
+        b"PAR1\xff\xff\xff\xffPAR1",
+        b"PAR1" + bytes(50) + b"\x00\x00\x00\x00PAR1",
+        b"\x80\x04N.",
+    ],
+)
+def test_foreign_bytes_are_refused(data):
+    with pytest.raises(CheckpointError, match="This Parquet file is not a readable checkpoint"):
+        Checkpoint.from_parquet_bytes(data)
+
+
+def parquet(batch, seal=True, **options):
+    """A file of this batch; with a right seal, as an attacker would write it."""
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False} | options
+    sink = io.BytesIO()
+    table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+    pq.write_table(table, sink, **options)
+    return _sealed(sink.getvalue()) if seal else sink.getvalue()
+
+
+def test_the_helper_writes_what_is_read():
+    assert Checkpoint.from_parquet_bytes(parquet(BATCH)) == CHECKPOINT
+
+
+def test_a_file_without_a_seal_is_refused():
+    with pytest.raises(CheckpointError, match="streampca did not write"):
+        Checkpoint.from_parquet_bytes(parquet(BATCH, seal=False))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (parquet(pa.table({"a": [1, 2, 3]})), "does not say which streampca schema"),
+        (
+            parquet(BATCH.replace_schema_metadata({b"streampca.schema": b"2"})),
+            "schema 2, newer than 1.*upgrade streampca",
+        ),
+        (parquet(pa.Table.from_batches([BATCH, BATCH])), "it has 2 rows instead of one"),
+        (parquet(pa.Table.from_batches([BATCH, BATCH]), row_group_size=1), "not that of"),
+        (parquet(BATCH.slice(0, 0)), "not that of|rows instead of one"),
+        (parquet(BATCH.drop_columns(["encoder"])), "0 columns named 'encoder'"),
+        (parquet(BATCH.drop_columns(["moments"])), "0 columns named 'moments'"),
+        (parquet(BATCH, use_dictionary=True), "claims more|has fields"),
+        (parquet(BATCH, write_statistics=True), "has fields"),
+        (parquet(BATCH, compression="zstd"), "claims more"),
+    ],
+)
+def test_a_file_that_a_store_would_not_have_written_is_refused(data, message):
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoint.from_parquet_bytes(data)
+
+
+def test_a_file_that_grows_when_it_is_read_is_refused_in_little_memory():
+    moments = {"zeros": np.zeros(4_000_000)}
+    data = parquet(to_batch(vars(CHECKPOINT) | {"moments": moments}), compression="zstd")
+    assert len(data) < 100_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(CheckpointError, match="claims more than the file can hold"):
+        Checkpoint.from_parquet_bytes(data)
+    assert pa.total_allocated_bytes() - before < 1_000_000
