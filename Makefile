@@ -32,8 +32,8 @@ format: $(STAMP)  ## let ruff repair what it can
 types: $(STAMP)  ## mypy, strict on streampca
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## the figures of the README beside scikit-learn's, in one run
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
+	$(BIN)/python -m benchmarks.core $(ARGS)
 
 clean:  ## remove caches and results; .venv stays
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
