@@ -44,7 +44,8 @@ $(BIN)/python:
 	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
 	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        echo "Setting up $(VENV) with $$($$python --version)"; \
-	        exec $$python -m venv $(VENV); \
+	        $$python -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+	        exit 0; \
 	    fi; \
 	done; \
 	echo "streampca needs Python 3.11 or newer; give one with: make PYTHON=/path/to/python3.11 ..." >&2; \

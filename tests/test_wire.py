@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,7 +37,6 @@ JSON = st.recursive(
 DATA = encode("example", {"mean": np.arange(3.0), "rows": np.array(7)}, {"names": ["a", "é"]})
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.text(), st.tuples(ARRAYS, LAYOUTS), max_size=4),
     st.dictionaries(st.text(), JSON, max_size=3),
@@ -93,7 +92,6 @@ def test_data_torn_at_any_byte_is_refused():
             decode(DATA[:size])
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_foreign_bytes_are_refused(data):
     with pytest.raises(WireError, match="Foreign|Torn"):

@@ -21,7 +21,7 @@ CHECKPOINT = make(
 BATCH = CHECKPOINT.to_record_batch()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(checkpoints())
 def test_every_way_out_and_back_keeps_every_value(checkpoint):
     assert Checkpoint.from_bytes(checkpoint.to_bytes()) == checkpoint
