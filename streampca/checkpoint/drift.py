@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca.metrics import acs, principal_angles
+
 __all__ = ["Drift", "measure"]
 
 
@@ -21,9 +23,7 @@ class Drift(NamedTuple):
 
 def measure(components: NDArray[Any], previous: NDArray[Any]) -> Drift:
     """Drift of components (p, n) from those before (p', n); the first min(p, p') of each."""
-    from streampca.metrics import principal_angles
-
     p = min(len(components), len(previous))
-    here, there = components[:p].astype("float64"), previous[:p].astype("float64")
-    angle = float(principal_angles(here, there).max())
-    return Drift(angle, np.abs(np.einsum("ij,ij->i", here, there)))
+    angle = float(principal_angles(components[:p], previous[:p]).max())
+    cosines = acs(components[:p], previous[:p]).diagonal()
+    return Drift(angle, np.minimum(cosines, 1.0))  # rounding: an arc cosine of it must exist

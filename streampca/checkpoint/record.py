@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca._input import read_rows
+from streampca._model import Model
 from streampca._seal import seal, unseal
 from streampca.checkpoint import columns, fields
 from streampca.checkpoint.drift import Drift, measure
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from streampca._arrays import Array
-    from streampca._model import Model
 
 __all__ = ["Checkpoint"]
 
@@ -167,8 +168,6 @@ class Checkpoint:
         ValueError
             If a row cannot be used; it names the row and the feature.
         """
-        from streampca._input import read_rows
-
         impute = self.settings.get("missing") == "impute"
         rows = read_rows(
             X,
@@ -182,8 +181,6 @@ class Checkpoint:
 
     @cached_property
     def _model(self) -> Model:
-        from streampca._model import Model
-
         return Model(
             mean=self.mean,
             components=self.components,

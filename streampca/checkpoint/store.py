@@ -36,7 +36,7 @@ def relative_path(checkpoint: Checkpoint) -> str:
     >>> from streampca import StreamingPCA
     >>> pca = StreamingPCA(1).partial_fit(np.eye(3))
     >>> relative_path(pca.checkpoint(key="press 4", window_end=60_000_000))
-    's-press_204-c2.../w0000000000060000000-s0000000000-kc2....parquet'
+    's-press_204-f39f907668ef7ded/w0000000000060000000-s0000000000-kf39f907668ef7ded.parquet'
     """
     folder = paths.key_folder(checkpoint.key)
     name = paths.file_name(checkpoint.key, checkpoint.window_end, checkpoint.sequence)
