@@ -112,26 +112,27 @@ def best_encoder(A: Tensor, Sxx: Tensor | None = None, Syx: Tensor | None = None
     """
     p = A.shape[1]
     weighted = nested_weights(p, A)[:, None] * A.T  # (p, n)
-    B = torch.linalg.pinv(nested_counts(p, A) * (A.T @ A), hermitian=True) @ weighted
+    B = _inverse(nested_counts(p, A) * (A.T @ A)) @ weighted
     if Sxx is None or Syx is None:
         return B
-    return B @ Syx @ torch.linalg.pinv(Sxx, hermitian=True)
+    return B @ Syx @ _inverse(Sxx)
 
 
 def target_covariance(Sxx: Tensor, Syx: Tensor | None = None) -> Tensor:
     """Sigma = Syx Sxx^-1 Sxy (n, n), whose eigenvectors the decoder finds; Sxx when Y = X."""
     if Syx is None:
         return Sxx
-    return Syx @ torch.linalg.pinv(Sxx, hermitian=True) @ Syx.T
+    return Syx @ _inverse(Sxx) @ Syx.T
 
 
 def optimum_loss(
     p: int, Sxx: Tensor, Syx: Tensor | None = None, trace_Syy: Tensor | None = None
 ) -> Tensor:
-    """min L = p tr(Syy) - sum_i (p - i + 1) lambda_i, lambda the eigenvalues of Sigma (Eq. 5)."""
+    """Least L = p tr(Syy) - sum_i (p - i + 1) lambda_i, lambda the eigenvalues of Sigma (Eq. 5)."""
     total = Sxx.trace() if trace_Syy is None else trace_Syy
-    eigenvalues = torch.linalg.eigvalsh(target_covariance(Sxx, Syx)).flip(0)[:p]
-    return p * total - (nested_weights(p, Sxx) * eigenvalues).sum()
+    eigenvalues: Tensor = torch.linalg.eigvalsh(target_covariance(Sxx, Syx)).flip(0)[:p]
+    kept: Tensor = (nested_weights(p, Sxx) * eigenvalues).sum()
+    return p * total - kept
 
 
 def optimal_pair(p: int, Sxx: Tensor, Syx: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -139,4 +140,10 @@ def optimal_pair(p: int, Sxx: Tensor, Syx: Tensor | None = None) -> tuple[Tensor
     U = torch.linalg.eigh(target_covariance(Sxx, Syx)).eigenvectors.flip(1)[:, :p]
     if Syx is None:
         return U, U.T
-    return U, U.T @ Syx @ torch.linalg.pinv(Sxx, hermitian=True)
+    return U, U.T @ Syx @ _inverse(Sxx)
+
+
+def _inverse(M: Tensor) -> Tensor:
+    """Inverse of a symmetric matrix on its range."""
+    inverse: Tensor = torch.linalg.pinv(M, hermitian=True)
+    return inverse

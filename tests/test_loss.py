@@ -1,4 +1,4 @@
-"""The nested loss: definition = Lemma 1 = autograd = finite differences; optimum; critical points."""
+"""The nested loss: definition = Lemma 1 = autograd = finite differences; its critical points."""
 
 import pytest
 import torch

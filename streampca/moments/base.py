@@ -242,7 +242,9 @@ class Moments(ABC):
                     f"expected {tuple(own.shape)}"
                 )
             if not np.isfinite(value).all():
-                raise ValueError(f"the state of {cls.kind} moments has values in {name} that are not finite")
+                raise ValueError(
+                    f"the state of {cls.kind} moments has values in {name} that are not finite"
+                )
             setattr(self, "_" + name, to_device(cast(value, dtype_name(own)), device))
         return self
 
@@ -262,4 +264,3 @@ class Moments(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": None}
-

@@ -223,7 +223,9 @@ def _column_squares(Z: Array) -> Array:
         return np.einsum("ij,ij->j", Z, Z).astype("float64")
 
 
-def centre_sparse(X: Any, weights: Array | None, decay: Array | None, about: Moments) -> CentredRows:
+def centre_sparse(
+    X: Any, weights: Array | None, decay: Array | None, about: Moments
+) -> CentredRows:
     """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
     if about.device is not None:
         # sparse kernels on devices differ too much; callers bound the number of rows

@@ -121,7 +121,9 @@ def test_state_with_a_missing_or_misshapen_array_is_refused(kind):
     state = fed(kind, rows(), [60]).state()
     with pytest.raises(ValueError, match="lacks mean"):
         moments_from_state(kind, {k: v for k, v in state.items() if k != "mean"})
-    broken = "rows_weight" if kind == "minibatch" else {"dense": "scatter", "factored": "squares"}[kind]
+    broken = (
+        "rows_weight" if kind == "minibatch" else {"dense": "scatter", "factored": "squares"}[kind]
+    )
     with pytest.raises(ValueError, match=broken):
         moments_from_state(kind, state | {broken: np.zeros(3)})
 
@@ -142,16 +144,16 @@ def test_a_torch_device_gives_the_same_numbers(kind, dtype):
     X = rows(200, 12)
     host = make_moments(kind, 12, n_directions=5, dtype=dtype)
     device = make_moments(kind, 12, n_directions=5, dtype=dtype)
-    device = type(device)(
-        *((12, 5) if kind == "factored" else (12,)), dtype=dtype, device="cpu"
-    )
+    device = type(device)(*((12, 5) if kind == "factored" else (12,)), dtype=dtype, device="cpu")
     for start in range(0, 200, 40):
         host.update(X[start : start + 40].astype(dtype))
         device.update(torch.from_numpy(X[start : start + 40].astype(dtype)))
     V = np.random.default_rng(0).normal(size=(12, 3))
     got = device @ torch.from_numpy(V)
     assert isinstance(got, torch.Tensor)
-    np.testing.assert_allclose(got.numpy(), host @ V, rtol=3e3 * DTYPES[dtype], atol=1e-3 * DTYPES[dtype])
+    np.testing.assert_allclose(
+        got.numpy(), host @ V, rtol=3e3 * DTYPES[dtype], atol=1e-3 * DTYPES[dtype]
+    )
     np.testing.assert_allclose(device.mean, host.mean, rtol=10 * DTYPES[dtype])
 
 

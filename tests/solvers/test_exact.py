@@ -52,7 +52,7 @@ def test_decoder_stays_orthonormal():
 @pytest.mark.parametrize("p", [1, 5, 20, 160])
 @pytest.mark.parametrize("warm", [False, True])
 def test_solution_is_certified(p, warm):
-    moments, X, values, _ = problem()
+    moments, X, _, _ = problem()
     guess = exact.solve(moments, p).A if warm else None
     moments.update(X[:40] * 1.1)
     Sigma = moments @ np.eye(160)
@@ -61,9 +61,7 @@ def test_solution_is_certified(p, warm):
     np.testing.assert_allclose(solution.eigenvalues, expected, rtol=1e-10)
     residuals = np.linalg.norm(Sigma @ solution.A - solution.A * solution.eigenvalues, axis=0)
     assert (residuals <= (exact.TOLERANCE * 2) * expected[0]).all()
-    np.testing.assert_allclose(
-        solution.residuals, residuals / expected[0], atol=1e-13
-    )
+    np.testing.assert_allclose(solution.residuals, residuals / expected[0], atol=1e-13)
 
 
 def test_a_start_that_is_blind_to_the_largest_direction_is_not_believed():
@@ -77,7 +75,9 @@ def test_equal_eigenvalues_give_the_eigenspace():
     spectrum = np.r_[4.0, 4.0, 4.0, np.full(157, 0.01)]
     n = 160
     basis = start(n, n)
-    X = np.concatenate([basis.T * np.sqrt(spectrum)[:, None], -basis.T * np.sqrt(spectrum)[:, None]])
+    X = np.concatenate(
+        [basis.T * np.sqrt(spectrum)[:, None], -basis.T * np.sqrt(spectrum)[:, None]]
+    )
     moments = make_moments("dense", n, dtype="float64")
     moments.update(X)
     A = exact.solve(moments, 3, start(n, 3)).A

@@ -1,0 +1,7 @@
+"""Ordered principal components of a stream that never ends."""
+
+from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
+from streampca.estimator import StreamingPCA
+from streampca.exceptions import NotFittedError
+
+__all__ = ["Checkpoint", "CheckpointStore", "CheckpointWarning", "NotFittedError", "StreamingPCA"]

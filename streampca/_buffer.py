@@ -1,0 +1,51 @@
+"""Small inputs wait here until they make a minibatch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca._arrays import Array, empty, to_device
+
+
+class Minibatch(NamedTuple):
+    """Rows with their weights, and how much each is remembered at the end of the minibatch."""
+
+    X: Array  # (m, n)
+    weights: NDArray[np.float64] | None  # (m,)
+
+
+class RowBuffer:
+    """One preallocated block of rows; weights are kept only once a row had one."""
+
+    def __init__(self, n_rows: int, n_features: int, dtype: str, device: str | None) -> None:
+        self._X = empty((n_rows, n_features), dtype, device)
+        self._weights = np.ones(n_rows)
+        self._weighted = False
+        self._device = device
+        self.n_held = 0
+
+    @property
+    def n_free(self) -> int:
+        """Rows that still fit."""
+        return int(self._X.shape[0]) - self.n_held
+
+    def append(self, X: Array, weights: NDArray[np.float64] | None) -> None:
+        """Copy at most `n_free` rows in."""
+        stop = self.n_held + X.shape[0]
+        self._X[self.n_held : stop] = to_device(X, self._device)
+        self._weights[self.n_held : stop] = 1.0 if weights is None else weights
+        self._weighted |= weights is not None
+        self.n_held = stop
+
+    def take(self) -> Minibatch:
+        """Return the rows held (a view, valid until the next append) and become empty."""
+        held = slice(0, self.n_held)
+        minibatch = Minibatch(self._X[held], self._weights[held] if self._weighted else None)
+        self.n_held, self._weighted = 0, False
+        return minibatch
+
+    def state(self) -> dict[str, Any]:
+        return {"X": self._X[: self.n_held], "weights": self._weights[: self.n_held]}

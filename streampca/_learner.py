@@ -1,0 +1,228 @@
+"""What StreamingPCA does with validated rows: wait, forget, remember, solve.
+
+Rows go one way here: buffer -> moments -> solver -> model. Nothing in this file knows about
+data frames, parameters' names or checkpoints' files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca._arrays import Array, namespace, to_device, to_numpy
+from streampca._buffer import RowBuffer
+from streampca._model import Model, cast_components
+from streampca._options import Resolved, resolve
+from streampca._ordering import completed, oriented
+from streampca.moments import Moments, make_moments, moments_from_state
+from streampca.solvers import exact
+from streampca.solvers.first_order import FirstOrder
+
+if TYPE_CHECKING:
+    from streampca.checkpoint import Checkpoint
+
+
+class Learner:
+    """Moments, a solver, and the rows that wait for them."""
+
+    def __init__(
+        self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
+    ) -> None:
+        self.options: Resolved = resolve(parameters, n_features)
+        self.n_features = n_features
+        share = parameters["n_components"]
+        self._share: float | None = share if isinstance(share, float) else None
+        self._varies = share is None or self._share is not None
+        self._impute = parameters["missing"] == "impute"
+        self._buffer = RowBuffer(self.options.batch_size, n_features, dtype, device)
+        self.moments: Moments = make_moments(
+            self.options.memory,
+            n_features,
+            n_directions=self.options.n_directions,
+            center=parameters["center"],
+            dtype=dtype,
+            device=device,
+        )
+        self.first_order: FirstOrder | None = None
+        if parameters["solver"] == "first_order":
+            self.first_order = FirstOrder(
+                n_features,
+                self.options.n_components,
+                optimizer=parameters["optimizer"],
+                dtype=dtype,
+                device=device,
+                seed=parameters["random_state"],
+            )
+        self._solved: Model | None = None
+        self._previous: NDArray[Any] | None = None  # components of the model read last
+
+    # --- rows in ---------------------------------------------------------------------------
+
+    def add(self, X: Array, weights: NDArray[np.float64] | None) -> None:
+        """Learn from rows, or keep them until they make a minibatch."""
+        if hasattr(X, "tocsr"):
+            self.flush()
+            largest = self.options.largest
+            for start in range(0, X.shape[0], largest):
+                piece = slice(start, start + largest)
+                self._fold(X[piece], None if weights is None else weights[piece])
+            return
+        start, stop = 0, X.shape[0]
+        while start < stop:
+            if self._buffer.n_held == 0 and stop - start >= self.options.batch_size:
+                piece = slice(start, min(stop, start + self.options.largest))
+                self._fold(X[piece], None if weights is None else weights[piece])
+            else:
+                piece = slice(start, min(stop, start + self._buffer.n_free))
+                self._buffer.append(X[piece], None if weights is None else weights[piece])
+                self._solved = None
+                if self._buffer.n_free == 0:
+                    self.flush()
+            start = piece.stop
+
+    def flush(self) -> None:
+        """Fold in the rows that wait."""
+        if self._buffer.n_held:
+            self._fold(*self._buffer.take())
+
+    def merge(self, moments: Moments) -> None:
+        """Add moments learned elsewhere."""
+        self.flush()
+        self.moments.merge(moments)
+        self._solved = None
+
+    def _fold(self, X: Array, weights: NDArray[np.float64] | None) -> None:
+        if self._impute:
+            X = self.filled(X)
+        gamma, m = self.options.forgetting, X.shape[0]
+        decay = None
+        if gamma < 1.0:
+            decay = gamma ** np.arange(m - 1, -1, -1.0)
+            self.moments.decay(gamma**m)
+        self.moments.update(X, weights, decay)
+        self._solved = None
+        if self.first_order is not None:
+            self.first_order.step(self.moments)
+
+    def filled(self, X: Array) -> Array:
+        """X with its gaps filled by the current model; by the minibatch's own means at first."""
+        if hasattr(X, "tocsr"):
+            return X
+        if not bool(namespace(X).isnan(X).any()):
+            return X
+        host = to_numpy(X)
+        if self.moments.weight > 0:
+            filled = self._model_of_moments().fill(host)
+        else:
+            seen = ~np.isnan(host)
+            sums = np.where(seen, host, 0).sum(axis=0, dtype="float64")
+            means = sums / np.maximum(seen.sum(axis=0), 1)
+            filled = np.where(seen, host, means.astype(host.dtype))
+        return filled if namespace(X) is np else to_device(filled, str(X.device))
+
+    # --- components out ----------------------------------------------------------------------
+
+    def model(self) -> Model:
+        """The model of all rows so far, solved if anything has changed."""
+        self.flush()
+        return self._model_of_moments()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Moments, and behind "solver." the solver's own state; waiting rows are folded in."""
+        self.flush()
+        arrays = self.moments.state()
+        if self.first_order is not None:
+            arrays |= {f"solver.{k}": v for k, v in self.first_order.state().items()}
+        return arrays
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint: its moments, its solver, and its components as they stand."""
+        arrays = dict(saved.moments)
+        solver = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("solver.")}
+        device = self.moments.device
+        self.moments = moments_from_state(saved.moments_kind, arrays, device=device)
+        if self.first_order is not None:
+            self.first_order.load(solver)
+        weights = np.arange(saved.components.shape[0], 0, -1.0)
+        loss = len(weights) * saved.total_variance - float(weights @ saved.explained_variance)
+        if self.first_order is not None:
+            loss = self.first_order.read(self.moments).loss
+        self._solved = self._model_with(
+            components=saved.components,
+            eigenvalues=saved.explained_variance,
+            decoder=saved.decoder,
+            encoder=saved.encoder,
+            loss=loss,
+            residuals=saved.residuals,
+        )
+        self._previous = saved.components
+
+    def _model_of_moments(self) -> Model:
+        if self._solved is None:
+            solve = self._solve_exactly if self.first_order is None else self._read_first_order
+            self._solved = solve()
+            self._previous = self._solved.components
+        return self._solved
+
+    def _solve_exactly(self) -> Model:
+        moments, count = self.moments, self.options.n_components
+        start = None
+        if self._previous is not None and not self._varies:
+            start = to_device(self._previous.T.astype("float64"), moments.device)
+        solution = exact.solve(moments, count, start)
+        values = to_numpy(solution.eigenvalues)
+        if not np.isfinite(values).all():
+            raise FloatingPointError(
+                "the covariance is not finite: the rows are too large for "
+                f"{moments.dtype}; scale them or use dtype='float64'"
+            )
+        # below this there is only the rounding of the eigenvalue solver itself
+        rounding = self.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
+        values = np.where(values > rounding, values, 0.0)
+        if self._share is not None:
+            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            count = min(int(np.searchsorted(explained, self._share)) + 1, count)
+        A = completed(to_numpy(solution.A)[:, :count].astype("float64", copy=False))
+        C = oriented(A.T, self._previous)
+        components = cast_components(C.T, moments.dtype)
+        values = values[:count]
+        weights = np.arange(count, 0, -1.0)
+        loss = count * moments.total_variance - float(weights @ values)
+        return self._model_with(
+            components=components,
+            eigenvalues=values,
+            decoder=components.T,
+            encoder=components,
+            loss=loss,
+            residuals=to_numpy(solution.residuals)[:count],
+        )
+
+    def _read_first_order(self) -> Model:
+        assert self.first_order is not None
+        reading = self.first_order.read(self.moments)
+        A = completed(reading.directions)
+        C = oriented(A.T, self._previous)
+        return self._model_with(
+            components=cast_components(C.T, self.moments.dtype),
+            eigenvalues=reading.eigenvalues,
+            decoder=reading.decoder,
+            encoder=reading.encoder,
+            loss=reading.loss,
+            residuals=reading.residuals,
+        )
+
+    def _model_with(self, *, loss: float, **solved: Any) -> Model:
+        m = self.moments
+        per_weight = m.denominator / m.weight if m.weight else 0.0
+        return Model(
+            mean=m.mean,
+            total_variance=m.total_variance,
+            n_samples=m.n_samples,
+            weight=m.weight,
+            denominator=m.denominator,
+            loss=loss * per_weight,
+            discarded_variance=m.discarded_variance,
+            **solved,
+        )

@@ -1,0 +1,154 @@
+"""A solved model: what a reader of the components needs, and probabilistic PCA on top of it.
+
+Immutable, so that it may be read while another minibatch is learned, cached, and checkpointed.
+It knows nothing of how it was remembered or solved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Ordered components with everything that is read off them."""
+
+    mean: Float64  # (n,)
+    components: NDArray[Any]  # (p, n) in the dtype of the rows
+    eigenvalues: Float64  # (p,) explained variances
+    total_variance: float
+    n_samples: int
+    weight: float
+    denominator: float
+    decoder: NDArray[Any]  # (n, p) A
+    encoder: NDArray[Any]  # (p, n) B
+    loss: float
+    residuals: Float64  # (p,)
+    discarded_variance: float
+
+    @property
+    def noise_variance(self) -> float:
+        """Mean of the eigenvalues that were left out (Tipping & Bishop 1999, Eq. 8)."""
+        p, n = self.components.shape
+        left_out = min(n, self.n_samples) - p
+        if left_out <= 0:
+            return 0.0
+        missing = self.total_variance - float(self.eigenvalues.sum())
+        rounding = np.finfo(self.components.dtype).eps * self.total_variance
+        return missing / left_out if missing > rounding else 0.0
+
+    @property
+    def ratio(self) -> Float64:
+        """Explained variance over total variance; 0 where there is no variance at all."""
+        if self.total_variance <= 0:
+            return np.zeros_like(self.eigenvalues)
+        return self.eigenvalues / self.total_variance
+
+    # --- rows <-> coordinates -----------------------------------------------------------------
+
+    @cached_property
+    def _placed(self) -> dict[tuple[str, str | None], tuple[Array, Array]]:
+        return {}
+
+    def _on(self, like: Array) -> tuple[Array, Array]:
+        """Components and mean @ components' in the dtype and on the device of `like`, kept."""
+        device = None if namespace(like) is np else str(like.device)
+        key = (dtype_name(like), device)
+        if key not in self._placed:
+            components = to_device(self.components.astype(key[0]), device)
+            self._placed[key] = components, to_device(self.mean.astype(key[0]), device)
+        return self._placed[key]
+
+    def coordinates(self, X: Array) -> Array:
+        """(X - mean) @ components' without changing X; sparse rows stay sparse."""
+        if hasattr(X, "tocsr"):
+            like: Array = np.empty(0, X.dtype)
+            components, mean = self._on(like)
+            return np.asarray(X @ components.T) - mean @ components.T
+        components, mean = self._on(X)
+        return (X - mean) @ components.T
+
+    def reconstruct(self, Z: Array) -> Array:
+        """Z @ components + mean."""
+        components, mean = self._on(Z)
+        return Z @ components + mean
+
+    def scales(self, like: Array) -> Array:
+        """1 / standard deviation of each coordinate; 0 for directions without variance."""
+        floor = np.finfo(self.components.dtype).eps * max(float(self.eigenvalues[0]), 0.0)
+        shown = self.eigenvalues > floor
+        scales = np.where(shown, np.where(shown, self.eigenvalues, 1.0) ** -0.5, 0.0)
+        device = None if namespace(like) is np else str(like.device)
+        return to_device(scales.astype(dtype_name(like)), device)
+
+    # --- the Gaussian model of probabilistic PCA ------------------------------------------------
+
+    def covariance(self) -> Float64:
+        """The (n, n) covariance C' diag(eigenvalues - noise) C + noise I."""
+        C = self.components.astype("float64")
+        noise = self.noise_variance
+        covariance = (C.T * np.maximum(self.eigenvalues - noise, 0.0)) @ C
+        covariance[np.diag_indices_from(covariance)] += noise
+        return np.asarray(covariance)
+
+    def precision(self) -> Float64:
+        """Inverse of `covariance`, by its eigenpairs: no n x n system is solved."""
+        C = self.components.astype("float64")
+        noise, eigenvalues = self._positive()
+        precision = (C.T * (1.0 / eigenvalues - 1.0 / noise)) @ C
+        precision[np.diag_indices_from(precision)] += 1.0 / noise
+        return np.asarray(precision)
+
+    def _positive(self) -> tuple[float, Float64]:
+        """Noise variance and eigenvalues, each at least as large as rounding leaves them."""
+        n = self.components.shape[1]
+        floor = n * np.finfo("float64").eps * max(float(self.eigenvalues[0]), np.finfo(float).tiny)
+        noise = max(self.noise_variance, floor)
+        return noise, np.maximum(self.eigenvalues, noise)
+
+    def log_likelihood(self, X: Array) -> Float64:
+        """Log-likelihood of each row under the Gaussian model, (m,); O(m n p)."""
+        p, n = self.components.shape
+        noise, eigenvalues = self._positive()
+        C = self.components.astype("float64")
+        if hasattr(X, "tocsr"):
+            X = X.toarray()
+        D = to_numpy(X).astype("float64") - self.mean  # (m, n)
+        Z = D @ C.T
+        E = D - Z @ C  # explicitly: the difference of squared lengths loses the small ones
+        quadratic = np.einsum("ij,ij->i", E, E) / noise + (Z * Z / eigenvalues).sum(axis=1)
+        log_det = float(np.log(eigenvalues).sum()) + (n - p) * float(np.log(noise))
+        return np.asarray(-0.5 * (n * np.log(2 * np.pi) + log_det + quadratic))
+
+    def fill(self, X: NDArray[Any]) -> NDArray[Any]:
+        """A copy of X (m, n) with each NaN replaced by its expectation given the row's own entries.
+
+        The coordinates of a row are the least-squares fit of its observed entries, with the
+        Gaussian model's prior as regulariser, so that rows with fewer observed entries than
+        components are defined too (none observed: the mean).
+        """
+        C = self.components.astype("float64")
+        noise, eigenvalues = self._positive()
+        filled = np.array(X)
+        for i in np.flatnonzero(np.isnan(X).any(axis=1)):
+            seen = ~np.isnan(X[i])
+            S = C[:, seen]  # (p, observed)
+            z = np.linalg.solve(
+                S @ S.T + np.diag(noise / eigenvalues), S @ (X[i, seen] - self.mean[seen])
+            )
+            filled[i, ~seen] = self.mean[~seen] + z @ C[:, ~seen]
+        return filled
+
+
+def cast_components(A: Float64, dtype: str) -> NDArray[Any]:
+    """Columns of A (n, p) as components (p, n) in the dtype of the rows."""
+    return np.ascontiguousarray(cast(A.T, dtype))

@@ -1,0 +1,162 @@
+"""Constructor parameters of StreamingPCA: their constraints as data, their defaults resolved."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+from streampca._arrays import device_name
+
+_DENSE_FEATURES = 1024
+"""Up to here dense moments are the default: 8 MB, exact, and as fast as factored ones."""
+
+_DENSE_LIMIT = 8192
+"""Up to here dense moments are used where factored ones cannot answer: 512 MB."""
+
+_BUFFER_NUMBERS = 2**24
+"""Numbers that rows waiting for a factored minibatch may take: 64 MB of float32."""
+
+_LEAST_OVERSAMPLE = 20
+"""Directions kept beyond n_components, at least. Measured with MNIST sorted by digit at p = 10:
+excess 4e-3 with 10, 5e-4 with 20; by 1/i spectra, R_ex 1.04 with 10 and 1.01 with 20."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What a parameter may be, as a sentence and as a test."""
+
+    accepts: Any
+    sentence: str
+
+
+def _is_int(value: Any, least: int) -> bool:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and int(value) >= least
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _one_of(*values: Any) -> Constraint:
+    return Constraint(lambda v: any(v is x or v == x for x in values), f"one of {values}")
+
+
+CONSTRAINTS = {
+    "n_components": Constraint(
+        lambda v: v is None or _is_int(v, 1) or (isinstance(v, float) and 0 < v < 1),
+        "a whole number of at least 1, a share of variance between 0 and 1, or None",
+    ),
+    "whiten": Constraint(lambda v: isinstance(v, bool), "True or False"),
+    "batch_size": Constraint(
+        lambda v: v is None or _is_int(v, 1), "a whole number of at least 1, or None"
+    ),
+    "memory": _one_of("auto", "dense", "factored", "minibatch"),
+    "oversample": Constraint(
+        lambda v: v is None or _is_int(v, 0), "a whole number of at least 0, or None"
+    ),
+    "solver": _one_of("exact", "first_order"),
+    "optimizer": Constraint(
+        lambda v: v is None or callable(v),
+        "None or a function of a list of parameters that returns a torch optimizer",
+    ),
+    "forgetting_factor": Constraint(
+        lambda v: _is_real(v) and 0 < v <= 1, "a number above 0 and at most 1"
+    ),
+    "half_life": Constraint(
+        lambda v: v is None or (_is_real(v) and v > 0), "a number of rows above 0, or None"
+    ),
+    "center": Constraint(lambda v: isinstance(v, bool), "True or False"),
+    "missing": _one_of("error", "impute"),
+    "dtype": _one_of(None, "float32", "float64"),
+}
+
+
+def check(parameters: dict[str, Any]) -> None:
+    """Raise ValueError naming the first parameter that is out of its constraint."""
+    for name, constraint in CONSTRAINTS.items():
+        value = parameters[name]
+        if not constraint.accepts(value):
+            raise ValueError(f"{name}={value!r} is not accepted: it must be {constraint.sentence}")
+    if parameters["half_life"] is not None and parameters["forgetting_factor"] != 1.0:
+        raise ValueError(
+            "forgetting_factor and half_life both say how fast to forget: give one of them"
+        )
+    device_name(parameters["device"])
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the parameters mean for rows of n features."""
+
+    memory: str
+    n_components: int  # p; n where it depends on the eigenvalues
+    n_directions: int  # q = p + oversample, what factored moments remember
+    batch_size: int  # rows to wait for
+    largest: int  # rows folded in at once when more arrive together
+    forgetting: float  # gamma, per row
+
+
+def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
+    """Choose what was left open, for n features.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer features than components, or the choices contradict each other.
+    """
+    p = parameters["n_components"]
+    whole = p is None or isinstance(p, float)
+    if not whole and p > n_features:
+        raise ValueError(
+            f"n_components={p} is more than the {n_features} features of the rows: "
+            f"use at most {n_features}"
+        )
+    if whole and parameters["solver"] != "exact":
+        raise ValueError(f"n_components={p!r} needs solver='exact': give a whole number")
+    memory = _memory(parameters, n_features, whole)
+    if whole and memory != "dense":
+        raise ValueError(
+            f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
+            f"(rows have {n_features} features): give a whole number, or memory='dense'"
+        )
+    count = n_features if whole else int(p)
+    q = min(n_features, count + _oversample(parameters, count))
+    half_life = parameters["half_life"]
+    gamma = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
+    given = parameters["batch_size"]
+    batch_size = given or _batch_size(memory, n_features, q)
+    # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
+    # the bit however the rows arrive; factored ones gain more from folding in all that is there
+    largest = 2 * batch_size if memory == "factored" and not given else batch_size
+    return Resolved(memory, count, q, batch_size, largest, gamma)
+
+
+def _oversample(parameters: dict[str, Any], p: int) -> int:
+    given = parameters["oversample"]
+    return max(p, _LEAST_OVERSAMPLE) if given is None else int(given)
+
+
+def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:
+    memory = str(parameters["memory"])
+    if memory != "auto":
+        return memory
+    if parameters["solver"] == "first_order":
+        return "minibatch"
+    if n_features <= (_DENSE_LIMIT if whole else _DENSE_FEATURES):
+        return "dense"
+    return "factored"
+
+
+def _batch_size(memory: str, n_features: int, q: int) -> int:
+    """Rows to wait for.
+
+    Dense moments pay one n x n sum for a minibatch (5 % of the product at 512 rows), and the
+    float32 rounding of a sum grows with its length. Factored ones pay small eigenproblems, worth
+    about 8 q rows at n = 784; their buffer stays below 64 MB (but holds 2 q rows) for large n.
+    """
+    if memory == "factored":
+        return max(min(max(512, 8 * q), _BUFFER_NUMBERS // n_features), 2 * q)
+    return 512 if memory == "dense" else 256

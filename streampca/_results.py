@@ -1,0 +1,175 @@
+"""The fitted attributes of StreamingPCA and scikit-learn's parameter verbs, as a mixin."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca._learner import Learner
+from streampca._model import Model
+from streampca.exceptions import NotFittedError
+
+
+class Results:
+    """Reads every fitted attribute off the current model; knows nothing of learning."""
+
+    _learner: Learner | None = None
+    _feature_names: tuple[str, ...] | None = None
+
+    @property
+    def _model(self) -> Model:
+        if self._learner is None:
+            raise NotFittedError(
+                f"this {type(self).__name__} has not seen any row: call partial_fit first"
+            )
+        return self._learner.model()
+
+    @property
+    def components_(self) -> NDArray[Any]:
+        """Ordered orthonormal principal directions, (p, n)."""
+        return self._model.components
+
+    @property
+    def n_components_(self) -> int:
+        """Number of components p."""
+        return int(self._model.components.shape[0])
+
+    @property
+    def explained_variance_(self) -> NDArray[np.float64]:
+        """Variance along each component, (p,)."""
+        return self._model.eigenvalues
+
+    @property
+    def explained_variance_ratio_(self) -> NDArray[np.float64]:
+        """Share of the total variance along each component, (p,)."""
+        return self._model.ratio
+
+    @property
+    def singular_values_(self) -> NDArray[np.float64]:
+        """Singular values of the centred, weighted rows, (p,)."""
+        model = self._model
+        return np.asarray(np.sqrt(model.eigenvalues * model.denominator))
+
+    @property
+    def mean_(self) -> NDArray[np.float64]:
+        """Weighted mean of each feature, (n,)."""
+        return self._model.mean
+
+    @property
+    def var_(self) -> NDArray[np.float64]:
+        """Variance of each feature, (n,)."""
+        _ = self._model
+        assert self._learner is not None
+        return self._learner.moments.variance
+
+    @property
+    def noise_variance_(self) -> float:
+        """Mean of the variances left out."""
+        return self._model.noise_variance
+
+    @property
+    def n_samples_seen_(self) -> int:
+        """Rows seen."""
+        return self._model.n_samples
+
+    @property
+    def weight_(self) -> float:
+        """Weight of the rows seen, after forgetting."""
+        return self._model.weight
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features n."""
+        return int(self._model.mean.shape[0])
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """Names of the features, where the rows had any."""
+        _ = self._model
+        if self._feature_names is None:
+            raise AttributeError("feature_names_in_: the rows came without feature names")
+        return np.asarray(self._feature_names, dtype=object)
+
+    @property
+    def decoder_(self) -> NDArray[Any]:
+        """Decoder A, (n, p)."""
+        return self._model.decoder
+
+    @property
+    def encoder_(self) -> NDArray[Any]:
+        """Encoder B, (p, n)."""
+        return self._model.encoder
+
+    @property
+    def loss_(self) -> float:
+        """The nested loss L(A, B) per unit of weight (Lemma 1)."""
+        return self._model.loss
+
+    @property
+    def residuals_(self) -> NDArray[np.float64]:
+        """||Sigma a - lambda a|| / lambda_1 of each component, (p,)."""
+        return self._model.residuals
+
+    @property
+    def discarded_variance_(self) -> float:
+        """Bound on the spectral norm of what factored memory may have lost of Sigma."""
+        return self._model.discarded_variance
+
+    def get_covariance(self) -> NDArray[np.float64]:
+        """Covariance of the probabilistic PCA model, (n, n)."""
+        return self._model.covariance()
+
+    def get_precision(self) -> NDArray[np.float64]:
+        """Inverse of `get_covariance`, (n, n)."""
+        return self._model.precision()
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
+        prefix = type(self).__name__.lower()
+        return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
+
+    # --- parameters, as scikit-learn's BaseEstimator has them ------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor parameters by name."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change constructor parameters; they hold from the next `fit` on.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = self.get_params()
+        for name, value in parameters.items():
+            if name not in known:
+                raise ValueError(f"no parameter {name!r}: there are {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(type(self).__init__).parameters.items()
+        }
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k]]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._learner is not None
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
+            input_tags=InputTags(sparse=True, allow_nan=getattr(self, "missing", "") == "impute"),
+        )

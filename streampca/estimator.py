@@ -1,0 +1,353 @@
+"""StreamingPCA: arrays in, ordered components out, at any time.
+
+The shell around moments and solvers: it validates, waits for a minibatch, and hands on. What is
+remembered stands in moments/, how it is solved in solvers/, what is read off in _model.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca import _options
+from streampca._arrays import Array, device_name, dtype_name, namespace
+from streampca._input import InputRows, read_rows, read_weights
+from streampca._learner import Learner
+from streampca._results import Results
+
+if TYPE_CHECKING:
+    from streampca.checkpoint import Checkpoint
+    from streampca.moments import Moments
+
+
+class StreamingPCA(Results):
+    """Ordered principal components of a stream, exact at any time and for any batch size.
+
+    A linear autoencoder with decoder A and encoder B that descends the nested loss of Oftadeh,
+    Shen, Wang and Shell (ICML 2020), every minimum of which is the ordered eigenvectors. A drop-in
+    for scikit-learn's ``IncrementalPCA`` that also forgets, merges, weighs, and takes single rows.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+    whiten : bool, default=False
+        Whether `transform` divides each coordinate by its standard deviation.
+    batch_size : int, optional
+        Rows to collect before they are folded in; larger inputs are cut to about this size. The
+        default depends on `memory` and the number of features. Results are folded in before they
+        are read, whatever the size.
+    memory : {"auto", "dense", "factored", "minibatch"}, default="auto"
+        What is remembered of the stream. "dense": all of the covariance, 8 n**2 bytes, exact.
+        "factored": its p + oversample leading directions, for many features. "minibatch": the
+        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features.
+    oversample : int, optional
+        Directions remembered beyond p by factored memory; more make it robust against drift. The
+        default is p, at least 20.
+    solver : {"exact", "first_order"}, default="exact"
+        "exact" has no learning rate; "first_order" is the paper's stochastic gradient descent.
+    optimizer : callable, optional
+        For "first_order": called with the list [A, B] of parameters, returns a `torch.optim`
+        optimizer, or an optimizer and a learning-rate scheduler. Sigma is scaled to unit trace, so
+        a learning rate does not depend on the scale of the data. Default: Adam at 1e-3.
+    forgetting_factor : float, default=1.0
+        Weight of a row after one more row has come; 1.0 never forgets.
+    half_life : float, optional
+        The same, as the number of rows after which a row has half its weight.
+    center : bool, default=True
+        Whether components are taken about the running mean.
+    missing : {"error", "impute"}, default="error"
+        What to do with NaN: refuse it, or fill it from the row's own entries through the current
+        components (from the mean at first).
+    device : str or torch.device, optional
+        Where to compute; None for the CPU or, if the first rows are a tensor, where that lies.
+    dtype : {"float32", "float64"}, optional
+        Type of products with the rows and of components; None for that of the first rows.
+    random_state : int, optional
+        Seed of the first-order solver's starting point.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        Ordered orthonormal principal directions. The sign is that of the components read before.
+    explained_variance_, explained_variance_ratio_, singular_values_ : ndarray of shape (p,)
+        As in scikit-learn; variances are about `mean_` and unbiased.
+    mean_, var_ : ndarray of shape (n_features_in_,)
+        Weighted mean and variance of each feature.
+    noise_variance_ : float
+        Mean of the variances left out, from the exact total variance.
+    n_samples_seen_, weight_ : int, float
+        Rows seen, and their weight after forgetting.
+    decoder_, encoder_ : ndarray of shape (n, p) and (p, n)
+        A and B.
+    loss_ : float
+        The nested loss per unit of weight.
+    residuals_ : ndarray of shape (p,)
+        ||Sigma a - lambda a|| / lambda_1 of each component: the certificate that what is
+        remembered has been solved.
+    discarded_variance_ : float
+        Worst-case bound on how far the remembered covariance may be from the true one, in
+        spectral norm; 0 for dense memory.
+
+    Notes
+    -----
+    Reading a fitted attribute folds in what is buffered and solves, so it is never stale, and
+    costs a solve if rows have come since the last reading.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(1000, 4)) * [1.0, 5.0, 2.0, 0.1] + 3.0
+    >>> pca = StreamingPCA(n_components=2)
+    >>> for start in range(0, 1000, 7):
+    ...     pca = pca.partial_fit(X[start : start + 7])
+    >>> np.abs(pca.components_).round(1)
+    array([[0., 1., 0., 0.],
+           [0., 0., 1., 0.]])
+    >>> pca.transform(X[:3]).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        n_components: int | float | None = None,
+        *,
+        whiten: bool = False,
+        batch_size: int | None = None,
+        memory: str = "auto",
+        oversample: int | None = None,
+        solver: str = "exact",
+        optimizer: Any = None,
+        forgetting_factor: float = 1.0,
+        half_life: float | None = None,
+        center: bool = True,
+        missing: str = "error",
+        device: Any = None,
+        dtype: str | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.whiten = whiten
+        self.batch_size = batch_size
+        self.memory = memory
+        self.oversample = oversample
+        self.solver = solver
+        self.optimizer = optimizer
+        self.forgetting_factor = forgetting_factor
+        self.half_life = half_life
+        self.center = center
+        self.missing = missing
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+
+    # --- learning -------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Forget everything and learn from X, as `partial_fit` on a new estimator would."""
+        fresh = type(self)(**self.get_params())
+        fresh.partial_fit(X, sample_weight=sample_weight)
+        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        return self
+
+    def partial_fit(self, X: Any, sample_weight: Any = None) -> Self:
+        """Learn from more rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features)
+            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+        sample_weight : array-like of shape (m,), optional
+            How many copies each row stands for.
+
+        Raises
+        ------
+        ValueError
+            If a row cannot be used; it names the row and the feature, and nothing is learned.
+        """
+        rows = self._read(X)
+        weights = read_weights(sample_weight, rows.values.shape[0])
+        learner = self._started(rows)
+        learner.add(rows.values, weights)
+        return self
+
+    def flush(self) -> Self:
+        """Fold in what is buffered."""
+        if self._learner is not None:
+            self._learner.flush()
+        return self
+
+    def merge(self, other: StreamingPCA | Moments) -> Self:
+        """Add what another estimator (or moments) has learned, as if its rows had come here.
+
+        Raises
+        ------
+        ValueError
+            If the two do not have the same features or kind of memory; nothing is changed.
+        """
+        if isinstance(other, StreamingPCA):
+            theirs = other._learner
+            if theirs is None:
+                return self
+            names = other._feature_names
+            theirs.flush()
+            moments = theirs.moments
+            if None not in (names, self._feature_names) and names != self._feature_names:
+                raise ValueError(
+                    "cannot merge: the feature names differ or stand in another order: "
+                    f"{self._feature_names} here, {names} there"
+                )
+        else:
+            moments, names = other, None
+        if self._learner is None:
+            self._start(moments.n_features, moments.dtype, moments.device, names)
+        assert self._learner is not None
+        self._learner.merge(moments)
+        return self
+
+    # --- using ------------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> Array:
+        """Coordinates of rows in the components, (m, p), of the kind of array that came in.
+
+        A tensor gives a tensor on its device, everything else a numpy array, in float32 for
+        float32 rows.
+        """
+        model = self._model
+        X = self._fill(self._read(X).values)
+        Z = model.coordinates(X)
+        return Z * model.scales(Z) if self.whiten else Z
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+        """`fit`, then `transform`."""
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """Rows (m, n) from coordinates (m, p)."""
+        model = self._model
+        Z = read_rows(Z, n_features=model.components.shape[0]).values
+        if self.whiten:
+            scales = model.scales(Z)
+            xp = namespace(scales)
+            Z = Z * xp.where(scales > 0, 1.0 / xp.where(scales > 0, scales, 1.0), 0.0)
+        return model.reconstruct(Z)
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999)."""
+        model = self._model
+        return model.log_likelihood(self._fill(self._read(X).values))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-likelihood of the rows."""
+        return float(self.score_samples(X).mean())
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _read(self, X: Any) -> InputRows:
+        """Validated rows; their width and names are those of the rows seen before."""
+        return read_rows(
+            X,
+            feature_names=self._feature_names,
+            n_features=None if self._learner is None else self._learner.n_features,
+            allow_missing=self.missing == "impute",
+        )
+
+    def _fill(self, X: Array) -> Array:
+        if self.missing != "impute":
+            return X
+        assert self._learner is not None
+        return self._learner.filled(X)
+
+    def _started(self, rows: InputRows) -> Learner:
+        """The learner, made for rows like these if there is none yet."""
+        X = rows.values
+        if self._learner is None:
+            place = self.device
+            if place is None and namespace(X) is not np:
+                place = X.device
+            self._start(X.shape[1], dtype_name(X), device_name(place), rows.feature_names)
+        elif self._feature_names is None:
+            self._feature_names = rows.feature_names
+        assert self._learner is not None
+        return self._learner
+
+    def _start(
+        self, n_features: int, dtype: str, device: str | None, names: tuple[str, ...] | None
+    ) -> None:
+        parameters = self.get_params()
+        _options.check(parameters)
+        self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
+        self._feature_names = names
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def checkpoint(self, **where: Any) -> Checkpoint:
+        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
+
+        Parameters
+        ----------
+        **where
+            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
+        """
+        from streampca.checkpoint import Checkpoint  # above this file: imported when used
+
+        model = self._model
+        learner = self._learner
+        assert learner is not None
+        return Checkpoint(
+            n_samples_seen=model.n_samples,
+            weight=model.weight,
+            feature_names=self._feature_names,
+            mean=model.mean,
+            components=model.components,
+            explained_variance=model.eigenvalues,
+            explained_variance_ratio=model.ratio,
+            total_variance=model.total_variance,
+            decoder=model.decoder,
+            encoder=model.encoder,
+            residuals=model.residuals,
+            discarded_variance=model.discarded_variance,
+            moments_kind=learner.moments.kind,
+            moments=learner.state(),
+            settings=self._settings(),
+            **where,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON; an optimizer is code and stays behind."""
+        settings = {k: v for k, v in self.get_params().items() if k != "optimizer"}
+        return settings | {"device": None if self.device is None else str(self.device)}
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, device: Any = None, optimizer: Any = None
+    ) -> Self:
+        """An estimator that goes on where the checkpoint was taken.
+
+        Bit for bit on the same machine, to rounding on another device.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+            What `checkpoint` returned, or a `CheckpointStore`.
+        device : optional
+            Where to go on; by default the CPU.
+        optimizer : callable, optional
+            For the first-order solver: what was given when it was built. Code is not stored.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint's parts do not fit each other.
+        """
+        settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
+        self = cls(**settings)
+        n_features = int(np.asarray(checkpoint.mean).shape[0])
+        dtype = str(np.asarray(checkpoint.components).dtype)
+        self._start(n_features, dtype, device_name(device), checkpoint.feature_names)
+        assert self._learner is not None
+        self._learner.restore(checkpoint)
+        return self

@@ -1,0 +1,420 @@
+"""StreamingPCA: exact at any batch size, at any time; weights, forgetting, merging, sign."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from oracle import batch_pca
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA, IncrementalPCA
+
+from streampca import Checkpoint, NotFittedError, StreamingPCA
+from streampca.metrics import principal_angles
+
+BATCHES = [1, 7, 100, 1797]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits().data.astype("float64")
+
+
+def learned(X, size, **options):
+    pca = StreamingPCA(**options)
+    for start in range(0, len(X), size):
+        pca.partial_fit(X[start : start + size])
+    return pca
+
+
+def angle(a, b):
+    return principal_angles(a.T, b.T).max()
+
+
+# --- the right answer -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", BATCHES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_components_equal_batch_pca_at_every_batch_size(digits, size, dtype):
+    pca = learned(digits.astype(dtype), size, n_components=5)
+    mean, components, variances, total = batch_pca(digits, 5)
+    tolerance = 1e-5 if dtype == "float32" else 1e-9
+    cosines = np.abs((pca.components_ * components).sum(1))
+    assert cosines.min() > 1 - tolerance
+    np.testing.assert_allclose(pca.explained_variance_, variances, rtol=tolerance)
+    np.testing.assert_allclose(pca.mean_, mean, atol=tolerance)
+    np.testing.assert_allclose(pca.explained_variance_ratio_, variances / total, rtol=tolerance)
+    assert pca.components_.dtype == dtype
+    assert pca.transform(digits[:3].astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("size", BATCHES)
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+def test_noise_covariance_and_score_are_those_of_batch_pca(digits, size, memory):
+    pca = learned(digits, size, n_components=10, memory=memory, oversample=40)
+    batch = PCA(10, svd_solver="full").fit(digits)
+    assert pca.noise_variance_ == pytest.approx(batch.noise_variance_, rel=0.01)
+    assert pca.score(digits) == pytest.approx(batch.score(digits), rel=0.01)
+    gap = np.linalg.norm(pca.get_covariance() - batch.get_covariance(), 2)
+    assert gap <= 0.01 * np.linalg.norm(batch.get_covariance(), 2)
+    np.testing.assert_allclose(pca.get_covariance() @ pca.get_precision(), np.eye(64), atol=1e-8)
+    np.testing.assert_allclose(pca.singular_values_, batch.singular_values_, rtol=1e-3)
+    np.testing.assert_allclose(pca.var_, digits.var(0, ddof=1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+def test_single_rows_small_batches_and_a_merge_agree(digits, memory):
+    options = {"n_components": 6, "memory": memory, "oversample": 58}
+    whole = learned(digits, len(digits), **options)
+    others = [learned(digits, 1, **options), learned(digits, 7, **options)]
+    others.append(learned(digits[:900], 50, **options).merge(learned(digits[900:], 31, **options)))
+    for other in others:
+        assert angle(whole.components_, other.components_) <= 1e-5
+        assert other.n_samples_seen_ == len(digits)
+
+
+def test_answers_after_every_row(digits):
+    pca = StreamingPCA(n_components=4)
+    for m, row in enumerate(digits[:12], start=1):
+        pca.partial_fit(row[None])
+        assert pca.components_.shape == (4, 64)
+        np.testing.assert_allclose(pca.components_ @ pca.components_.T, np.eye(4), atol=1e-10)
+        expected = np.zeros(4)
+        if m > 1:
+            values = np.linalg.eigvalsh(np.cov(digits[:m].T))[::-1][:4]
+            expected[: m - 1] = values[: m - 1]
+        np.testing.assert_allclose(pca.explained_variance_, expected, rtol=1e-8, atol=1e-10)
+        assert np.isfinite(pca.transform(digits[:2])).all()
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+def test_whitened_coordinates_of_unseen_directions_are_zero(digits, memory):
+    pca = StreamingPCA(n_components=4, whiten=True, memory=memory).partial_fit(digits[:3])
+    Z = pca.transform(digits[:3])
+    np.testing.assert_allclose(Z[:, :2].var(0, ddof=1), 1.0)
+    assert (Z[:, 2:] == 0).all()
+    np.testing.assert_allclose(pca.inverse_transform(Z), digits[:3], atol=1e-8)
+
+
+def test_n_components_as_share_of_variance_and_none(digits):
+    for share in (0.5, 0.9, 0.99):
+        pca = learned(digits, 200, n_components=share)
+        assert pca.n_components_ == PCA(share).fit(digits).n_components_
+    pca = learned(digits, 200)
+    assert pca.n_components_ == 64
+    np.testing.assert_allclose(pca.inverse_transform(pca.transform(digits)), digits, atol=1e-9)
+
+
+def test_residuals_and_loss_certify_the_solution(digits):
+    pca = learned(digits, 100, n_components=8)
+    _, _, variances, total = batch_pca(digits, 8)
+    m = len(digits)
+    optimum = (8 * total - np.arange(8, 0, -1) @ variances) * (m - 1) / m  # Eq. 5
+    assert pca.loss_ == pytest.approx(optimum, rel=1e-9)
+    assert pca.residuals_.max() <= 1e-11
+    np.testing.assert_allclose(pca.decoder_, pca.encoder_.T)
+    assert pca.discarded_variance_ == 0.0
+
+
+# --- weights, forgetting, merging
+
+
+@pytest.mark.parametrize("size", [1, 13, 300])
+@pytest.mark.parametrize("options", [{"forgetting_factor": 0.99}, {"half_life": 69.0}])
+def test_forgetting_is_weighted_pca_at_every_batch_size(digits, size, options):
+    X = digits[:300]
+    gamma = options.get("forgetting_factor", 0.5 ** (1 / 69.0))
+    pca = learned(X, size, n_components=4, **options)
+    weights = gamma ** np.arange(299, -1, -1.0)
+    values, vectors = np.linalg.eigh(np.cov(X.T, aweights=weights))
+    np.testing.assert_allclose(pca.explained_variance_, values[::-1][:4], rtol=1e-9)
+    assert angle(pca.components_, vectors[:, ::-1][:, :4].T) < 1e-9
+
+
+def test_a_weight_of_three_equals_three_copies(digits):
+    X = digits[:200]
+    weights = np.random.default_rng(0).integers(0, 4, 200)
+    weighted = StreamingPCA(n_components=5)
+    for start in range(0, 200, 9):
+        weighted.partial_fit(X[start : start + 9], sample_weight=weights[start : start + 9])
+    repeated = StreamingPCA(n_components=5).fit(np.repeat(X, weights, axis=0))
+    np.testing.assert_allclose(weighted.explained_variance_, repeated.explained_variance_)
+    np.testing.assert_allclose(weighted.components_, repeated.components_, atol=1e-9)
+    assert weighted.weight_ == repeated.weight_
+
+
+def test_merge_into_an_estimator_that_has_seen_nothing(digits):
+    other = learned(digits, 100, n_components=3)
+    merged = StreamingPCA(n_components=3).merge(other)
+    np.testing.assert_allclose(merged.components_, other.components_, atol=1e-12)
+    assert merged.merge(StreamingPCA(n_components=3)).n_samples_seen_ == len(digits)
+
+
+def test_merge_of_different_features_is_refused_and_changes_nothing(digits):
+    pca = learned(digits, 100, n_components=3)
+    before = pca.components_.copy()
+    with pytest.raises(ValueError, match="10 features"):
+        pca.merge(learned(digits[:, :10], 100, n_components=3))
+    np.testing.assert_array_equal(pca.components_, before)
+
+
+# --- order and sign ----------------------------------------------------------------------------
+
+
+def test_components_keep_their_sign_while_the_stream_turns():
+    draws = np.random.default_rng(0)
+    pca = StreamingPCA(n_components=2, half_life=200.0)
+    previous = None
+    for turn in np.linspace(0, 4 * np.pi, 200):
+        basis = np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0]])
+        pca.partial_fit(draws.normal(size=(100, 2)) * [3.0, 1.0] @ basis)
+        if previous is not None:
+            assert ((pca.components_ * previous).sum(1) > 0.5).all()
+        previous = pca.components_
+
+
+def test_first_sign_is_deterministic(digits):
+    a = StreamingPCA(n_components=6).fit(digits)
+    b = StreamingPCA(n_components=6, batch_size=50).fit(digits[::-1])
+    np.testing.assert_allclose(a.components_, b.components_, atol=1e-8)
+    largest = np.abs(a.components_).argmax(1)
+    assert (a.components_[np.arange(6), largest] > 0).all()
+
+
+# --- the contract of scikit-learn and of Python
+
+
+def test_nothing_seen_is_not_fitted():
+    pca = StreamingPCA(n_components=2)
+    assert not hasattr(pca, "components_")
+    with pytest.raises(NotFittedError, match="partial_fit"):
+        pca.transform(np.ones((2, 2)))
+
+
+def test_fit_forgets_and_partial_fit_does_not(digits):
+    pca = StreamingPCA(n_components=2).fit(digits[:100])
+    assert pca.partial_fit(digits[:50]).n_samples_seen_ == 150
+    assert pca.fit(digits[:70]).n_samples_seen_ == 70
+
+
+def test_clone_pickle_and_deepcopy(digits):
+    pca = learned(digits[:103], 10, n_components=3, half_life=50)
+    assert clone(pca).get_params() == pca.get_params()
+    assert not hasattr(clone(pca), "components_")
+    for copied in (pickle.loads(pickle.dumps(pca)), copy.deepcopy(pca)):
+        np.testing.assert_array_equal(copied.components_, pca.components_)
+        copied.partial_fit(digits[:5])
+        assert copied.n_samples_seen_ == 108
+        assert pca.n_samples_seen_ == 103
+
+
+def test_in_a_pipeline_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X, y = load_iris(return_X_y=True)
+    ours = make_pipeline(StandardScaler(), StreamingPCA(n_components=2), LogisticRegression())
+    theirs = make_pipeline(StandardScaler(), PCA(2), LogisticRegression())
+    assert ours.fit(X, y).score(X, y) == theirs.fit(X, y).score(X, y)
+
+
+def test_attributes_have_the_meaning_and_shape_of_incremental_pca(digits):
+    theirs = IncrementalPCA(5).fit(digits)
+    ours = StreamingPCA(n_components=5).fit(digits)
+    for name in (
+        "components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "singular_values_",
+        "mean_",
+        "var_",
+        "noise_variance_",
+        "n_components_",
+        "n_features_in_",
+        "n_samples_seen_",
+    ):
+        assert np.shape(getattr(ours, name)) == np.shape(getattr(theirs, name)), name
+    np.testing.assert_allclose(ours.singular_values_, PCA(5).fit(digits).singular_values_)
+    assert list(ours.get_feature_names_out()) == [f"streamingpca{i}" for i in range(5)]
+
+
+def test_repr_shows_what_was_changed():
+    assert repr(StreamingPCA(n_components=3, whiten=True)) == (
+        "StreamingPCA(n_components=3, whiten=True)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": 0}, "n_components=0"),
+        ({"n_components": 1.5}, "n_components=1.5"),
+        ({"n_components": 65}, "64 features"),
+        ({"n_components": True}, "n_components=True"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"memory": "big"}, "memory='big'"),
+        ({"solver": "newton"}, "solver='newton'"),
+        ({"forgetting_factor": 0.0}, "forgetting_factor=0.0"),
+        ({"half_life": -1}, "half_life=-1"),
+        ({"half_life": 5, "forgetting_factor": 0.5}, "give one of them"),
+        ({"device": "abacus"}, "abacus"),
+        ({"dtype": "int8"}, "dtype='int8'"),
+        ({"n_components": 0.9, "memory": "factored"}, "memory='dense'"),
+        ({"n_components": 0.9, "solver": "first_order"}, "solver='exact'"),
+    ],
+)
+def test_parameters_out_of_range_are_named(digits, options, message):
+    with pytest.raises(ValueError, match=message):
+        StreamingPCA(**options).partial_fit(digits)
+
+
+def test_set_params_names_an_unknown_parameter():
+    with pytest.raises(ValueError, match="no parameter 'p'"):
+        StreamingPCA().set_params(p=3)
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_resumes_from_a_checkpoint_bit_for_bit(digits, memory, dtype):
+    X = digits.astype(dtype)
+    straight = StreamingPCA(5, memory=memory, half_life=400).partial_fit(X[:1000])
+    saved = Checkpoint.from_bytes(straight.checkpoint(key="a", window_end=7).to_bytes())
+    resumed = StreamingPCA.from_checkpoint(saved)
+    assert resumed.get_params() == straight.get_params()
+    np.testing.assert_array_equal(resumed.components_, straight.components_)
+    assert resumed.loss_ == straight.loss_
+    for pca in (straight, resumed):
+        pca.partial_fit(X[1000:1500])
+    np.testing.assert_array_equal(resumed.components_, straight.components_)
+    np.testing.assert_array_equal(resumed.explained_variance_, straight.explained_variance_)
+    np.testing.assert_array_equal(resumed.transform(X), straight.transform(X))
+
+
+def test_a_checkpoint_holds_what_its_names_say(digits):
+    pca = StreamingPCA(3).partial_fit(digits)
+    saved = pca.checkpoint(key="k", window_start=1, window_end=2, sequence=4)
+    assert (saved.key, saved.window_start, saved.window_end, saved.sequence) == ("k", 1, 2, 4)
+    np.testing.assert_array_equal(saved.components, pca.components_)
+    np.testing.assert_array_equal(saved.decoder, pca.decoder_)
+    np.testing.assert_allclose(saved.transform(digits[:4]), pca.transform(digits[:4]))
+    assert saved.n_samples_seen == len(digits)
+
+
+# --- missing values -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+def test_missing_entries_are_filled_from_the_row_s_own(memory):
+    # rows of rank 2 plus a little noise: the other entries tell what is missing
+    draws = np.random.default_rng(0)
+    W = draws.normal(size=(2, 10))
+    X = draws.normal(size=(3000, 2)) * [5, 3] @ W + 0.01 * draws.normal(size=(3000, 10)) + 4
+    gappy = np.where(draws.uniform(size=X.shape) < 0.2, np.nan, X)
+    pca = StreamingPCA(2, memory=memory, missing="impute", batch_size=100)
+    for start in range(0, 3000, 50):
+        pca.partial_fit(gappy[start : start + 50])
+    _, components, _, _ = batch_pca(X, 2)
+    assert angle(pca.components_, components) < 0.05
+    filled = pca.inverse_transform(pca.transform(gappy[-500:]))
+    by_mean = np.where(np.isnan(gappy[-500:]), X.mean(0), gappy[-500:])
+    error, error_by_mean = np.abs(filled - X[-500:]).mean(), np.abs(by_mean - X[-500:]).mean()
+    assert error < 0.1 * error_by_mean
+
+
+def test_a_row_with_nothing_observed_is_the_mean(digits):
+    pca = StreamingPCA(3, missing="impute").partial_fit(digits)
+    Z = pca.transform(np.full((1, 64), np.nan))
+    np.testing.assert_allclose(Z, 0, atol=1e-9)
+
+
+# --- what can come in -------------------------------------------------------------------------------
+
+
+def test_every_kind_of_rows_gives_the_same_components(digits):
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import scipy.sparse as sp
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    names = [f"pixel {i}" for i in range(64)]
+    frame = pd.DataFrame(digits, columns=names)
+    reference = StreamingPCA(3).fit(digits)
+    loader = StreamingPCA(3)
+    for batch in DataLoader(TensorDataset(torch.from_numpy(digits)), batch_size=100):
+        loader.partial_fit(batch)
+    ways = [
+        loader,
+        *(
+            StreamingPCA(3).fit(rows)
+            for rows in (
+                frame,
+                pl.from_pandas(frame),
+                pa.Table.from_pandas(frame),
+                pa.RecordBatch.from_pandas(frame),
+                torch.from_numpy(digits),
+                sp.csr_array(digits),
+                digits.tolist(),
+                np.asfortranarray(digits),
+            )
+        ),
+    ]
+    for pca in ways:
+        np.testing.assert_allclose(pca.components_, reference.components_, atol=1e-9)
+    assert list(ways[1].feature_names_in_) == names
+    assert not hasattr(reference, "feature_names_in_")
+
+
+def test_a_tensor_gives_a_tensor_back(digits):
+    import torch
+
+    X = torch.from_numpy(digits)
+    pca = StreamingPCA(3).fit(X)
+    assert isinstance(pca.components_, np.ndarray)
+    assert isinstance(pca.transform(X), np.ndarray | torch.Tensor)
+
+
+def test_sparse_rows_are_never_made_dense():
+    import tracemalloc
+
+    import scipy.sparse as sp
+
+    draws = np.random.default_rng(0)
+    places = draws.integers(0, 3000, 30_000), draws.integers(0, 50_000, 30_000)
+    X = sp.coo_array((draws.normal(size=30_000), places), (3000, 50_000)).tocsr().astype("float32")
+    tracemalloc.start()
+    pca = StreamingPCA(4, oversample=6, memory="factored").fit(X)
+    _ = pca.components_
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000 * 50_000 * 4 / 6  # the rows as a dense array would take 600 MB
+    assert pca.transform(X[:5]).shape == (5, 4)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.full((2, 64), np.nan), "row 0, feature 0 is (nan|NaN)"),
+        (np.where(np.eye(64) == 1, np.inf, 0)[:2], "row 0, feature 0 is inf"),
+        (np.ones((2, 63)), "63 features"),
+        (np.ones(64), "reshape"),
+        (np.ones((0, 64)), "(?i)row"),
+        (np.ones((2, 64)) * 1j, "complex"),
+        (np.array([["a"] * 64]), "row 0, feature 0"),
+    ],
+)
+def test_bad_rows_are_named_and_change_nothing(digits, bad, message):
+    pca = StreamingPCA(3).partial_fit(digits[:100])
+    before = pca.checkpoint()
+    with pytest.raises(ValueError, match=message):
+        pca.partial_fit(bad)
+    with pytest.raises(ValueError, match="row 1"):
+        pca.partial_fit(digits[:3], sample_weight=[1, -1, 1])
+    assert pca.checkpoint() == before
