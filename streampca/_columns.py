@@ -37,12 +37,13 @@ def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(X, pandas.DataFrame):
         return _from_pandas(X, wanted)
-    if not hasattr(X, "columns"):
-        return None
-    if hasattr(X, "__arrow_c_stream__"):
+    for load in ("collect", "compute"):  # polars' LazyFrame, dask: asking for columns costs work
+        if hasattr(X, load):
+            raise ValueError(
+                f"got {type(X).__name__}, whose rows are not there yet: call .{load}() first"
+            )
+    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns"):
         return _from_arrow(pa.table(X), wanted)
-    if hasattr(X, "collect"):
-        raise ValueError(f"got {type(X).__name__}, a frame without its rows: call .collect() first")
     return None
 
 
@@ -80,8 +81,10 @@ def numbers_of(column: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 
 def _short(value: Any) -> str:
-    # int -> str is refused by Python beyond 4,300 digits
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, int) and value.bit_length() > 1000:
+        # Python refuses to write more than 4,300 digits
         return f"a whole number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -136,13 +139,18 @@ def _from_arrow(table: pa.Table | pa.RecordBatch, wanted: Sequence[str] | None) 
         table = table.select(order)
     if table.num_columns == 0 or table.num_rows == 0:
         return Columns(np.empty((table.num_rows, table.num_columns)), names)
+    if set(table.schema.types) <= {pa.float32(), pa.float64()}:
+        # 784 columns of 1,000 rows: 0.8 ms, one by one 5 ms
+        if isinstance(table, pa.Table):
+            table = table.combine_chunks().to_batches()[0]
+        return Columns(table.to_tensor(null_to_nan=True).to_numpy(), names)
     parts = [_from_arrow_column(column, label(j, names)) for j, column in enumerate(table.columns)]
     return Columns(_side_by_side(parts), names)
 
 
 def _is_list(kind: pa.DataType) -> bool:
     types = pa.types
-    return types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind)
+    return bool(types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind))
 
 
 def _one_chunk(column: Any) -> Any:

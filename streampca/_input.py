@@ -129,8 +129,8 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
             f"row {row}: the weight {weights[row]} is not accepted. Weights are finite and not "
             "negative: 3.0 counts a row three times, 0.0 leaves it out."
         )
-    if not np.isfinite(weights.sum()):
-        raise ValueError("the weights add up to more than float64 holds: divide them by a constant")
+    if weights.max(initial=0.0) > np.finfo(np.float64).max / max(n_rows, 1):
+        raise ValueError("the weights may add up to more than a float holds: divide them all")
     return weights
 
 
