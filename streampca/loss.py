@@ -3,7 +3,19 @@
 Pure torch functions of the decoder A (n, p) and encoder B (p, n'), after Oftadeh, Shen, Wang and
 Shell, "Eliminating the Invariance on the Loss Landscape of Linear Autoencoders", ICML 2020. Rows
 are the columns of X (n', m) and Y (n, m), as in the paper; Sxx = X X', Syx = Y X', Syy = Y Y'.
-Where Y = X, leave Syx out. Any floating dtype and device.
+Where Y = X, leave Syx and tr(Syy) out. Any floating dtype and device; nothing here knows where
+the moments come from. T = diag(p, ..., 1), and o is the elementwise product.
+
+Examples
+--------
+>>> import torch
+>>> Sxx = torch.diag(torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64))
+>>> A, B = optimal_pair(2, Sxx)  # p tr(Syy) - 2 * 3 - 1 * 2
+>>> float(nested_loss(A, B, Sxx)), float(optimum_loss(2, Sxx))
+(4.0, 4.0)
+>>> swap = [1, 0]
+>>> float(nested_loss(A[:, swap], B[swap], Sxx))  # same span, wrong order: MSE would not see it
+5.0
 """
 
 from __future__ import annotations
@@ -13,21 +25,38 @@ from torch import Tensor
 
 
 def nested_weights(p: int, like: Tensor) -> Tensor:
-    """Diagonal of T: p, p - 1, ..., 1, the number of truncations that contain each component."""
+    """Diagonal of T: p, p - 1, ..., 1, the number of truncations that contain each component.
+
+    `like` gives the dtype and device.
+
+    Examples
+    --------
+    >>> nested_weights(3, torch.zeros(())).tolist()
+    [3.0, 2.0, 1.0]
+    """
     return torch.arange(p, 0, -1, dtype=like.dtype, device=like.device)
 
 
 def nested_counts(p: int, like: Tensor) -> Tensor:
-    """S (p, p), S_ij = p - max(i, j) + 1: how many truncations contain both i and j."""
+    """S (p, p), S_ij = p - max(i, j) + 1: how many truncations contain both i and j.
+
+    Examples
+    --------
+    >>> nested_counts(3, torch.zeros(())).tolist()
+    [[3.0, 2.0, 1.0], [2.0, 2.0, 1.0], [1.0, 1.0, 1.0]]
+    """
     weights = nested_weights(p, like)
     return torch.minimum(weights[:, None], weights)
+
+
+# --- losses ------------------------------------------------------------------------------------
 
 
 def nested_loss_definition(A: Tensor, B: Tensor, X: Tensor, Y: Tensor | None = None) -> Tensor:
     """L = sum_i ||Y - A I_{i:p} B X||_F^2, the sum over the model cut to its first i columns.
 
-    The definition (Eq. 4), one product for each i: `nested_loss` gives the same at the price of
-    one.
+    The definition (Eq. 4), one product for each i: `nested_loss` and `nested_loss_rows` give the
+    same at the price of one.
 
     Examples
     --------
@@ -42,25 +71,109 @@ def nested_loss_definition(A: Tensor, B: Tensor, X: Tensor, Y: Tensor | None = N
     return torch.stack(losses).sum()
 
 
+def nested_loss_rows(A: Tensor, B: Tensor, X: Tensor, Y: Tensor | None = None) -> Tensor:
+    """L by Lemma 1 straight from X (n', m) and Y (n, m), at the price of the MSE.
+
+    Nothing n x n or m x m is formed. Where the model is nearly perfect, the rounding is that of
+    p ||Y||^2, not of L.
+
+    Examples
+    --------
+    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> float(nested_loss_rows(X, X, X))
+    1.0
+    """
+    target = X if Y is None else Y
+    H = B @ X  # (p, m)
+    return _lemma_1(A, target @ H.T, H @ H.T, target.square().sum())
+
+
 def nested_loss(
     A: Tensor, B: Tensor, Sxx: Tensor, Syx: Tensor | None = None, trace_Syy: Tensor | None = None
 ) -> Tensor:
-    """L = p tr(Syy) - 2 tr(A T B Sxy) + tr(B' (S o A'A) B Sxx) (Lemma 1, Eq. 21)."""
-    Syx = Sxx if Syx is None else Syx
-    total = Sxx.trace() if trace_Syy is None else trace_Syy
+    """L = p tr(Syy) - 2 tr(A T B Sxy) + tr(B' (S o A'A) B Sxx) (Lemma 1, Eq. 21).
+
+    Raises
+    ------
+    ValueError
+        If Syx is given without tr(Syy), or the other way round.
+
+    Examples
+    --------
+    >>> A = torch.eye(3, 2)
+    >>> float(nested_loss(A, A.T, torch.eye(3)))
+    3.0
+    """
+    Syx, total = _targets(Sxx, Syx, trace_Syy)
+    return _lemma_1(A, Syx @ B.T, B @ Sxx @ B.T, total)
+
+
+def nested_loss_from_products(
+    A: Tensor, B: Tensor, SA: Tensor, SBt: Tensor, total_variance: float | Tensor
+) -> Tensor:
+    """L for Y = X (Lemma 1) from Sigma A, Sigma B' (n, p) and tr(Sigma): never n x n.
+
+    Examples
+    --------
+    >>> A, variances = torch.eye(3, 2), torch.tensor([[3.0], [2.0], [1.0]])
+    >>> float(nested_loss_from_products(A, A.T, variances * A, variances * A, 6.0))
+    4.0
+    """
+    # tr(A T B Sigma) may be read off Sigma A or off Sigma B'; both are at hand and equal
     p = A.shape[1]
-    linear = (nested_weights(p, A) * ((Syx @ B.T) * A).sum(dim=0)).sum()
-    quadratic = (nested_counts(p, A) * (A.T @ A) * (B @ Sxx @ B.T)).sum()
-    return p * total - 2 * linear + quadratic
+    linear = (nested_weights(p, A) * (SA * B.T).sum(dim=0)).sum()
+    quadratic = (nested_counts(p, A) * (A.T @ A) * (B @ SBt)).sum()
+    return p * total_variance - 2 * linear + quadratic
+
+
+def mse_loss_rows(A: Tensor, B: Tensor, X: Tensor, Y: Tensor | None = None) -> Tensor:
+    """||Y - A B X||_F^2 from X (n', m) and Y (n, m).
+
+    Examples
+    --------
+    >>> A = torch.eye(2, 1)
+    >>> float(mse_loss_rows(A, A.T, torch.eye(2)))
+    1.0
+    """
+    target = X if Y is None else Y
+    return (target - A @ (B @ X)).square().sum()
 
 
 def mse_loss(
     A: Tensor, B: Tensor, Sxx: Tensor, Syx: Tensor | None = None, trace_Syy: Tensor | None = None
 ) -> Tensor:
-    """||Y - A B X||_F^2 = tr(Syy) - 2 tr(A B Sxy) + tr(B' A'A B Sxx): no order among minima."""
-    Syx = Sxx if Syx is None else Syx
-    total = Sxx.trace() if trace_Syy is None else trace_Syy
+    """||Y - A B X||_F^2 = tr(Syy) - 2 tr(A B Sxy) + tr(B' A'A B Sxx): no order among minima.
+
+    Examples
+    --------
+    >>> A = torch.eye(3, 2)
+    >>> float(mse_loss(A, A.T, torch.eye(3)))
+    1.0
+    """
+    Syx, total = _targets(Sxx, Syx, trace_Syy)
     return total - 2 * ((Syx @ B.T) * A).sum() + ((A.T @ A) * (B @ Sxx @ B.T)).sum()
+
+
+def _lemma_1(A: Tensor, SyxBt: Tensor, BSxxBt: Tensor, total: Tensor) -> Tensor:
+    p = A.shape[1]
+    linear = (nested_weights(p, A) * (SyxBt * A).sum(dim=0)).sum()
+    quadratic = (nested_counts(p, A) * (A.T @ A) * BSxxBt).sum()
+    return p * total - 2 * linear + quadratic
+
+
+def _targets(Sxx: Tensor, Syx: Tensor | None, trace_Syy: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Syx and tr(Syy), those of Y = X where both are left out."""
+    if Syx is None and trace_Syy is None:
+        return Sxx, Sxx.trace()
+    if Syx is None or trace_Syy is None:
+        missing = "Syx" if Syx is None else "trace_Syy"
+        raise ValueError(
+            f"{missing} is missing: Y != X needs both Syx and trace_Syy; leave both out for Y = X"
+        )
+    return Syx, trace_Syy
+
+
+# --- gradients ---------------------------------------------------------------------------------
 
 
 def gradient_decoder(A: Tensor, B: Tensor, Sxx: Tensor, Syx: Tensor | None = None) -> Tensor:
@@ -79,18 +192,25 @@ def nested_gradients(A: Tensor, B: Tensor, SA: Tensor, SBt: Tensor) -> tuple[Ten
     """dL/dA and dL/dB for Y = X from the thin products Sigma A and Sigma B' (n, p) alone.
 
     Never forms anything n x n, so it serves any moments that can multiply.
+
+    Examples
+    --------
+    >>> A = torch.eye(3, 2)  # the ordered optimum for these variances: both gradients vanish
+    >>> SA = torch.tensor([[3.0], [2.0], [1.0]]) * A
+    >>> [float(gradient.norm()) for gradient in nested_gradients(A, A.T, SA, SA)]
+    [0.0, 0.0]
     """
-    return _decoder_from_products(A, SBt, B @ SBt), _encoder_from_products(A, SA.T, SBt.T)
+    return gradients_from_products(A, B, SBt, SA.T, SBt.T)
 
 
-def nested_loss_from_products(
-    A: Tensor, B: Tensor, SA: Tensor, SBt: Tensor, total_variance: float | Tensor
-) -> Tensor:
-    """L for Y = X (Lemma 1) from Sigma A, Sigma B' (n, p) and tr(Sigma)."""
-    p = A.shape[1]
-    linear = (nested_weights(p, A) * (SA * B.T).sum(dim=0)).sum()
-    quadratic = (nested_counts(p, A) * (A.T @ A) * (B @ SBt)).sum()
-    return p * total_variance - 2 * linear + quadratic
+def gradients_from_products(
+    A: Tensor, B: Tensor, SyxBt: Tensor, AtSyx: Tensor, BSxx: Tensor
+) -> tuple[Tensor, Tensor]:
+    """dL/dA and dL/dB from Syx B' (n, p), A' Syx (p, n') and B Sxx (p, n'), for Y != X too.
+
+    From rows these are Y H', (A'Y) X' and H X' with H = B X: no Sxx^-1, nothing n x n'.
+    """
+    return _decoder_from_products(A, SyxBt, BSxx @ B.T), _encoder_from_products(A, AtSyx, BSxx)
 
 
 def _decoder_from_products(A: Tensor, SyxBt: Tensor, BSxxBt: Tensor) -> Tensor:
@@ -103,47 +223,78 @@ def _encoder_from_products(A: Tensor, AtSyx: Tensor, BSxx: Tensor) -> Tensor:
     return -2 * (nested_weights(p, A)[:, None] * AtSyx - (nested_counts(p, A) * (A.T @ A)) @ BSxx)
 
 
+# --- minima ------------------------------------------------------------------------------------
+
+
 def best_encoder(A: Tensor, Sxx: Tensor | None = None, Syx: Tensor | None = None) -> Tensor:
     """The encoder that minimises L for a given decoder, (p, n').
 
-    B = (S o (A'A))^-1 T A' Syx Sxx^-1 (Eq. 10); without Sxx and Syx it is that for Y = X
-    (Eq. 10'). Zero columns of A make S o (A'A) singular: their rows of B, which do not matter,
-    are zero. A singular Sxx is inverted on its range.
+    B = (S o (A'A))^-1 T A' Syx Sxx^-1 (Eq. 10); without Syx it is that for Y = X (Eq. 10'), which
+    needs no moments. Columns of A may have any lengths. Zero columns make S o (A'A) singular:
+    their rows of B, which do not matter, are zero. A singular Sxx is inverted on its range.
+
+    Examples
+    --------
+    >>> best_encoder(torch.tensor([[2.0, 0.0], [0.0, 0.0]])).tolist()
+    [[0.5, 0.0], [0.0, 0.0]]
     """
+    if Syx is not None and Sxx is None:
+        raise ValueError("Sxx is missing: the best encoder for Y != X needs both Sxx and Syx")
     p = A.shape[1]
-    weighted = nested_weights(p, A)[:, None] * A.T  # (p, n)
-    B = _inverse(nested_counts(p, A) * (A.T @ A)) @ weighted
+    lengths = torch.linalg.vector_norm(A, dim=0)  # (p,)
+    zero = lengths == 0
+    lengths = torch.where(zero, torch.ones_like(lengths), lengths)
+    unit = A / lengths
+    # With columns of length 1 (or 1 on the diagonal for a zero column) nothing is near singular:
+    # by Schur's theorem the least eigenvalue of S o C, C a correlation matrix, is at least that
+    # of S, which is above 1/4. A cut-off on S o (A'A) itself would drop short columns.
+    M = nested_counts(p, A) * (unit.T @ unit) + torch.diag(zero.to(A.dtype))
+    B: Tensor = torch.linalg.solve(M, nested_weights(p, A)[:, None] * unit.T) / lengths[:, None]
     if Sxx is None or Syx is None:
         return B
-    return B @ Syx @ _inverse(Sxx)
+    return B @ Syx @ _inverse_on_range(Sxx)
 
 
 def target_covariance(Sxx: Tensor, Syx: Tensor | None = None) -> Tensor:
     """Sigma = Syx Sxx^-1 Sxy (n, n), whose eigenvectors the decoder finds; Sxx when Y = X."""
-    if Syx is None:
-        return Sxx
-    return Syx @ _inverse(Sxx) @ Syx.T
+    return Sxx if Syx is None else Syx @ _inverse_on_range(Sxx) @ Syx.T
 
 
 def optimum_loss(
     p: int, Sxx: Tensor, Syx: Tensor | None = None, trace_Syy: Tensor | None = None
 ) -> Tensor:
     """Least L = p tr(Syy) - sum_i (p - i + 1) lambda_i, lambda the eigenvalues of Sigma (Eq. 5)."""
-    total = Sxx.trace() if trace_Syy is None else trace_Syy
-    eigenvalues: Tensor = torch.linalg.eigvalsh(target_covariance(Sxx, Syx)).flip(0)[:p]
-    kept: Tensor = (nested_weights(p, Sxx) * eigenvalues).sum()
+    _, total = _targets(Sxx, Syx, trace_Syy)
+    Sigma = target_covariance(Sxx, Syx)
+    _check_components(p, Sigma)
+    kept: Tensor = (nested_weights(p, Sxx) * torch.linalg.eigvalsh(Sigma).flip(0)[:p]).sum()
     return p * total - kept
 
 
 def optimal_pair(p: int, Sxx: Tensor, Syx: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """A = U_p and B = U_p' Syx Sxx^-1: the ordered minimum of L (Theorem 1, with D = I)."""
-    U = torch.linalg.eigh(target_covariance(Sxx, Syx)).eigenvectors.flip(1)[:, :p]
-    if Syx is None:
-        return U, U.T
-    return U, U.T @ Syx @ _inverse(Sxx)
+    Sigma = target_covariance(Sxx, Syx)
+    _check_components(p, Sigma)
+    U = torch.linalg.eigh(Sigma).eigenvectors.flip(1)[:, :p]
+    return U, U.T if Syx is None else U.T @ Syx @ _inverse_on_range(Sxx)
 
 
-def _inverse(M: Tensor) -> Tensor:
-    """Inverse of a symmetric matrix on its range."""
-    inverse: Tensor = torch.linalg.pinv(M, hermitian=True)
-    return inverse
+def _check_components(p: int, Sigma: Tensor) -> None:
+    if not 1 <= p <= len(Sigma):
+        raise ValueError(f"p = {p} components of {len(Sigma)} features: p must be 1 to n")
+
+
+def _inverse_on_range(S: Tensor) -> Tensor:
+    """Inverse of a matrix of moments on its range, whatever units the features have.
+
+    A rank cut on S itself would drop features that are merely small, so S is scaled to a unit
+    diagonal first. Not the Moore-Penrose inverse then, but Syx, whose rows lie in the range of S,
+    cannot tell. The cut: exactly dependent features were seen to leave at most 25 eps (5 features,
+    100,000 rows), and the rounding of the eigenvalues themselves grows with n.
+    """
+    lengths = S.diagonal().clamp(min=0).sqrt()
+    lengths = torch.where(lengths > 0, lengths, torch.ones_like(lengths))
+    cut = (len(S) + 100) * torch.finfo(S.dtype).eps
+    correlation = S / lengths[:, None] / lengths
+    inverse: Tensor = torch.linalg.pinv(correlation, rtol=cut, hermitian=True)
+    return inverse / lengths[:, None] / lengths

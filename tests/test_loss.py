@@ -4,51 +4,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import F64, PROBLEMS, Problem
+from strategies import data_matrices, seeds, widths
 
 from streampca.loss import (
     best_encoder,
     gradient_decoder,
     gradient_encoder,
+    gradients_from_products,
     mse_loss,
+    mse_loss_rows,
     nested_counts,
     nested_gradients,
     nested_loss,
     nested_loss_definition,
     nested_loss_from_products,
+    nested_loss_rows,
     nested_weights,
     optimal_pair,
     optimum_loss,
     target_covariance,
 )
 
-F64 = torch.float64
-
-
-class Problem:
-    """Rows with distinct eigenvalues; Y = X, or Y of another width that X partly explains."""
-
-    def __init__(self, n=7, n_in=None, m=40, p=3, seed=0):
-        draws = torch.Generator().manual_seed(seed)
-
-        def rand(*shape):
-            return torch.randn(*shape, generator=draws, dtype=F64)
-
-        self.p, self.n, self.n_in = p, n, n_in or n
-        self.X = rand(self.n_in, m) * torch.arange(1, self.n_in + 1)[:, None]
-        self.Y = None
-        self.Sxx = self.X @ self.X.T
-        self.moments = (self.Sxx,)
-        if n_in is not None:
-            self.Y = rand(n, n_in) @ self.X + rand(n, m)
-            self.moments = (self.Sxx, self.Y @ self.X.T, (self.Y @ self.Y.T).trace())
-        self.A, self.B = rand(n, p), rand(p, self.n_in)
-
-    @property
-    def cross(self):
-        return self.moments[:2]
-
-
-PROBLEMS = [(7, None, 3), (7, None, 7), (1, None, 1), (6, 9, 4), (9, 6, 4), (5, 5, 5)]
 problems = pytest.mark.parametrize("problem", [Problem(n, k, p=p) for n, k, p in PROBLEMS])
 
 
@@ -56,6 +33,8 @@ problems = pytest.mark.parametrize("problem", [Problem(n, k, p=p) for n, k, p in
 def test_definition_equals_lemma_1(problem):
     by_definition = nested_loss_definition(problem.A, problem.B, problem.X, problem.Y)
     torch.testing.assert_close(nested_loss(problem.A, problem.B, *problem.moments), by_definition)
+    by_rows = nested_loss_rows(problem.A, problem.B, problem.X, problem.Y)
+    torch.testing.assert_close(by_rows, by_definition)
 
 
 @problems
@@ -63,6 +42,8 @@ def test_mse_equals_its_definition(problem):
     target = problem.X if problem.Y is None else problem.Y
     expected = (target - problem.A @ problem.B @ problem.X).square().sum()
     torch.testing.assert_close(mse_loss(problem.A, problem.B, *problem.moments), expected)
+    by_rows = mse_loss_rows(problem.A, problem.B, problem.X, problem.Y)
+    torch.testing.assert_close(by_rows, expected)
 
 
 @problems
@@ -91,10 +72,30 @@ def test_gradients_equal_finite_differences(problem):
     torch.testing.assert_close(slope, expected, rtol=1e-6, atol=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
-@given(n=st.integers(1, 12), share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_thin_products_give_the_same_loss_and_gradients(n, share, seed):
-    p = max(1, round(share * n))
+@problems
+def test_autograd_passes_gradcheck_through_lemma_1(problem):
+    A, B = problem.A.clone().requires_grad_(), problem.B.clone().requires_grad_()
+    X = problem.X / problem.X.norm()
+    Y = None if problem.Y is None else problem.Y / problem.Y.norm()
+    assert torch.autograd.gradcheck(lambda A, B: nested_loss_rows(A, B, X, Y), (A, B))
+
+
+@problems
+def test_gradients_from_rows_by_thin_products_alone(problem):
+    target = problem.X if problem.Y is None else problem.Y
+    A, B = problem.A, problem.B
+    H = B @ problem.X
+    found = gradients_from_products(
+        A, B, target @ H.T, (A.T @ target) @ problem.X.T, H @ problem.X.T
+    )
+    torch.testing.assert_close(found[0], gradient_decoder(A, B, *problem.cross))
+    torch.testing.assert_close(found[1], gradient_encoder(A, B, *problem.cross))
+
+
+@settings(max_examples=30)
+@given(widths=widths(), seed=seeds)
+def test_thin_products_give_the_same_loss_and_gradients(widths, seed):
+    n, p = widths
     problem = Problem(n, p=p, seed=seed)
     SA, SBt = problem.Sxx @ problem.A, problem.Sxx @ problem.B.T
     dA, dB = nested_gradients(problem.A, problem.B, SA, SBt)
@@ -104,6 +105,29 @@ def test_thin_products_give_the_same_loss_and_gradients(n, share, seed):
         nested_loss_from_products(problem.A, problem.B, SA, SBt, problem.Sxx.trace()),
         nested_loss(problem.A, problem.B, problem.Sxx),
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("device", ["meta", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_first_order_functions_stay_on_their_device_and_dtype(device, dtype):
+    # "meta" tensors hold no values: whatever was made on the host instead would not fit them
+    A, B = (
+        torch.zeros(6, 3, device=device, dtype=dtype),
+        torch.zeros(3, 6, device=device, dtype=dtype),
+    )
+    loss = nested_loss_from_products(A, B, A, B.T, 1.0)
+    for value in (*nested_gradients(A, B, A, B.T), loss, nested_loss_rows(A, B, A)):
+        assert value.device.type == device
+        assert value.dtype == dtype
+
+
+def test_float32_agrees_with_float64_to_its_rounding():
+    problem = Problem(7, p=3)
+    A, B, S = problem.A, problem.B, problem.Sxx / problem.Sxx.trace()
+    exact = nested_gradients(A, B, S @ A, S @ B.T)
+    short = nested_gradients(*(x.float() for x in (A, B, S @ A, S @ B.T)))
+    for a, b in zip(exact, short, strict=True):
+        assert (a - b).norm() < 1e-6 * a.norm()
 
 
 @problems
@@ -124,6 +148,61 @@ def test_best_encoder_ignores_zero_columns():
     B = best_encoder(A)
     assert (B[1].abs() < 1e-12).all()
     assert gradient_encoder(A, B, problem.Sxx).norm() < 1e-8 * problem.Sxx.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_best_encoder_does_not_care_how_long_the_columns_are(dtype):
+    # a rank cut on S o (A'A) would take the short columns for zeros and lose them silently
+    problem = Problem(6, p=4)
+    U, _ = optimal_pair(4, problem.Sxx)
+    D = torch.tensor([1e-9, 1.0, -1e6, 1e-3], dtype=F64)
+    expected = U.T / D[:, None]
+    relative = (best_encoder((U * D).to(dtype)).to(F64) - expected) * D[:, None]
+    assert relative.abs().max() < 50 * torch.finfo(dtype).eps
+
+
+def test_best_encoder_of_parallel_columns_is_still_unique():
+    problem = Problem(6, p=4)
+    A = problem.A[:, :1] * torch.tensor([1.0, -2.0, 3.0, 1e-8], dtype=F64)
+    B = best_encoder(A)
+    lengths = A.norm(dim=0)
+    gradient = gradient_encoder(A / lengths, B * lengths[:, None], problem.Sxx)
+    assert gradient.norm() < 1e-12 * problem.Sxx.norm()
+
+
+def test_optimum_does_not_depend_on_the_units_of_the_inputs():
+    problem = Problem(4, 6, p=3)
+    units = torch.tensor([1e-9, 1.0, 1e3, 1e9, 1e-4, 1.0], dtype=F64)
+    Sxx, Syx, total = problem.moments
+    scaled = (Sxx * units[:, None] * units, Syx * units, total)
+    best = optimum_loss(3, *problem.moments)
+    torch.testing.assert_close(optimum_loss(3, *scaled), best)
+    A, B = optimal_pair(3, *scaled[:2])
+    torch.testing.assert_close(nested_loss(A, B, *scaled), best)
+    torch.testing.assert_close(nested_loss(A, best_encoder(A, *scaled[:2]), *scaled), best)
+
+
+@settings(max_examples=50)
+@given(rows=data_matrices(), seed=seeds, share=st.floats(0, 1))
+def test_no_model_beats_the_optimum_of_any_rows(rows, seed, share):
+    X = torch.from_numpy(rows).T
+    n = len(X)
+    p = max(1, round(share * n))
+    Sxx = X @ X.T
+    Y = torch.randn(3, n, generator=torch.Generator().manual_seed(seed), dtype=F64) @ X
+    moments = (Sxx, Y @ X.T, Y.square().sum())
+    for k, args, cross, target in (
+        (p, (Sxx,), (), X),
+        (min(p, 3), moments, moments[:2], Y),
+    ):
+        A, B = optimal_pair(k, *args[:2])
+        best, rounding = optimum_loss(k, *args), 1e-9 * k * target.square().sum()
+        # the definition on the rows themselves, which knows nothing of moments
+        assert (nested_loss_definition(A, B, X, target) - best).abs() <= rounding
+        noise = torch.randn(A.shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
+        turned = A + 0.1 * noise
+        found = nested_loss_definition(turned, best_encoder(turned, *cross), X, target)
+        assert found >= best - rounding
 
 
 @problems
@@ -176,6 +255,35 @@ def test_mse_does_not_see_the_rotation_that_the_nested_loss_sees():
     turned = A @ turn, turn.T @ B
     torch.testing.assert_close(mse_loss(*turned, problem.Sxx), mse_loss(A, B, problem.Sxx))
     assert nested_loss(*turned, problem.Sxx) > optimum_loss(3, problem.Sxx) * (1 + 1e-6)
+
+
+def test_latent_moments_are_diagonal_at_critical_points():
+    # Corollary 1: B Sxx B' is diagonal where no column is zero, for Y != X too
+    problem = Problem(6, 9, p=4)
+    _, B = optimal_pair(4, *problem.cross)
+    latent = B @ problem.Sxx @ B.T
+    off = latent - latent.diagonal().diag()
+    assert off.norm() < 1e-10 * latent.norm()
+    B = best_encoder(problem.A, *problem.cross)  # dL/dB = 0 alone is not enough
+    latent = B @ problem.Sxx @ B.T
+    assert (latent - latent.diagonal().diag()).norm() > 1e-3 * latent.norm()
+
+
+def test_what_is_missing_is_named():
+    problem = Problem(4, 6, p=3)
+    A, B, (Sxx, Syx, total) = problem.A, problem.B, problem.moments
+    for loss in (nested_loss, mse_loss):
+        with pytest.raises(ValueError, match="trace_Syy is missing"):
+            loss(A, B, Sxx, Syx)
+        with pytest.raises(ValueError, match="Syx is missing"):
+            loss(A, B, Sxx, trace_Syy=total)
+    with pytest.raises(ValueError, match="trace_Syy is missing"):
+        optimum_loss(3, Sxx, Syx)
+    with pytest.raises(ValueError, match="Sxx is missing"):
+        best_encoder(A, Syx=Syx)
+    for p in (0, 5):
+        with pytest.raises(ValueError, match=f"p = {p} components of 4 features"):
+            optimal_pair(p, Sxx, Syx)
 
 
 def test_weights_and_counts():
