@@ -28,6 +28,12 @@ def _matrix(components: Any, name: str) -> Float64:
     matrix = np.asarray(to_numpy(components), dtype="float64")
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ValueError(f"{name} must be a matrix (p, n) with rows, not of shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        row, feature = np.argwhere(~np.isfinite(matrix))[0]
+        raise ValueError(
+            f"{name}: {matrix[row, feature]} in row {row}, feature {feature} cannot be measured; "
+            "all values must be finite"
+        )
     return matrix
 
 
@@ -39,6 +45,19 @@ def _pair(components: Any, reference: Any) -> tuple[Float64, Float64]:
             "they cannot be compared"
         )
     return a, b
+
+
+def _basis(rows: Float64) -> Float64:
+    """Orthonormal basis (n, r) of the span of rows (p, n); zero and repeated rows add nothing."""
+    lengths = np.linalg.norm(rows, axis=1)
+    unit = (rows / np.where(lengths > 0, lengths, 1.0)[:, None]).T  # (n, p)
+    cut = max(rows.shape) * np.finfo(float).eps
+    Q, R = np.linalg.qr(unit)
+    if (np.abs(R.diagonal()) > cut).all():
+        return np.asarray(Q)
+    # QR invents a direction for every dependent row; only the SVD tells them apart
+    U, values, _ = np.linalg.svd(unit, full_matrices=False)
+    return np.asarray(U[:, values > cut * values[0]])
 
 
 def acs(components: Any, reference: Any) -> Float64:
@@ -60,7 +79,8 @@ def acs(components: Any, reference: Any) -> Float64:
     """
     a, b = _pair(components, reference)
     lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
-    return np.asarray(np.abs(a @ b.T) / np.where(lengths > 0, lengths, 1.0))
+    cosines = np.abs(a @ b.T) / np.where(lengths > 0, lengths, 1.0)
+    return np.asarray(np.minimum(cosines, 1.0))  # rounding: an arc cosine of it must exist
 
 
 def ratios(components: Any, reference: Any, threshold: float = 0.99) -> Ratios:
@@ -95,34 +115,60 @@ def principal_angles(components: Any, reference: Any) -> Float64:
     Angles below 45 degrees are taken from their sines, others from their cosines, so that both
     ends are accurate (Bjorck & Golub 1973): cosines alone cannot tell 1e-9 from 0.
 
+    Parameters
+    ----------
+    components, reference : array of shape (p, n) and (r, n)
+        Rows need not be orthonormal. A direction that zero or repeated rows leave out is at a
+        right angle to everything.
+
+    Returns
+    -------
+    ndarray of shape (min(p, r, n),)
+
     Examples
     --------
     >>> principal_angles([[1.0, 0.0, 0.0]], [[1.0, 1e-9, 0.0]])
     array([1.e-09])
     """
     a, b = _pair(components, reference)
-    if len(a) < len(b):
-        a, b = b, a
-    Qa, Qb = np.linalg.qr(a.T)[0], np.linalg.qr(b.T)[0]
+    Qa, Qb = sorted((_basis(a), _basis(b)), key=lambda Q: Q.shape[1], reverse=True)
     C = Qa.T @ Qb
     cosines = np.linalg.svd(C, compute_uv=False)  # largest first: smallest angle first
     sines = np.linalg.svd(Qb - Qa @ C, compute_uv=False)[::-1]
     small = cosines > np.sqrt(0.5)
     angles = np.where(small, np.arcsin(np.clip(sines, 0, 1)), np.arccos(np.clip(cosines, 0, 1)))
-    return np.asarray(angles)
+    missing = min(*a.shape, len(b)) - len(angles)
+    return np.concatenate([angles, np.full(missing, np.pi / 2)])
 
 
-def excess_error(components: Any, covariance: Any) -> float:
-    """Extra reconstruction error relative to that of the best components of the same number.
+def excess_variance(components: Any, covariance: Any) -> float:
+    """Extra mean squared reconstruction error over that of the best components of the same number.
 
-    (sum of the p leading eigenvalues - variance that the components' span keeps) / sum of the
-    other eigenvalues. With the population's covariance it is the population excess, with that of
-    the rows at hand the excess over batch PCA.
+    The sum of the p leading eigenvalues less the variance that the components' span keeps. With
+    the population's covariance it is the population excess, whose ratio to that of batch PCA on
+    the same rows is R_ex (1 is perfect); with that of the rows at hand it is the excess over batch
+    PCA itself. Rounding may make it slightly negative.
 
     Parameters
     ----------
     components : array of shape (p, n)
+        Rows need not be orthonormal; zero and repeated rows keep nothing.
     covariance : array of shape (n, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> excess_variance([[0.0, 1.0, 0.0]], np.diag([3.0, 2.0, 1.0]))
+    1.0
+    """
+    return _lost_and_rest(components, covariance)[0]
+
+
+def excess_error(components: Any, covariance: Any) -> float:
+    """`excess_variance` relative to the reconstruction error of the best components.
+
+    Where the best components leave no error (p = n, or a covariance of rank p), it is 0 for
+    components that leave none either and infinite for others.
 
     Examples
     --------
@@ -130,13 +176,22 @@ def excess_error(components: Any, covariance: Any) -> float:
     >>> excess_error([[0.0, 1.0, 0.0]], np.diag([3.0, 2.0, 1.0]))
     0.3333333333333333
     """
+    lost, rest, rounding = _lost_and_rest(components, covariance)
+    if rest > rounding:
+        return lost / rest
+    return 0.0 if lost <= rounding else float("inf")
+
+
+def _lost_and_rest(components: Any, covariance: Any) -> tuple[float, float, float]:
+    """Variance lost against the best components, variance these leave, and the size of rounding."""
     C, Sigma = _matrix(components, "components"), _matrix(covariance, "covariance")
     if Sigma.shape != (C.shape[1], C.shape[1]):
         raise ValueError(
             f"the covariance has shape {Sigma.shape}, but components have {C.shape[1]} features"
         )
-    Q, _ = np.linalg.qr(C.T)
+    Q = _basis(C)
     eigenvalues = np.linalg.eigvalsh(Sigma)[::-1]
     p = len(C)
     lost = float(eigenvalues[:p].sum()) - float(np.einsum("ij,ij->", Q, Sigma @ Q))
-    return lost / max(float(eigenvalues[p:].sum()), np.finfo(float).tiny)
+    rounding = 4 * len(Sigma) * np.finfo(float).eps * float(np.abs(eigenvalues).sum())
+    return lost, float(eigenvalues[p:].sum()), rounding
