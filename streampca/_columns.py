@@ -5,9 +5,10 @@ Frames are recognised by what they can do, not by importing the packages that de
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ def label(column: int, names: Sequence[str] | None) -> str:
     return f"feature {column}" if names is None else f"feature {names[column]!r}"
 
 
-def numbers_of(column: NDArray[Any], name: str) -> NDArray[np.float64]:
+def numbers_of(column: Iterable[Any], name: str) -> NDArray[np.float64]:
     """Return a column of Python objects as float64, None as NaN.
 
     Raises
@@ -60,24 +61,39 @@ def numbers_of(column: NDArray[Any], name: str) -> NDArray[np.float64]:
     ValueError
         Naming the first row that holds no number.
     """
-    read = np.empty(len(column))
-    for row, value in enumerate(column):
-        if value is None or type(value).__name__ == "NAType":  # pandas.NA
-            read[row] = np.nan
-            continue
-        if not isinstance(value, (numbers.Real, Decimal, np.bool_)):
-            kind = "text" if isinstance(value, str) else type(value).__name__
-            raise ValueError(
-                f"row {row}, {name} is {_short(value)} ({kind}), not a number. Turn the feature "
-                "into numbers first, or leave it out."
-            )
+    values = list(column)
+    read = np.empty(len(values))
+    for row, value in enumerate(values):
         try:
-            read[row] = float(value)
-        except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
-            raise ValueError(
-                f"row {row}, {name} is {_short(value)}, too large for a float or no number at all"
-            ) from error
+            read[row] = number(value)
+        except ValueError as error:
+            raise ValueError(f"row {row}, {name} {error}") from error
     return read
+
+
+def number(value: Any) -> float:
+    """Return one Python object as a float; None and pandas.NA as NaN.
+
+    Raises
+    ------
+    ValueError
+        With the end of a sentence that begins with the name of the place.
+    """
+    if value is None or type(value).__name__ == "NAType":
+        return math.nan
+    real = isinstance(value, (numbers.Real, Decimal, np.bool_))
+    if not real or isinstance(value, np.timedelta64):  # which numpy counts among the integers
+        kind = "text" if isinstance(value, str) else type(value).__name__
+        raise ValueError(
+            f"is {_short(value)} ({kind}), not a number: turn the feature into numbers first, or "
+            "leave it out"
+        )
+    try:
+        return float(value)
+    except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
+        raise ValueError(
+            f"is {_short(value)}, too large for a float or no number at all"
+        ) from error
 
 
 def _short(value: Any) -> str:
@@ -221,8 +237,8 @@ def _no_number(column: Any, kind: pa.DataType, name: str) -> str:
     )
     row = int(valid[0]) if valid.size else 0
     return (
-        f"row {row}, {name} is {_short(column[row].as_py())} ({kind}), not a number. Turn the "
-        "feature into numbers first, or leave it out."
+        f"row {row}, {name} is {_short(column[row].as_py())} ({kind}), not a number: turn the "
+        "feature into numbers first, or leave it out"
     )
 
 
