@@ -1,0 +1,27 @@
+"""streampca on Apache Beam: ordered components that are carried across windows.
+
+Needs the extra: ``pip install "streampca[beam]"``.
+"""
+
+import logging as _logging
+
+
+def _is_news(record: _logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("apitools not found")
+
+
+# Beam says so at every import where its optional Google Cloud parts are not complete.
+_logging.getLogger().addFilter(_is_news)
+try:
+    import apache_beam as _beam  # noqa: F401
+except ImportError as error:  # pragma: no cover - the test environment has Beam
+    raise ImportError('beam_pipelines needs Apache Beam: pip install "streampca[beam]"') from error
+finally:
+    _logging.getLogger().removeFilter(_is_news)
+
+# ruff: noqa: E402 - these import Beam
+from beam_pipelines.combine import MomentsFn
+from beam_pipelines.rows import BadRow
+from beam_pipelines.transforms import LearnComponents, Learned, WriteCheckpoints
+
+__all__ = ["BadRow", "LearnComponents", "Learned", "MomentsFn", "WriteCheckpoints"]
