@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
-from apache_beam.transforms.window import GlobalWindows, SlidingWindows, TimestampCombiner
+from apache_beam.transforms.window import GlobalWindows, SlidingWindows, TimestampCombiner, WindowFn
 
 from beam_pipelines.combine import MomentsFn
 from beam_pipelines.dofn import CarryModel, Pending, TagWindow
@@ -100,22 +101,24 @@ class LearnComponents(beam.PTransform):
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
         windowing = rows.windowing
-        windowfn = slots(windowing.windowfn) if self._carry else windowing.windowfn
-        # Carried, a row's moments must arrive once; a window's own must arrive complete.
-        panes = AccumulationMode.DISCARDING if self._carry else AccumulationMode.ACCUMULATING
-        read = rows | "ReadRows" >> beam.ParDo(
-            ReadBlocks(self._features, self._bad_rows)
-        ).with_output_types(tuple[str, Block]).with_outputs(BAD_ROWS, main="blocks")
-        checkpoints = (
-            read.blocks
-            | "Slots"
-            >> beam.WindowInto(
-                windowfn,
-                trigger=windowing.triggerfn,
-                accumulation_mode=panes,
-                timestamp_combiner=TimestampCombiner.OUTPUT_AT_EOW,
-                allowed_lateness=windowing.allowed_lateness,
+        overlapping = isinstance(windowing.windowfn, SlidingWindows)
+        if overlapping:
+            rows = rows | "OneCopy" >> beam.ParDo(_OneCopy(windowing.windowfn))
+        read = beam.ParDo(ReadBlocks(self._features, self._bad_rows)).with_output_types(
+            tuple[str, Block]
+        )
+        bad_rows = None
+        if self._bad_rows:
+            blocks, bad_rows = rows | "ReadRows" >> read.with_outputs(BAD_ROWS, main="blocks")
+        else:
+            blocks = rows | "ReadRows" >> read
+        wanted = self._first_windowing(windowing)
+        if overlapping or wanted != windowing:  # costs as much as all else that is done to a row
+            blocks |= "Slots" >> beam.WindowInto(
+                wanted, allowed_lateness=windowing.allowed_lateness
             )
+        checkpoints = (
+            blocks
             | "Moments" >> beam.CombinePerKey(self._moments).with_output_types(tuple[str, bytes])
             | "TagWindow"
             >> beam.ParDo(TagWindow(windowing.windowfn, self._carry)).with_output_types(
@@ -128,11 +131,22 @@ class LearnComponents(beam.PTransform):
             )
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
-        if isinstance(windowing.windowfn, SlidingWindows):
+        if overlapping:
             checkpoints |= "OwnWindow" >> beam.ParDo(_OwnWindow()).with_output_types(
                 tuple[Key, Checkpoint]
             )
-        return Learned(checkpoints, read[BAD_ROWS]) if self._bad_rows else checkpoints
+        return Learned(checkpoints, bad_rows) if self._bad_rows else checkpoints
+
+    def _first_windowing(self, windowing: Any) -> Any:
+        """The windows in which rows become moments."""
+        return Windowing(
+            slots(windowing.windowfn) if self._carry else windowing.windowfn,
+            windowing.triggerfn,
+            # Carried, a row's moments must arrive once; a window's own must arrive complete.
+            AccumulationMode.DISCARDING if self._carry else AccumulationMode.ACCUMULATING,
+            TimestampCombiner.OUTPUT_AT_EOW,
+            windowing.allowed_lateness,
+        )
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
@@ -175,6 +189,26 @@ class WriteCheckpoints(beam.PTransform):
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
         return {"uri": self._uri}
+
+
+class _OneCopy(beam.DoFn):
+    """Keep one copy of a row that lies in several windows.
+
+    Assigning windows again takes each copy for a row: those in two windows would count twice.
+    """
+
+    def __init__(self, windowfn: WindowFn) -> None:
+        self._windowfn = windowfn
+
+    def process(
+        self,
+        element: Any,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[Any]:
+        context = WindowFn.AssignContext(timestamp, element)
+        if window.end == min(each.end for each in self._windowfn.assign(context)):
+            yield element
 
 
 class _OwnWindow(beam.DoFn):

@@ -98,8 +98,10 @@ def plot_components(
     lower.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     lower.set_ylim(bottom=0)
     lower.set_xlabel(label)
-    if x.dtype.kind == "M":
-        locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
+    if len(x) == 1:
+        lower.set_xticks(x, [str(x[0]).removesuffix(".000000")])
+    elif x.dtype.kind == "M":
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         lower.xaxis.set_major_locator(locator)
         dates = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         lower.xaxis.set_major_formatter(dates)

@@ -1,0 +1,108 @@
+"""Moments of a window do not depend on how a runner splits, orders and merges its rows."""
+
+import apache_beam as beam
+import cloudpickle
+import numpy as np
+import pytest
+from apache_beam.testing.util import assert_that
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import batch_pca
+
+from beam_pipelines import LearnComponents, MomentsFn
+from beam_pipelines.coders import moments_from_bytes
+from streampca._wire import WireError, encode
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(300, 5)) * [9, 5, 3, 2, 1] + 7
+
+
+def check(data, X):
+    moments, _ = moments_from_bytes(data)
+    mean, _, _, total = batch_pca(X, 1)
+    assert moments.n_samples == len(X)
+    np.testing.assert_allclose(moments.mean, mean)
+    np.testing.assert_allclose(moments.total_variance, total)
+    np.testing.assert_allclose(moments @ np.eye(5), np.cov(X.T), atol=1e-10)
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 300), min_size=5, max_size=5))
+def test_the_order_of_merging_does_not_matter(order, cuts):
+    fn = MomentsFn(n_components=2)
+    parts = []
+    for rows in np.split(X, sorted(cuts)):
+        part = fn.create_accumulator()
+        for row in rows:
+            part = fn.add_input(part, row)
+        parts.append(part)
+    merged = fn.merge_accumulators([parts[i] for i in order])
+    check(fn.extract_output(merged), X)
+
+
+def test_accumulators_cross_workers_half_way():
+    fn = MomentsFn(n_components=2)
+    coder = fn.get_accumulator_coder()
+    assert coder.is_deterministic()
+    accumulator = coder.decode(coder.encode(fn.create_accumulator()))
+    for row in X:
+        accumulator = fn.add_input(accumulator, row)
+        if len(accumulator.blocks) == 17:
+            accumulator = coder.decode(coder.encode(accumulator))
+    check(fn.extract_output(accumulator), X)
+
+
+def test_no_rows_are_no_bytes():
+    fn = MomentsFn(n_components=2)
+    merged = fn.merge_accumulators([fn.create_accumulator(), fn.create_accumulator()])
+    assert fn.extract_output(merged) == b""
+
+
+def test_it_combines_by_itself_in_a_pipeline():
+    with beam.Pipeline("FnApiRunner") as p:
+        moments = p | beam.Create(list(X)) | beam.CombineGlobally(MomentsFn(n_components=2))
+
+        def same(found):
+            (data,) = found
+            check(data, X)
+
+        assert_that(moments, same)
+
+
+def test_it_travels_to_workers():
+    fn = cloudpickle.loads(cloudpickle.dumps(MomentsFn(n_components=2, features=["a"])))
+    assert fn.add_input(fn.create_accumulator(), {"a": 1.0}).names == ("a",)
+
+
+def test_other_bytes_are_refused():
+    with pytest.raises(WireError, match="Expected moments"):
+        moments_from_bytes(encode("something", {}, {}))
+    data = MomentsFn(n_components=1)
+    whole = data.extract_output(data.add_input(data.create_accumulator(), X[0]))
+    with pytest.raises(WireError, match="Torn"):
+        moments_from_bytes(whole[:-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": 0}, "n_components=0"),
+        ({"memory": "large"}, "memory='large'"),
+        ({"memory": "minibatch"}, "cannot be merged"),
+        ({"solver": "first_order"}, "solver='first_order' is not available in Beam"),
+        ({"half_life": 100.0}, "half_life=100.0 is not available in Beam"),
+        ({"forgetting_factor": 0.9}, "forgetting_factor=0.9 is not available"),
+        ({"missing": "impute"}, "missing='impute' is not available"),
+        ({"features": "air"}, "features='air'"),
+        ({"features": []}, "at least one"),
+        ({"features": ["a", "a"]}, "once"),
+        ({"features": 0}, "features=0"),
+    ],
+)
+def test_options_are_checked_when_the_pipeline_is_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        LearnComponents(**options)
+
+
+def test_an_unknown_option_is_a_type_error():
+    with pytest.raises(TypeError, match="n_component"):
+        LearnComponents(n_component=3)

@@ -1,0 +1,145 @@
+"""What an element may be, and how a bad one is named, kept out and counted."""
+
+import json
+import pickle
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.window import GlobalWindows
+from streams import assert_equals_batch, learn, stream, timed
+
+from beam_pipelines import BadRow, LearnComponents, WriteCheckpoints
+from beam_pipelines.coders import BlockCoder
+from beam_pipelines.rows import Block, RowReader, key_text
+from streampca import CheckpointStore
+from streampca._wire import WireError
+
+GOOD = {"air": 1.0, "oil": 2}
+BAD = [
+    ({"air": 1.0}, "'oil' is missing"),
+    ({"air": 1.0, "oil": "wet"}, "'oil' is 'wet', not a finite number"),
+    ({"air": 1.0, "oil": "2.5"}, "'oil' is '2.5', not a finite number"),
+    ({"air": None, "oil": 2.0}, "'air' is None, not a finite number"),
+    ({"air": float("nan"), "oil": 2.0}, "'air' is nan, not a finite number"),
+    ({"air": 10**400, "oil": 2.0}, "'air' is 1000.*not a finite number"),
+    ({"air": [1.0], "oil": 2.0}, "'air' is .*not a finite number"),
+    ({}, "is missing"),
+    (np.array([1.0, np.nan]), "feature 'oil' is nan"),
+    (np.array([1.0, -np.inf]), "feature 'oil' is -inf"),
+    (np.array([1.0, 2.0, 3.0]), "3 features, but 2"),
+    (np.array([]), "nothing to read"),
+    (np.array(["1", "wet"]), "'1' .text., not a number"),
+    (np.ones((2, 2, 2)), "2-D"),
+    (None, "got None for a row"),
+    ("1,2", "got '1,2' for a row"),
+    (b"12", "got b'12' for a row"),
+    (3.0, "got 3.0 for a row"),
+    ((1.0, 2.0, 3.0), "for a row"),
+]
+
+
+@pytest.mark.parametrize(("element", "message"), BAD)
+def test_what_cannot_be_used_is_named(element, message):
+    with pytest.raises(ValueError, match=message):
+        RowReader(["air", "oil"])(element)
+
+
+def test_a_vector_whose_squares_overflow_is_a_good_row():
+    assert RowReader(None)(np.array([1e200, -1e300])).values.tolist() == [[1e200, -1e300]]
+
+
+def test_a_number_of_features_is_held_to():
+    assert RowReader(2)(np.ones(2)).names is None
+    with pytest.raises(ValueError, match="3 features, but 2 are expected"):
+        RowReader(2)(np.ones(3))
+
+
+def test_a_column_of_lists_is_a_matrix():
+    column = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(6.0)), 3)
+    block = RowReader(None)(pa.record_batch([column], names=["embedding"]))
+    assert block.values.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("key", [1.5, b"k", True, ("a", 1)])
+def test_keys_are_text_whole_numbers_or_none(key):
+    with pytest.raises(ValueError, match="keys must be text, whole numbers or None"):
+        key_text(key)
+
+
+def test_a_numpy_key_is_the_same_key_as_a_number():
+    assert key_text(np.int64(4)) == key_text(4) == "4" != key_text("4")
+
+
+def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path):
+    X, _ = stream(50, 2)
+    batch = np.array([[1.0, 2.0], [np.inf, 4.0], [5.0, 6.0]])
+    elements = [("k", x) for x in X] + [("k", element) for element, _ in BAD] + [("k", batch)]
+    with beam.Pipeline("FnApiRunner") as p:
+        rows = p | beam.Create(elements, reshuffle=False)
+        learned = rows | LearnComponents(1, features=["air", "oil"], bad_rows=True)
+        _ = learned.checkpoints | WriteCheckpoints(str(tmp_path))
+        reasons = learned.bad_rows | beam.Map(lambda bad: (type(bad) is BadRow, bad.reason[:8]))
+        assert_that(reasons, equal_to([(True, "key 'k':")] * (len(BAD) + 1)))
+    counted = p.result.metrics().query(MetricsFilter().with_namespace("streampca"))["counters"]
+    assert {c.key.metric.name: c.committed for c in counted} == {
+        "rows": 52,
+        "bad_rows": len(BAD) + 1,
+        "checkpoints": 1,
+    }
+    found = CheckpointStore(tmp_path).latest("k")
+    assert_equals_batch(found, np.vstack([X, batch[[0, 2]]]))
+
+
+@pytest.mark.parametrize(("element", "message"), BAD[:6])
+def test_without_that_output_the_pipeline_fails_with_the_reason(tmp_path, element, message):
+    with pytest.raises(Exception, match=f"key 'k': .*{message}"):
+        learn(
+            timed([("k", GOOD), ("k", element)], [0, 1]),
+            GlobalWindows(),
+            tmp_path,
+            features=["air", "oil"],
+            n_components=1,
+        )
+    assert CheckpointStore(tmp_path).keys() == []
+
+
+def test_a_key_that_cannot_be_stored_is_a_bad_row():
+    with beam.Pipeline("FnApiRunner") as p:
+        rows = p | beam.Create([(1.5, GOOD)])
+        learned = rows | LearnComponents(1, bad_rows=True)
+        reasons = learned.bad_rows | beam.Map(lambda bad: bad.key)
+        assert_that(reasons, equal_to([1.5]))
+
+
+def test_rows_that_differ_in_features_say_how_to_choose_them(tmp_path):
+    rows = [{"air": 1.0, "oil": 2.0}, {"air": 1.0, "water": 2.0}]
+    with pytest.raises(Exception, match="different features.*'oil'.*'water'|'water'.*'oil'"):
+        learn(timed(rows, [0, 1]), GlobalWindows(), tmp_path, n_components=1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("names", [None, ("a", "b", "c")])
+def test_blocks_cross_workers_unchanged(names, dtype):
+    block = Block(names, np.arange(6, dtype=dtype).reshape(2, 3))
+    back = BlockCoder().decode(BlockCoder().encode(block))
+    assert back.names == names
+    assert back.values.dtype == dtype
+    assert back.values.tolist() == block.values.tolist()
+    assert back.values.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"rows", pickle.dumps([1.0]), BlockCoder().encode(Block(("a",), np.eye(1)))[:-3]]
+)
+def test_torn_or_foreign_blocks_are_refused(data):
+    with pytest.raises(WireError, match="block of rows"):
+        BlockCoder().decode(data)
+
+
+def test_bad_rows_can_be_written_as_json():
+    text = json.dumps(BadRow("k", {"air": 1}, "why")._asdict())
+    assert json.loads(text)["reason"] == "why"

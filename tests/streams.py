@@ -1,0 +1,49 @@
+"""Pipelines for tests of beam_pipelines: rows with times in, the checkpoints of a store out."""
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import TimestampedValue
+from oracle import batch_pca, excess_error
+
+from beam_pipelines import LearnComponents, WriteCheckpoints
+from streampca import CheckpointStore
+
+
+def stream(m=600, n=6, seed=0):
+    """Rows (m, n) that drift, off-centre, and an event time in whole seconds for each."""
+    rng = np.random.default_rng(seed)
+    mix = np.linalg.qr(rng.normal(size=(n, n)))[0] * np.arange(n, 0, -1.0)
+    X = rng.normal(size=(m, n)) @ mix.T + np.linspace(0, 3, m)[:, None] + 50
+    return X, np.arange(m)
+
+
+def timed(elements, times, seed=1):
+    """Elements with timestamps, out of order."""
+    order = np.random.default_rng(seed).permutation(len(times))
+    return [TimestampedValue(elements[i], int(times[i])) for i in order]
+
+
+def learn(elements, windowfn, folder, runner="FnApiRunner", flags=(), **options):
+    """Run LearnComponents over timestamped elements; the store that it wrote."""
+    options = {"n_components": 3} | options
+    with beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *flags])) as p:
+        _ = (
+            p
+            | beam.Create(elements)
+            | beam.WindowInto(windowfn)
+            | LearnComponents(**options)
+            | WriteCheckpoints(str(folder))
+        )
+    return CheckpointStore(folder)
+
+
+def assert_equals_batch(checkpoint, X):
+    """The checkpoint is batch PCA of exactly these rows."""
+    p = len(checkpoint.components)
+    mean, _, variances, total = batch_pca(X, p)
+    assert checkpoint.n_samples_seen == len(X)
+    np.testing.assert_allclose(checkpoint.mean, mean, rtol=1e-10)
+    np.testing.assert_allclose(checkpoint.explained_variance, variances, rtol=1e-8)
+    np.testing.assert_allclose(checkpoint.total_variance, total, rtol=1e-10)
+    assert abs(excess_error(checkpoint.components, X)) <= 1e-9
