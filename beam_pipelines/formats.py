@@ -75,7 +75,7 @@ def header(path: str) -> dict[str, pa.DataType | None]:
             return dict(zip(schema.names, schema.types, strict=True))
         if form == "csv":
             return dict.fromkeys(_csv_header(file, path))
-        for line in io.TextIOWrapper(file, "utf-8", errors="replace"):
+        for line in iter(file.readline, b""):
             if line.strip():
                 return dict.fromkeys(_json_object(line, f"{path}, line 1"))
     raise ValueError(f"{path}: the file is empty")
@@ -104,6 +104,21 @@ def read(path: str, part: int | None, columns: list[str]) -> Iterator[Chunk]:
             yield from reader(file, path, part, columns)
         except pa.ArrowException as error:
             raise ValueError(f"{path}: cannot be read ({error})") from error
+
+
+class _Plain(io.RawIOBase):
+    """A file that Beam decompresses, as Arrow wants it: its `closed` is a method and no answer."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _open(path: str, form: str) -> Any:
@@ -150,7 +165,7 @@ def _read_csv(file: Any, path: str, _: int | None, columns: list[str]) -> Iterat
         return "skip"
 
     reader = pyarrow.csv.open_csv(
-        file,
+        io.BufferedReader(_Plain(file)),
         # The header has been read; one thread, or broken rows come without their number.
         pyarrow.csv.ReadOptions(column_names=names, use_threads=False),
         pyarrow.csv.ParseOptions(invalid_row_handler=note),
@@ -173,7 +188,7 @@ def _read_json(file: Any, path: str, _: int | None, columns: list[str]) -> Itera
     rows: list[dict[str, Any]] = []
     labels: list[str] = []
     broken: list[tuple[str, str]] = []
-    for number, line in enumerate(io.TextIOWrapper(file, "utf-8", errors="replace"), start=1):
+    for number, line in enumerate(iter(file.readline, b""), start=1):
         if not line.strip():
             continue
         try:
@@ -197,7 +212,7 @@ def _json_chunk(
     return Chunk(columns, [[row.get(name) for row in rows] for name in columns], labels, broken)
 
 
-def _json_object(line: str, where: str) -> dict[str, Any]:
+def _json_object(line: bytes, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
