@@ -127,7 +127,7 @@ def batching() -> None:
             .merge(StreamingPCA(p, memory="dense").fit(X[half:]))
         )
         for name, pca in ways.items():
-            span = principal_angles(whole.components_.T, pca.components_.T).max()
+            span = principal_angles(whole.components_, pca.components_).max()
             one_by_one = (
                 np.arcsin(np.linalg.norm(pca.components_ - whole.components_, axis=1).max() / 2) * 2
             )

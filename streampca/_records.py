@@ -66,9 +66,9 @@ class Layout:
 
         They are sorted, so that the order within a dictionary does not change a single bit.
         """
-        added = list(new)
+        added: list[Any] = list(new)
         try:
-            added.sort()  # type: ignore[call-overload]
+            added.sort()
         except TypeError:
             added.sort(key=repr)
         return Layout(self.features + tuple(added))

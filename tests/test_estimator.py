@@ -29,7 +29,7 @@ def learned(X, size, **options):
 
 
 def angle(a, b):
-    return principal_angles(a.T, b.T).max()
+    return principal_angles(a, b).max()
 
 
 # --- the right answer -------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def test_a_row_with_nothing_observed_is_the_mean(digits):
     np.testing.assert_allclose(Z, 0, atol=1e-9)
 
 
-# --- what can come in -------------------------------------------------------------------------------
+# --- what can come in -------------------------------------------------------------------------
 
 
 def test_every_kind_of_rows_gives_the_same_components(digits):
