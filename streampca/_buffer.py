@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, empty, to_device
+from streampca._arrays import Array, dtype_name, empty, to_device
 
 
 class Minibatch(NamedTuple):
@@ -47,5 +47,18 @@ class RowBuffer:
         self.n_held, self._weighted = 0, False
         return minibatch
 
-    def state(self) -> dict[str, Any]:
-        return {"X": self._X[: self.n_held], "weights": self._weights[: self.n_held]}
+    def __getstate__(self) -> dict[str, Any]:
+        held = slice(0, self.n_held)
+        return (
+            self.__dict__
+            | {"_X": self._X[held], "_weights": self._weights[held]}
+            | {"n_rows": self._X.shape[0]}
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        X, weights, n_rows = state["_X"], state["_weights"], state.pop("n_rows")
+        self.__dict__ |= state
+        self._X = empty((n_rows, X.shape[1]), dtype_name(X), self._device)
+        self._weights = np.ones(n_rows)
+        self._X[: self.n_held] = X
+        self._weights[: self.n_held] = weights

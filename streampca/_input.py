@@ -13,8 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streampca._arrays import Array
+from streampca._arrays import Array, dtype_name
 from streampca._columns import Columns, label, numbers_of, read_columns
+
+LARGEST = 1e151
+"""Entries may be this large: a million of their squares still add up to a float."""
 
 _SMALL_TORCH = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.bfloat16)
 
@@ -33,6 +36,7 @@ def read_rows(
     feature_names: Sequence[str] | None = None,
     n_features: int | None = None,
     allow_missing: bool = False,
+    largest: float = LARGEST,
 ) -> InputRows:
     """Return the rows of X as one checked matrix.
 
@@ -52,6 +56,8 @@ def read_rows(
         The width that rows must have.
     allow_missing : bool, default=False
         Whether NaN, None and null are let through (as NaN). Never in sparse rows.
+    largest : float, optional
+        The largest absolute value that can be computed with.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def read_rows(
         else:
             values = _from_anything(X)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
-    _check_finite(values, names or feature_names, allow_missing)
+    check_entries(values, names or feature_names, allow_missing, largest)
     return InputRows(values, names)
 
 
@@ -245,17 +251,21 @@ def _check_shape(values: Any, n_features: int | None) -> None:
         raise ValueError(f"rows have {shape[1]} features, but {n_features} are expected")
 
 
-def _check_finite(values: Any, names: Sequence[str] | None, allow_missing: bool) -> None:
+def check_entries(
+    values: Any, names: Sequence[str] | None, allow_missing: bool, largest: float
+) -> None:
+    """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one."""
+    largest = min(largest, float(np.finfo(dtype_name(values)).max))
     if isinstance(values, torch.Tensor):
-        unfit = values.isinf() if allow_missing else ~values.isfinite()
-        if not bool(unfit.any()):  # the one synchronisation with the device
+        bad = _unfit(values, allow_missing, largest)
+        if not bool(bad.any()):  # the one synchronisation with the device
             return
-        bad: NDArray[Any] = unfit.cpu().numpy()
+        bad = bad.cpu().numpy()
     else:
         entries = values if isinstance(values, np.ndarray) else values.data
-        if np.isfinite(entries).all() or (allow_missing and not np.isinf(entries).any()):
+        if entries.size == 0 or _within(entries, allow_missing, largest):
             return
-        bad = np.isinf(entries) if allow_missing else ~np.isfinite(entries)
+        bad = _unfit(entries, allow_missing, largest)
     at = int(np.argmax(bad))
     sparse = bad.ndim == 1
     if sparse:
@@ -267,9 +277,27 @@ def _check_finite(values: Any, names: Sequence[str] | None, allow_missing: bool)
     where = f"row {row}, {label(column, names)} is {value}"
     if np.isinf(value):
         raise ValueError(f"{where}, or was too large for a float: leave the row out or rescale it")
+    if abs(value) > largest:
+        raise ValueError(
+            f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "
+            "row out or rescale the feature"
+        )
     if sparse:
         raise ValueError(f"{where}: leave the row out or fill it in (sparse gaps are not imputed)")
     raise ValueError(f"{where}: leave the row out, fill it in, or use missing='impute'")
+
+
+def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
+    """Whether every entry can be used; two passes without a temporary array."""
+    if allow_missing:
+        low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
+        return bool((low >= -largest and high <= largest) or np.isnan(low))
+    return bool(entries.min() >= -largest and entries.max() <= largest)  # NaN fails both
+
+
+def _unfit(entries: Array, allow_missing: bool, largest: float) -> Array:
+    fit = abs(entries) <= largest
+    return ~(fit | (entries != entries)) if allow_missing else ~fit
 
 
 def _ragged(X: Any) -> str:

@@ -57,6 +57,7 @@ class Learner:
             )
         self._solved: Model | None = None
         self._previous: NDArray[Any] | None = None  # components of the model read last
+        self._unseen = np.zeros(n_features, bool)  # features that have been gaps in every row
 
     # --- rows in ---------------------------------------------------------------------------
 
@@ -90,12 +91,19 @@ class Learner:
     def merge(self, moments: Moments) -> None:
         """Add moments learned elsewhere."""
         self.flush()
-        self.moments.merge(moments)
+        if not self._unseen.any():
+            self.moments.merge(moments)
+        else:  # as in `_imputed`: features unseen here stand where they stand there
+            ours = self.moments.copy()
+            ours.move_mean(np.where(self._unseen, moments.mean, 0.0))
+            ours.merge(moments)
+            self.moments = ours
+            self._unseen &= (moments.mean == 0) & (moments.variance == 0)
         self._solved = None
 
     def _fold(self, X: Array, weights: NDArray[np.float64] | None) -> None:
         if self._impute:
-            X = self.filled(X)
+            X = self._imputed(X)
         gamma, m = self.options.forgetting, X.shape[0]
         decay = None
         if gamma < 1.0:
@@ -107,19 +115,35 @@ class Learner:
             self.first_order.step(self.moments)
 
     def filled(self, X: Array) -> Array:
-        """X with its gaps filled by the current model; by the minibatch's own means at first."""
+        """X with its gaps filled by the current model."""
+        if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
+            return X
+        filled = self._model_of_moments().fill(to_numpy(X))
+        return filled if namespace(X) is np else to_device(filled, str(X.device))
+
+    def _imputed(self, X: Array) -> Array:
+        """X to learn from: the first minibatch's gaps are filled by its own means.
+
+        A feature that no row has had yet stands at zero, without variance. Its first values say
+        where it stands; since nothing varied with it so far, moving its mean there changes
+        nothing else.
+        """
         if hasattr(X, "tocsr"):
             return X
-        if not bool(namespace(X).isnan(X).any()):
-            return X
+        if self.moments.weight > 0 and not self._unseen.any():
+            return self.filled(X)
         host = to_numpy(X)
+        seen = ~np.isnan(host)
+        means = np.where(seen, host, 0).sum(axis=0, dtype="float64")
+        means /= np.maximum(seen.sum(axis=0), 1)
         if self.moments.weight > 0:
-            filled = self._model_of_moments().fill(host)
-        else:
-            seen = ~np.isnan(host)
-            sums = np.where(seen, host, 0).sum(axis=0, dtype="float64")
-            means = sums / np.maximum(seen.sum(axis=0), 1)
-            filled = np.where(seen, host, means.astype(host.dtype))
+            new = self._unseen & seen.any(axis=0)
+            self.moments.move_mean(np.where(new, means, 0.0))
+            self._solved = None if new.any() else self._solved
+            self._unseen &= ~new
+            return self.filled(X)
+        self._unseen = ~seen.any(axis=0)
+        filled = np.where(seen, host, means.astype(host.dtype))
         return filled if namespace(X) is np else to_device(filled, str(X.device))
 
     # --- components out ----------------------------------------------------------------------
@@ -130,17 +154,20 @@ class Learner:
         return self._model_of_moments()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Moments, and behind "solver." the solver's own state; waiting rows are folded in."""
+        """Moments, the features unseen, the solver's state; waiting rows are folded in."""
         self.flush()
         arrays = self.moments.state()
         if self.first_order is not None:
             arrays |= {f"solver.{k}": v for k, v in self.first_order.state().items()}
+        if self._unseen.any():
+            arrays["unseen"] = self._unseen.copy()
         return arrays
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint: its moments, its solver, and its components as they stand."""
         arrays = dict(saved.moments)
         solver = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("solver.")}
+        self._unseen = np.array(arrays.pop("unseen", self._unseen))
         device = self.moments.device
         self.moments = moments_from_state(saved.moments_kind, arrays, device=device)
         if self.first_order is not None:

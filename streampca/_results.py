@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streampca._learner import Learner
 from streampca._model import Model
 from streampca.exceptions import NotFittedError
+from streampca.moments import Moments
 
 
 class Results:
@@ -20,12 +21,23 @@ class Results:
     _feature_names: tuple[str, ...] | None = None
 
     @property
-    def _model(self) -> Model:
+    def _started_learner(self) -> Learner:
         if self._learner is None:
             raise NotFittedError(
                 f"this {type(self).__name__} has not seen any row: call partial_fit first"
             )
-        return self._learner.model()
+        return self._learner
+
+    @property
+    def _model(self) -> Model:
+        return self._started_learner.model()
+
+    @property
+    def _moments(self) -> Moments:
+        """Moments of all rows so far: folded in, not solved."""
+        learner = self._started_learner
+        learner.flush()
+        return learner.moments
 
     @property
     def components_(self) -> NDArray[Any]:
@@ -56,14 +68,12 @@ class Results:
     @property
     def mean_(self) -> NDArray[np.float64]:
         """Weighted mean of each feature, (n,)."""
-        return self._model.mean
+        return self._moments.mean
 
     @property
     def var_(self) -> NDArray[np.float64]:
         """Variance of each feature, (n,)."""
-        _ = self._model
-        assert self._learner is not None
-        return self._learner.moments.variance
+        return self._moments.variance
 
     @property
     def noise_variance_(self) -> float:
@@ -73,22 +83,22 @@ class Results:
     @property
     def n_samples_seen_(self) -> int:
         """Rows seen."""
-        return self._model.n_samples
+        return self._moments.n_samples
 
     @property
     def weight_(self) -> float:
         """Weight of the rows seen, after forgetting."""
-        return self._model.weight
+        return self._moments.weight
 
     @property
     def n_features_in_(self) -> int:
         """Number of features n."""
-        return int(self._model.mean.shape[0])
+        return self._started_learner.n_features
 
     @property
     def feature_names_in_(self) -> NDArray[Any]:
         """Names of the features, where the rows had any."""
-        _ = self._model
+        _ = self._started_learner
         if self._feature_names is None:
             raise AttributeError("feature_names_in_: the rows came without feature names")
         return np.asarray(self._feature_names, dtype=object)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import InputRows, read_rows, read_weights
+from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
 
@@ -170,6 +170,9 @@ class StreamingPCA(Results):
         """
         rows = self._read(X)
         weights = read_weights(sample_weight, rows.values.shape[0])
+        if weights is not None and (heaviest := float(weights.max())) > 1.0:
+            names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
+            check_entries(rows.values, names, self.missing == "impute", largest)
         learner = self._started(rows)
         learner.add(rows.values, weights)
         return self
@@ -253,7 +256,13 @@ class StreamingPCA(Results):
             feature_names=self._feature_names,
             n_features=None if self._learner is None else self._learner.n_features,
             allow_missing=self.missing == "impute",
+            largest=self._largest(),
         )
+
+    def _largest(self) -> float:
+        """The largest entry that squares can be summed of, in the type that rows will have."""
+        dtype = self.dtype if self._learner is None else self._learner.moments.dtype
+        return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
 
     def _fill(self, X: Array) -> Array:
         if self.missing != "impute":

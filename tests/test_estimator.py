@@ -203,11 +203,27 @@ def test_clone_pickle_and_deepcopy(digits):
     pca = learned(digits[:103], 10, n_components=3, half_life=50)
     assert clone(pca).get_params() == pca.get_params()
     assert not hasattr(clone(pca), "components_")
+    pca.partial_fit(digits[103:106])  # these wait in the buffer
     for copied in (pickle.loads(pickle.dumps(pca)), copy.deepcopy(pca)):
         np.testing.assert_array_equal(copied.components_, pca.components_)
         copied.partial_fit(digits[:5])
-        assert copied.n_samples_seen_ == 108
-        assert pca.n_samples_seen_ == 103
+        assert copied.n_samples_seen_ == 111
+        assert pca.n_samples_seen_ == 106
+
+
+def test_a_pickle_holds_the_rows_that_wait_and_not_the_room_for_more():
+    pca = StreamingPCA(2, batch_size=100_000).partial_fit(np.ones((3, 50)))
+    assert len(pickle.dumps(pca)) < 50_000  # 40 MB of room, 20 kB of moments
+    copied = pickle.loads(pickle.dumps(pca)).partial_fit(np.zeros((1, 50)))
+    np.testing.assert_allclose(copied.mean_, 0.75)
+
+
+def test_counts_and_means_are_read_without_a_solve(digits, monkeypatch):
+    pca = learned(digits, 100, n_components=3)
+    monkeypatch.setattr("streampca.solvers.exact.solve", None)
+    assert (pca.n_samples_seen_, pca.weight_, pca.n_features_in_) == (1797, 1797.0, 64)
+    np.testing.assert_allclose(pca.mean_, digits.mean(0))
+    np.testing.assert_allclose(pca.var_, digits.var(0, ddof=1))
 
 
 def test_in_a_pipeline_of_scikit_learn():
@@ -304,33 +320,6 @@ def test_a_checkpoint_holds_what_its_names_say(digits):
     np.testing.assert_array_equal(saved.decoder, pca.decoder_)
     np.testing.assert_allclose(saved.transform(digits[:4]), pca.transform(digits[:4]))
     assert saved.n_samples_seen == len(digits)
-
-
-# --- missing values -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("memory", ["dense", "factored"])
-def test_missing_entries_are_filled_from_the_row_s_own(memory):
-    # rows of rank 2 plus a little noise: the other entries tell what is missing
-    draws = np.random.default_rng(0)
-    W = draws.normal(size=(2, 10))
-    X = draws.normal(size=(3000, 2)) * [5, 3] @ W + 0.01 * draws.normal(size=(3000, 10)) + 4
-    gappy = np.where(draws.uniform(size=X.shape) < 0.2, np.nan, X)
-    pca = StreamingPCA(2, memory=memory, missing="impute", batch_size=100)
-    for start in range(0, 3000, 50):
-        pca.partial_fit(gappy[start : start + 50])
-    _, components, _, _ = batch_pca(X, 2)
-    assert angle(pca.components_, components) < 0.05
-    filled = pca.inverse_transform(pca.transform(gappy[-500:]))
-    by_mean = np.where(np.isnan(gappy[-500:]), X.mean(0), gappy[-500:])
-    error, error_by_mean = np.abs(filled - X[-500:]).mean(), np.abs(by_mean - X[-500:]).mean()
-    assert error < 0.1 * error_by_mean
-
-
-def test_a_row_with_nothing_observed_is_the_mean(digits):
-    pca = StreamingPCA(3, missing="impute").partial_fit(digits)
-    Z = pca.transform(np.full((1, 64), np.nan))
-    np.testing.assert_allclose(Z, 0, atol=1e-9)
 
 
 # --- what can come in -------------------------------------------------------------------------

@@ -117,6 +117,7 @@ class Moments(ABC):
             X = to_device(X, self.device)
             rows = centre(X, weights, decay, self)
         if rows.weight > 0:
+            self._check_sum(rows.squares)
             self._absorb(rows)
             total = self.weight + rows.weight
             if self.center:
@@ -157,11 +158,28 @@ class Moments(ABC):
             total = self.weight + other.weight
             step = to_device(other._mean, self.device) - self._mean
             between = step * (self.weight * other.weight / total) ** 0.5
+            self._check_sum(to_device(other._scatter_diagonal, self.device) + between**2)
             self._merge_second(other, between)
             self._mean = self._mean + step * (other.weight / total)
             self.weight = total
             self.squared_weight += other.squared_weight
         self.n_samples += other.n_samples
+
+    def _check_sum(self, squares: Array) -> None:
+        """Raise if the sum of squares would leave float64; not on devices, where it would wait."""
+        if self.device is not None:
+            return
+        with np.errstate(over="ignore"):
+            total = float((self._scatter_diagonal + squares).sum())
+        if not np.isfinite(total):
+            raise ValueError(
+                "the weighted sum of squares of the rows would be too large for a float: nothing "
+                "was added; scale the rows or the weights down"
+            )
+
+    def move_mean(self, step: Array) -> None:
+        """Add `step` (n,) to the mean: to features that have had one value in all rows so far."""
+        self._mean = self._mean + to_device(step, self.device)
 
     def __matmul__(self, V: Array) -> Array:
         """Sigma @ V for a thin V (n, k), without forming Sigma where it is not stored."""

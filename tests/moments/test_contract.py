@@ -181,11 +181,12 @@ def test_constant_features_have_exactly_no_variance(kind):
 
 
 @pytest.mark.parametrize("kind", ["dense", "factored"])
-@pytest.mark.parametrize("scale", [1e-150, 1e-30, 1.0, 1e30, 1e150])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [("float32", 1e-30), ("float32", 1.0), ("float32", 1e30)]
+    + [("float64", scale) for scale in (1e-150, 1e-30, 1.0, 1e30, 1e150)],
+)
 def test_scale_of_the_data_does_not_matter(kind, scale, dtype):
-    if dtype == "float32" and not 1e-37 < scale < 1e37:
-        pytest.skip("float32 cannot hold such rows")
     X = (rows(mean=1.0) * scale).astype(dtype)
     expected = np.cov((X / scale).T.astype("float64"))
     got = covariance(fed(kind, X, [20, 40], dtype)) / scale / scale
