@@ -74,9 +74,9 @@ CONSTRAINTS = {
 }
 
 
-def check(parameters: dict[str, Any]) -> None:
+def check(parameters: dict[str, Any], constraints: dict[str, Constraint] = CONSTRAINTS) -> None:
     """Raise ValueError naming the first parameter that is out of its constraint."""
-    for name, constraint in CONSTRAINTS.items():
+    for name, constraint in constraints.items():
         value = parameters[name]
         if not constraint.accepts(value):
             raise ValueError(f"{name}={value!r} is not accepted: it must be {constraint.sentence}")

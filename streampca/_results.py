@@ -1,20 +1,20 @@
-"""The fitted attributes of StreamingPCA and scikit-learn's parameter verbs, as a mixin."""
+"""The fitted attributes of StreamingPCA, as a mixin."""
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca._learner import Learner
 from streampca._model import Model
+from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
 from streampca.moments import Moments
 
 
-class Results:
+class Results(Parameters):
     """Reads every fitted attribute off the current model; knows nothing of learning."""
 
     _learner: Learner | None = None
@@ -140,36 +140,6 @@ class Results:
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
-
-    # --- parameters, as scikit-learn's BaseEstimator has them ------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Constructor parameters by name."""
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change constructor parameters; they hold from the next `fit` on.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter.
-        """
-        known = self.get_params()
-        for name, value in parameters.items():
-            if name not in known:
-                raise ValueError(f"no parameter {name!r}: there are {', '.join(known)}")
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = {
-            name: parameter.default
-            for name, parameter in inspect.signature(type(self).__init__).parameters.items()
-        }
-        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k]]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None

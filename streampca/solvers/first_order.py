@@ -8,7 +8,7 @@ paper) or of the whole stream. torch is the optimizer here, not the array librar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from streampca._arrays import to_device, to_numpy
 from streampca.loss import nested_gradients, nested_loss_from_products
 from streampca.moments.base import Moments
+
+MakeOptimizer: TypeAlias = Callable[[list[torch.nn.Parameter]], Any]
+"""Called with [A, B]; returns an optimizer, or an optimizer and a scheduler."""
 
 _NUDGE = 1e-3
 """Length given to a column of A that has become zero: Remark 3, it would never move again."""
@@ -62,7 +65,7 @@ class FirstOrder:
         n_features: int,
         n_components: int,
         *,
-        optimizer: Callable[[list[torch.nn.Parameter]], Any] | None = None,
+        optimizer: MakeOptimizer | None = None,
         dtype: str = "float32",
         device: str | None = None,
         seed: int | None = None,
@@ -70,9 +73,12 @@ class FirstOrder:
         draws = torch.Generator().manual_seed(0 if seed is None else seed)
         start = torch.randn(n_features, n_components, generator=draws, dtype=torch.float64)
         start = torch.linalg.qr(start).Q.to(device or "cpu", getattr(torch, dtype))
-        self.A = torch.nn.Parameter(start.clone())
-        self.B = torch.nn.Parameter(start.T.clone())
-        self._nudge = start * _NUDGE
+        self._begin(start, start.T, optimizer)
+
+    def _begin(self, A: torch.Tensor, B: torch.Tensor, optimizer: MakeOptimizer | None) -> None:
+        self.A = torch.nn.Parameter(A.clone())
+        self.B = torch.nn.Parameter(B.clone())
+        self._nudge = A * _NUDGE
         made = (optimizer or adam)([self.A, self.B])
         self.optimizer, self.scheduler = made if isinstance(made, tuple) else (made, None)
         self.n_steps = 0
@@ -80,10 +86,7 @@ class FirstOrder:
     @torch.no_grad()
     def step(self, moments: Moments) -> StepInfo:
         """One optimizer step on Sigma / trace(Sigma)."""
-        scale = 1.0 / (moments.total_variance or 1.0)
-        SA, SBt = self._products(moments, scale)
-        loss = nested_loss_from_products(self.A, self.B, SA, SBt, 1.0)
-        self.A.grad, self.B.grad = nested_gradients(self.A, self.B, SA, SBt)
+        loss, self.A.grad, self.B.grad = self._descent(moments)
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
@@ -91,6 +94,13 @@ class FirstOrder:
         self.A.add_(torch.where(lengths < _NUDGE**4, self._nudge, torch.zeros_like(self._nudge)))
         self.n_steps += 1
         return StepInfo(loss)
+
+    def _descent(self, moments: Moments) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """L, dL/dA and dL/dB of what is remembered."""
+        scale = 1.0 / (moments.total_variance or 1.0)
+        SA, SBt = self._products(moments, scale)
+        loss = nested_loss_from_products(self.A, self.B, SA, SBt, 1.0)
+        return loss, *nested_gradients(self.A, self.B, SA, SBt)
 
     def _products(self, moments: Moments, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Sigma A and Sigma B', both (n, p), times a scale."""
