@@ -1,7 +1,7 @@
 """The claims of the core, measured in one run: exact, ordered, fast, and honest about what is not.
 
-    python benchmarks/core.py                 everything (about three minutes)
-    python benchmarks/core.py speed batching  only some of: speed batching statistics memory beam
+    make bench                       everything (about five minutes)
+    make bench ARGS="batching beam"  only some of: speed batching statistics memory beam
 
 Each speed is rows per second from the first row to components in hand, as the median of
 alternating repeats in this process; peers get copies of the same rows. "excess" is the extra
@@ -15,6 +15,7 @@ import argparse
 import os
 import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
 import warnings
@@ -22,14 +23,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.decomposition import IncrementalPCA
 
-from streampca import StreamingPCA
+from beam_pipelines import run
+from benchmarks.data import mnist
+from streampca import CheckpointStore, StreamingPCA
 from streampca.metrics import principal_angles
-
-sys.path.insert(0, str(Path(__file__).parent))
-from data import mnist
 
 Matrix = NDArray[np.floating]
 BATCH = 1000
@@ -206,11 +207,38 @@ def memory() -> None:
     )
 
 
-def beam() -> None:
-    print("\nBeam: River's Shuttle stream through beam_pipelines.run, hourly windows")
-    from beam_check import compare
+def beam(window: str = "1h", seconds: int = 3600) -> None:
+    from beam_pipelines.demo import write_shuttle
 
-    compare()
+    with tempfile.TemporaryDirectory() as folder:
+        rows, store = Path(folder) / "shuttle.parquet", Path(folder) / "store"
+        write_shuttle(rows)
+        job = ["--input", str(rows), "--timestamp-column", "time", "--output", str(store)]
+        start = time.perf_counter()
+        if run.main([*job, "--window", window, "--n-components", "4"]):
+            sys.exit("the Beam job failed")
+        took = time.perf_counter() - start
+        history = CheckpointStore(store).history()
+        table = pq.read_table(rows).drop(["time"])
+    X = np.column_stack([column.to_numpy() for column in table.columns])
+    excess, ordered, turned = [], [], []
+    for checkpoint in history:
+        end = (checkpoint.window_end - history[0].window_start) // 1_000_000  # one row a second
+        oracle = Oracle(X[:end])
+        components = checkpoint.components
+        excess.append(abs(oracle.excess(components)))
+        ordered.append(oracle.ordered(components))
+        turned.append(principal_angles(components, oracle.vectors[:, :4].T).max())
+        assert checkpoint.n_samples_seen == min(end, len(X))
+    print(f"\nBeam: {len(X):,} rows of River's Shuttle stream, hourly windows, in {took:.1f} s")
+    print(
+        f"  {len(history)} checkpoints, each against batch PCA of the rows up to its window's end"
+    )
+    for name, some in (("last", slice(-1, None)), ("worst of the others", slice(0, -1))):
+        print(
+            f"  {name:<20}excess {max(excess[some]):.1e}, angle {max(turned[some]):.1e}, "
+            f"ordered {min(ordered[some]):.0%}"
+        )
 
 
 SECTIONS = {

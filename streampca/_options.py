@@ -155,8 +155,9 @@ def _batch_size(memory: str, n_features: int, q: int) -> int:
 
     Dense moments pay one n x n sum for a minibatch (5 % of the product at 512 rows), and the
     float32 rounding of a sum grows with its length. Factored ones pay small eigenproblems, worth
-    about 8 q rows at n = 784; their buffer stays below 64 MB (but holds 2 q rows) for large n.
+    about 8 q rows at n = 784, so they wait for twice as many; their buffer stays below 64 MB (but
+    holds 2 q rows) for large n.
     """
     if memory == "factored":
-        return max(min(max(512, 8 * q), _BUFFER_NUMBERS // n_features), 2 * q)
+        return max(min(max(512, 16 * q), _BUFFER_NUMBERS // n_features), 2 * q)
     return 512 if memory == "dense" else 256
