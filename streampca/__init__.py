@@ -3,5 +3,13 @@
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
 from streampca.exceptions import NotFittedError
+from streampca.regression import StreamingReducedRankRegression
 
-__all__ = ["Checkpoint", "CheckpointStore", "CheckpointWarning", "NotFittedError", "StreamingPCA"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointStore",
+    "CheckpointWarning",
+    "NotFittedError",
+    "StreamingPCA",
+    "StreamingReducedRankRegression",
+]

@@ -1,0 +1,159 @@
+"""The fitted attributes of StreamingReducedRankRegression, as a mixin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca._pairs import PairLearner, PairModel
+from streampca._parameters import Parameters
+from streampca.exceptions import NotFittedError
+from streampca.moments import Moments
+
+Float64 = NDArray[np.float64]
+
+
+class PairResults(Parameters):
+    """Reads every fitted attribute off the current model; knows nothing of learning."""
+
+    _learner: PairLearner | None = None
+    _feature_names: tuple[str, ...] | None = None
+    _target_names: tuple[str, ...] | None = None
+    _single = False
+
+    @property
+    def _fitted(self) -> PairLearner:
+        if self._learner is None:
+            raise NotFittedError(
+                f"this {type(self).__name__} has not seen any row: call partial_fit first"
+            )
+        return self._learner
+
+    @property
+    def _model(self) -> PairModel:
+        return self._fitted.model()
+
+    @property
+    def _moments(self) -> Moments:
+        learner = self._fitted
+        learner.flush()
+        return learner.moments
+
+    @property
+    def decoder_(self) -> Float64:
+        """Decoder A, (n_targets, p)."""
+        return self._model.pairs.decoder
+
+    @property
+    def encoder_(self) -> Float64:
+        """Encoder B, (p, n_features)."""
+        return self._model.pairs.encoder
+
+    @property
+    def n_components_(self) -> int:
+        """Number of pairs p."""
+        return self._fitted.n_components
+
+    @property
+    def singular_values_(self) -> Float64:
+        """Singular values of the centred, weighted fitted targets, (p,)."""
+        model = self._model
+        return np.asarray(model.pairs.singular_values * np.sqrt(model.denominator))
+
+    @property
+    def explained_variance_(self) -> Float64:
+        """Variance of the targets that each pair fits, (p,): the eigenvalues of Sigma."""
+        return np.asarray(self._model.pairs.singular_values**2)
+
+    @property
+    def explained_variance_ratio_(self) -> Float64:
+        """Share of the targets' total variance that each pair fits, (p,); 0 without variance."""
+        model = self._model
+        if model.target_variance <= 0:
+            return np.zeros(self.n_components_)
+        return np.asarray(model.pairs.singular_values**2 / model.target_variance)
+
+    @property
+    def coef_(self) -> Float64:
+        """Coefficients A B, (n_targets, n_features)."""
+        coef = self._model.coef
+        return coef[0] if self._single else coef
+
+    @property
+    def intercept_(self) -> Any:
+        """What is added to `X @ coef_.T`, (n_targets,)."""
+        model = self._model
+        intercept = model.target_mean - model.coef @ model.mean
+        return float(intercept[0]) if self._single else intercept
+
+    @property
+    def mean_(self) -> Float64:
+        """Weighted mean of each feature, (n_features,)."""
+        return self._moments.mean[: self._fitted.n_features]
+
+    @property
+    def target_mean_(self) -> Float64:
+        """Weighted mean of each target, (n_targets,)."""
+        return self._moments.mean[self._fitted.n_features :]
+
+    @property
+    def loss_(self) -> float:
+        """The nested loss L(A, B) per unit of weight (Lemma 1)."""
+        return self._model.loss
+
+    @property
+    def rank_(self) -> int:
+        """Directions of the features that coefficients were found for."""
+        return self._model.pairs.rank
+
+    @property
+    def n_samples_seen_(self) -> int:
+        """Rows seen."""
+        return self._moments.n_samples
+
+    @property
+    def weight_(self) -> float:
+        """Weight of the rows seen, after forgetting."""
+        return self._moments.weight
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features n'."""
+        return self._fitted.n_features
+
+    @property
+    def n_targets_(self) -> int:
+        """Number of targets n."""
+        return self._fitted.n_targets
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """Names of the features, where the rows had any."""
+        return self._names(self._feature_names, "feature_names_in_: the rows")
+
+    @property
+    def target_names_in_(self) -> NDArray[Any]:
+        """Names of the targets, where they had any."""
+        return self._names(self._target_names, "target_names_in_: the targets")
+
+    def _names(self, names: tuple[str, ...] | None, whose: str) -> NDArray[Any]:
+        _ = self._fitted
+        if names is None:
+            raise AttributeError(f"{whose} came without names")
+        return np.asarray(names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._learner is not None
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True, multi_output=True),
+            transformer_tags=TransformerTags(),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(sparse=True),
+        )
