@@ -88,6 +88,12 @@ class Learner:
         if self._buffer.n_held:
             self._fold(*self._buffer.take())
 
+    def decay(self, factor: float) -> None:
+        """Forget, apart from what rows forget of those before them."""
+        self.flush()
+        self.moments.decay(factor)
+        self._solved = None
+
     def merge(self, moments: Moments) -> None:
         """Add moments learned elsewhere."""
         self.flush()

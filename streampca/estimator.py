@@ -183,6 +183,17 @@ class StreamingPCA(Results):
             self._learner.flush()
         return self
 
+    def decay(self, factor: float) -> Self:
+        """Multiply the weight of all rows so far by a factor between 0 and 1.
+
+        Forgetting by time: ``decay(2 ** (-elapsed / half_life))`` before rows of a later time.
+        """
+        if not 0 <= factor <= 1:
+            raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
+        if self._learner is not None:
+            self._learner.decay(factor)
+        return self
+
     def merge(self, other: StreamingPCA | Moments) -> Self:
         """Add what another estimator (or moments) has learned, as if its rows had come here.
 

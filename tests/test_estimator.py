@@ -407,3 +407,15 @@ def test_bad_rows_are_named_and_change_nothing(digits, bad, message):
     with pytest.raises(ValueError, match="row 1"):
         pca.partial_fit(digits[:3], sample_weight=[1, -1, 1])
     assert pca.checkpoint() == before
+
+
+def test_decay_by_hand_is_forgetting_by_time(digits):
+    halves = np.array_split(digits, 2)
+    pca = StreamingPCA(5).partial_fit(halves[0]).decay(0.25).partial_fit(halves[1])
+    weights = np.repeat([0.25, 1.0], [len(half) for half in halves])
+    _, components, variances, _ = batch_pca(digits, 5, weights)
+    assert pca.weight_ == weights.sum()
+    assert angle(pca.components_, components) < 1e-6
+    np.testing.assert_allclose(pca.explained_variance_, variances, rtol=2e-3)  # other denominator
+    with pytest.raises(ValueError, match="factor=2"):
+        pca.decay(2)

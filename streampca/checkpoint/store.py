@@ -119,6 +119,24 @@ class CheckpointStore:
         """
         return next(self._newest_first(key, None, moments), None)
 
+    def resume_point(self, key: Key = None) -> Checkpoint | None:
+        """The checkpoint of a key to go on from; None if there is none.
+
+        That is the latest, unless late rows made one of an earlier window after it: written last,
+        only that one has learned them.
+        """
+        newest = self.latest(key)
+        if newest is None:
+            return None
+        names = self._names(folder := paths.key_folder(check_key(key)))
+        last = max(names, key=lambda name: name.sequence)
+        if last.sequence > newest.sequence:
+            late = self._read(f"{folder}/{last.text}", moments=True)
+            # A model that began anew also counts from 0, and has seen fewer rows.
+            if late is not None and late.late and late.n_samples_seen >= newest.n_samples_seen:
+                return late
+        return newest
+
     def at(
         self, time: int | datetime.datetime, key: Key = None, *, moments: bool = True
     ) -> Checkpoint | None:

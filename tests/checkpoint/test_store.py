@@ -1,5 +1,6 @@
 """A store finds the newest, that of a time, and all of a key: by name, without opening others."""
 
+import dataclasses
 import datetime
 import os
 import random
@@ -210,3 +211,18 @@ def test_a_uri_that_cannot_be_opened_is_named(tmp_path):
     file.touch()
     with pytest.raises(NotADirectoryError, match="it is a file, not a folder"):
         CheckpointStore(file)
+
+
+def test_the_resume_point_is_what_was_written_last_of_one_line(store):
+    assert store.resume_point() is None
+    on_time = minutes(1, 2)
+    for i, checkpoint in enumerate(on_time):
+        store.write(dataclasses.replace(checkpoint, sequence=i))
+    assert store.resume_point().sequence == 1
+    late = dataclasses.replace(on_time[0], sequence=2, late=True, n_samples_seen=110)
+    store.write(late)
+    assert store.latest().sequence == 1
+    assert store.resume_point() == late
+    anew = make(window_end=9 * MINUTE, n_samples_seen=200)
+    store.write(anew)
+    assert store.resume_point() == anew
