@@ -19,7 +19,7 @@ run: $(STAMP)  ## the main job: components of a sensor stream, window by window
 	$(BIN)/python -m beam_pipelines.demo $(ARGS)
 
 test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" picks some)
-	$(BIN)/python -m pytest $(ARGS)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from streampca._threads import one_thread
+
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; the two share the operators and names used here."""
 
@@ -87,9 +89,11 @@ def device_name(device: object) -> str | None:
 
 def eigh_descending(M: Array) -> tuple[Array, Array]:
     """Eigenpairs of a symmetric matrix, largest first, in float64."""
-    values, vectors = namespace(M).linalg.eigh(cast(M, "float64"))
     if isinstance(M, torch.Tensor):
+        values, vectors = torch.linalg.eigh(cast(M, "float64"))
         return values.flip(0), vectors.flip(1)
+    with one_thread():
+        values, vectors = np.linalg.eigh(cast(M, "float64"))
     return values[::-1], vectors[:, ::-1]
 
 
@@ -103,13 +107,33 @@ def whitener(G: Array, cut: float) -> Array:
 
     Directions whose eigenvalue lies below `cut` times the largest are rounding errors of the
     Gram matrix and become zero columns, so that shapes never depend on data: a device is not
-    asked for a rank, and a stream with few rows needs no special case.
+    asked for a rank, and a stream with few rows needs no special case. On the CPU, Cholesky's
+    factor does the same for a quarter of the time where no column is nearly a combination of
+    those before it.
     """
     xp = namespace(G)
+    if xp is np:
+        T = _cholesky_whitener(G, 100 * cut)
+        if T is not None:
+            return T
     values, vectors = eigh_descending(G)
     keep = (values > cut * values[:1]) & (values > 0)
     safe = xp.where(keep, values, xp.ones_like(values))
     return vectors * xp.where(keep, safe**-0.5, xp.zeros_like(values))
+
+
+def _cholesky_whitener(G: Array, cut: float) -> Array | None:
+    """The inverse of Cholesky's factor, transposed; None where a pivot is below the cut."""
+    if G.shape[0] == 0:
+        return None
+    with one_thread():
+        try:
+            L = np.linalg.cholesky(G)
+        except np.linalg.LinAlgError:
+            return None
+        if np.diagonal(L).min() ** 2 <= cut * np.diagonal(G).max():
+            return None
+        return np.linalg.inv(L).T
 
 
 def rank_cut(dtype: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from streampca._arrays import Array, cast, eigh_descending, namespace, zeros
+from streampca._threads import one_thread
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 
@@ -73,10 +74,11 @@ class DenseMoments(Moments):
         diagonal = xp.diagonal(M)
         if xp is np:
             M[np.diag_indices(self.n_features)] = diagonal + mu * self.denominator
-            try:
-                np.linalg.cholesky(M)
-            except np.linalg.LinAlgError:
-                return True
+            with one_thread():
+                try:
+                    np.linalg.cholesky(M)
+                except np.linalg.LinAlgError:
+                    return True
             return False
         diagonal += mu * self.denominator
         return bool(xp.linalg.cholesky_ex(M).info)

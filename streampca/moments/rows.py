@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+from streampca._threads import one_thread
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -205,7 +206,8 @@ def _centred(
             xp.subtract(X, shift, out=Z)
         if total > 0:
             ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
-            offset = (ones @ Z) * (1.0 / total)  # (n,) the minibatch's mean, less the shift
+            with one_thread():  # a pass over memory: a second thread saves little
+                offset = (ones @ Z) * (1.0 / total)  # (n,) the minibatch's mean, less the shift
             Z -= offset
             mean = cast(shift, "float64") + cast(offset, "float64")
     if w is not None:
