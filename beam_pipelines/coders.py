@@ -17,7 +17,6 @@ from streampca.moments import Moments, moments_from_state
 Names = tuple[str, ...] | None
 
 _BLOCK = struct.Struct("<4sHI?")
-_BLOCK_MAGIC = b"rows"
 _BLOCK_VERSION = 1
 
 
@@ -51,10 +50,12 @@ class BlockCoder(Coder):
     block of one row more than everything else that is done with it.
     """
 
+    MAGIC = b"rows"
+
     def encode(self, value: Block) -> bytes:
         names = b"" if value.names is None else json.dumps(value.names).encode()
         single = value.values.dtype == np.float32
-        header = _BLOCK.pack(_BLOCK_MAGIC, _BLOCK_VERSION, value.values.shape[1], single)
+        header = _BLOCK.pack(self.MAGIC, _BLOCK_VERSION, value.values.shape[1], single)
         size = struct.pack("<I", len(names))
         values = value.values.astype("<f4" if single else "<f8", copy=False)
         return b"".join([header, size, names, values.tobytes()])
@@ -64,7 +65,7 @@ class BlockCoder(Coder):
             magic, version, width, single = _BLOCK.unpack_from(encoded)
             (size,) = struct.unpack_from("<I", encoded, _BLOCK.size)
             start = _BLOCK.size + 4
-            if magic != _BLOCK_MAGIC or version > _BLOCK_VERSION:
+            if magic != self.MAGIC or version > _BLOCK_VERSION:
                 raise WireError(
                     f"Foreign or newer data: {len(encoded)} bytes are no block of rows."
                 )

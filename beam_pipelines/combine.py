@@ -41,7 +41,7 @@ class Accumulator:
         if not self.n_features:
             self.names, self.n_features = names, n_features
         elif self.n_features != n_features or names != self.names:
-            known, new = _described(self.names, self.n_features), _described(names, n_features)
+            known, new = described(self.names, self.n_features), described(names, n_features)
             raise ValueError(
                 f"rows of one key have different features, {known} and {new}: give features=[...], "
                 "or features=<how many> where rows have no names"
@@ -168,7 +168,8 @@ def empty_moments(parameters: dict[str, Any], n_features: int, dtype: str) -> Mo
     )
 
 
-def _described(names: Names, n_features: int) -> str:
+def described(names: Names, n_features: int) -> str:
+    """How many features, and the first of their names."""
     if names is None:
         return f"{n_features} without names"
     shown = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")

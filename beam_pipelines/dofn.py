@@ -9,14 +9,13 @@ does no harm.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.coders import BytesCoder, TupleCoder, VarIntCoder
+from apache_beam.coders import BytesCoder, VarIntCoder
 from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
@@ -25,74 +24,71 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.transforms.window import TimestampedValue, WindowFn
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.coders import Names, moments_from_bytes
-from beam_pipelines.combine import empty_moments
-from beam_pipelines.windows import Span, covering
-from streampca import Checkpoint, StreamingPCA
-from streampca.moments import Moments
+from beam_pipelines.pending import PENDING_CODER, Arrived, Pending
+from beam_pipelines.running import Key, Learning, Running, Standing
+from beam_pipelines.windows import LAST_OF_ALL
+from streampca import Checkpoint, CheckpointStore
 
-Pending = tuple[int, int, int, bytes]
-"""Last instant, start and size (microseconds) of a window, and moments of some of its rows.
-
-The size is 0 for the global window, and there are no moments where the window's rows have been
-counted in an earlier one and it only has to report the model.
-"""
-
-
-class TagWindow(beam.DoFn):
-    """(key text, moments) of a slot -> (key text, Pending) of the windows that it belongs to."""
-
-    def __init__(self, windowfn: WindowFn, carry: bool) -> None:
-        self._windowfn = windowfn
-        self._carry = carry
-
-    def process(
-        self, element: tuple[str, bytes], window: Any = beam.DoFn.WindowParam
-    ) -> Iterator[tuple[str, Pending]]:
-        key, moments = element
-        slot = Span.of(window)
-        spans = covering(slot, self._windowfn) if self._carry else [slot]
-        for i, span in enumerate(spans):
-            size = 0 if span.end is None else span.end - (span.start or 0)
-            yield key, (span.last, span.start or 0, size, b"" if i else moments)
+_TIMER_STEP = 999
+"""Timers cross workers in milliseconds, rounded down: the last instant of a window, one
+microsecond before its end, comes back as up to so many microseconds earlier."""
 
 
 class CarryModel(beam.DoFn):
-    """(key text, Pending) -> (key, Checkpoint), timestamped inside the window that it covers.
+    """(key text, Arrived) -> (key, Checkpoint), timestamped inside the window that it covers.
 
     Parameters
     ----------
-    carry : bool
-        Whether a checkpoint holds the model of all rows so far, or of its window's rows alone.
-    options : dict
-        Those of `StreamingPCA`.
+    learning : Learning
+        How every key learns.
+    resume_from : str, optional
+        A checkpoint store; a key that has no state goes on from its checkpoints there.
     """
 
     MODEL = ReadModifyWriteStateSpec("model", BytesCoder())
     CLOSED = ReadModifyWriteStateSpec("closed", VarIntCoder())
-    PENDING = BagStateSpec(
-        "pending", TupleCoder([VarIntCoder(), VarIntCoder(), VarIntCoder(), BytesCoder()])
-    )
+    SEQUENCE = ReadModifyWriteStateSpec("sequence", VarIntCoder())
+    PENDING = BagStateSpec("pending", PENDING_CODER)
     WINDOW_END = TimerSpec("window_end", TimeDomain.WATERMARK)
+    SILENT = TimerSpec("silent", TimeDomain.WATERMARK)
 
-    def __init__(self, carry: bool, options: dict[str, Any]) -> None:
-        self._carry = carry
-        self._options = options
+    def __init__(self, learning: Learning, resume_from: str | None = None) -> None:
+        self._learning = learning
+        self._resume_from = resume_from
         self._checkpoints = Metrics.counter("streampca", "checkpoints")
         self._late = Metrics.counter("streampca", "late_checkpoints")
+        self._early = Metrics.counter("streampca", "early_checkpoints")
+        self._forgotten = Metrics.counter("streampca", "forgotten_keys")
 
     def process(
         self,
-        element: tuple[str, Pending],
+        element: tuple[str, Arrived],
         pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008 - how Beam declares state
         timer: Any = beam.DoFn.TimerParam(WINDOW_END),  # noqa: B008
-    ) -> None:
-        _, waiting = element
-        pending.add(waiting)
-        timer.set(Timestamp(micros=waiting[0]), dynamic_timer_tag=str(waiting[0]))
+        model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
+    ) -> Iterator[Any]:
+        """Keep what arrives until its window ends; report an early pane's window at once."""
+        text, (early, arrived) = element
+        window = Pending(*arrived)
+        pending.add(tuple(window))
+        timer.set(Timestamp(micros=window.last), dynamic_timer_tag=str(window.last))
+        if not early:
+            return
+        waiting = sorted(Pending(*entry) for entry in pending.read())
+        run = self._running(text, model, closed, sequence)
+        if self._learning.carry:
+            for _, parts in groupby((w for w in waiting if w.last < window.last), _window):
+                run.learn(list(parts))
+        own = [w for w in waiting if w.within(window)]
+        checkpoint = run.close(sorted(own, key=lambda w: w.kept))
+        sequence.write(checkpoint.sequence + 1)
+        self._early.inc()
+        yield _stamped(checkpoint, window)
 
     @on_timer(WINDOW_END)
     def close(
@@ -102,119 +98,93 @@ class CarryModel(beam.DoFn):
         pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008
         model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
         closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
+        silent: Any = beam.DoFn.TimerParam(SILENT),  # noqa: B008
     ) -> Iterator[Any]:
         """Close every window that is due."""
-        waiting = sorted(pending.read())
-        # Timers cross workers in milliseconds, rounded down: the last instant of a window, one
-        # microsecond before its end, comes back as up to 999 microseconds earlier.
-        due = [entry for entry in waiting if entry[0] <= now.micros + 999]
+        waiting = sorted(Pending(*entry) for entry in pending.read())
+        due = [w for w in waiting if not w.kept and w.last <= now.micros + _TIMER_STEP]
         if not due:
             return
-        state, before = model.read(), closed.read()
-        run = Running(json.loads(text), self._carry, self._options, state)
-        for (last, start, size), entries in groupby(due, key=lambda entry: entry[:3]):
-            late = before is not None and last <= before
-            span = Span(start + size, start) if size else Span(None, None)
-            run.close(span, [entry[3] for entry in entries if entry[3]], late)
+        kept = [w for w in waiting if w.kept]
+        run = self._running(text, model, closed, sequence)
+        for _, group in groupby(due, _window):
+            parts = list(group)
+            parts += [w for w in kept if w.within(parts[0])]
+            kept = [w for w in kept if w not in parts]
+            checkpoint = run.close(parts)
+            if self._learning.lateness and not self._learning.carry:
+                total = run.kept(parts[0])
+                kept += [] if total is None else [total]
             self._checkpoints.inc()
-            if late:
+            if checkpoint.late:
                 self._late.inc()
-            yield TimestampedValue(run.emitted(), Timestamp(micros=last))
+            yield _stamped(checkpoint, parts[0])
+        standing = run.standing
+        assert standing.model is not None
+        assert standing.closed is not None
         pending.clear()
-        for entry in waiting[len(due) :]:
-            pending.add(entry)
-        model.write(run.state())
-        closed.write(max(due[-1][0], due[-1][0] if before is None else before))
+        for entry in [w for w in waiting if not w.kept][len(due) :] + kept:
+            if not entry.kept or entry.last + self._learning.lateness > standing.closed:
+                pending.add(tuple(entry))
+        model.write(standing.model.to_bytes())
+        closed.write(standing.closed)
+        sequence.write(standing.sequence)
+        if self._learning.idle is not None and standing.closed < LAST_OF_ALL:
+            end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
+            silent.set(Timestamp(micros=end))
 
-
-class Opened(NamedTuple):
-    """What a window's moments add up to."""
-
-    moments: Moments | None
-    names: Names
-
-
-class Running:
-    """The model of one key while windows close, one after the other."""
-
-    def __init__(
-        self, key: str | int | None, carry: bool, options: dict[str, Any], state: bytes | None
+    @on_timer(SILENT)
+    def forget(
+        self,
+        now: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
+        pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008
+        model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
     ) -> None:
-        self._key = key
-        self._carry = carry
-        self._options = options
-        self._device = options.get("device")
-        self._last = Checkpoint.from_bytes(state) if state else None
-        self._pca: StreamingPCA | None = None
+        """Free the state of a key that has been silent; `Running` begins anew by the same rule."""
+        last = closed.read()
+        idle = self._learning.idle
+        if last is None or idle is None or last + idle > now.micros + _TIMER_STEP:
+            return
+        if any(not Pending(*entry).kept for entry in pending.read()):
+            return  # a window that ends later is still to be closed
+        for state in (pending, model, closed, sequence):
+            state.clear()
+        self._forgotten.inc()
 
-    def close(self, span: Span, moments: list[bytes], late: bool) -> None:
-        """Add the moments of a window and take its checkpoint."""
-        last = self._last
-        names = None if last is None else last.feature_names
-        opened = self._opened(moments)
-        if opened.moments is not None:
-            if last is not None and (opened.names, opened.moments.n_features) != (
-                names,
-                last.components.shape[1],
-            ):
-                raise ValueError(
-                    f"key {self._key!r}: rows have other features than before: "
-                    f"{opened.names or opened.moments.n_features} after "
-                    f"{names or last.components.shape[1]}; give features=[...]"
-                )
-            names = opened.names
-        pca = self._started(last)
-        if opened.moments is not None:
-            pca.merge(opened.moments)
-        checkpoint = pca.checkpoint(
-            key=self._key,
-            window_start=span.start,
-            window_end=span.end,
-            sequence=0 if last is None else last.sequence + 1,
-            late=late,
-        )
-        # Moments have no names: the checkpoint gets those of the rows.
-        checkpoint = dataclasses.replace(checkpoint, feature_names=names)
-        self._last = checkpoint.with_drift(last)
+    def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
+        key, state = json.loads(text), model.read()
+        if state is not None:
+            standing = Standing(Checkpoint.from_bytes(state), closed.read(), sequence.read() or 0)
+        else:
+            standing = self._found(key)
+            standing = standing._replace(sequence=max(standing.sequence, sequence.read() or 0))
+        return Running(key, self._learning, standing)
 
-    def emitted(self) -> tuple[str | int | None, Checkpoint]:
-        """The checkpoint of the window that was closed last."""
-        assert self._last is not None
-        return self._key, self._last
+    def _found(self, key: Key) -> Standing:
+        """Where an earlier job left this key."""
+        if self._resume_from is None:
+            return Standing()
+        store = CheckpointStore(self._resume_from)
+        found = store.resume_point(key)
+        if found is None:
+            return Standing()
+        if not found.moments:
+            raise ValueError(
+                f"cannot go on from {found!r} in {self._resume_from!r}: it was stored without "
+                "moments, which only transforming can do without"
+            )
+        newest = store.latest(key, moments=False) if found.late else found
+        end = None if newest is None else newest.window_end
+        # An earlier job's whole stream, in no window or the global one, lies before all windows.
+        return Standing(found, None if end is None else end - 1, found.sequence + 1)
 
-    def state(self) -> bytes:
-        """What the next windows go on from."""
-        assert self._last is not None
-        return self._last.to_bytes()
 
-    def _opened(self, parts: list[bytes]) -> Opened:
-        """The window's moments: the sum of its panes, or the fullest of accumulating panes."""
-        read = [moments_from_bytes(part, self._device) for part in parts]
-        if not read:
-            return Opened(None, None)
-        total, names = read[0]
-        for moments, others in read[1:]:
-            if not self._carry:
-                total = max(total, moments, key=lambda m: m.n_samples)
-            elif others != names:
-                raise ValueError(f"key {self._key!r}: rows of one window have different features")
-            else:
-                total.merge(moments)
-        return Opened(total, names)
+def _window(part: Pending) -> tuple[int, int, int]:
+    return part.window
 
-    def _started(self, last: Checkpoint | None) -> StreamingPCA:
-        """The estimator to add to: the running one, or one that remembers no row."""
-        if last is None:
-            self._pca = StreamingPCA(**self._options)
-        elif not self._carry:
-            # Its components stay: they give the next ones their signs.
-            self._pca = StreamingPCA.from_checkpoint(self._emptied(last), device=self._device)
-        elif self._pca is None:
-            self._pca = StreamingPCA.from_checkpoint(last, device=self._device)
-        return self._pca
 
-    def _emptied(self, last: Checkpoint) -> Checkpoint:
-        """The same model with nothing remembered."""
-        parameters = StreamingPCA(**self._options).get_params()
-        moments = empty_moments(parameters, last.components.shape[1], last.components.dtype.name)
-        return dataclasses.replace(last, moments=moments.state(), n_samples_seen=0, weight=0.0)
+def _stamped(checkpoint: Checkpoint, window: Pending) -> TimestampedValue:
+    return TimestampedValue((checkpoint.key, checkpoint), Timestamp(micros=window.last))

@@ -17,7 +17,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import Row, TaggedOutput
 from numpy.typing import NDArray
 
-from streampca._input import read_rows
+from streampca._input import LARGEST, InputRows, read_rows
 
 BAD_ROWS = "bad_rows"
 
@@ -62,6 +62,18 @@ def key_text(key: Any) -> str:
     return json.dumps(key)
 
 
+def without_shard(text: str) -> str:
+    """Return the text of a key without the number of its shard.
+
+    Examples
+    --------
+    >>> without_shard('3|"press 4"'), without_shard('"press 4"')
+    ('"press 4"', '"press 4"')
+    """
+    shard, bar, rest = text.partition("|")
+    return rest if bar and shard.isdecimal() else text  # JSON of text begins with a quote
+
+
 def keyed(element: Any) -> tuple[Any, Any]:
     """Return (key, row): a plain pair is one already, anything else is a row of key None.
 
@@ -85,6 +97,10 @@ class RowReader:
     features : sequence of str or int, optional
         Names of the features, in the order of the model; or how many there are where rows have
         no names. By default every feature that the row has, names sorted.
+    missing : {"error", "impute"}
+        Whether NaN, None and features that a mapping lacks are gaps to be filled.
+    largest : float
+        Larger numbers have squares that cannot be summed.
 
     Examples
     --------
@@ -96,7 +112,14 @@ class RowReader:
     ValueError: feature 'air' is 'wet', not a finite number: correct the row or leave it out
     """
 
-    def __init__(self, features: Sequence[str] | int | None) -> None:
+    def __init__(
+        self,
+        features: Sequence[str] | int | None,
+        missing: str = "error",
+        largest: float = LARGEST,
+    ) -> None:
+        self._gaps = missing == "impute"
+        self._largest = largest
         self._names = None if features is None or isinstance(features, int) else tuple(features)
         self._width = features if isinstance(features, int) else None
         if self._names is not None:
@@ -129,25 +152,33 @@ class RowReader:
             element = [element]
         if isinstance(element, (pa.RecordBatch, pa.Table)):
             return self._from_arrow(element)
-        read = read_rows(element, feature_names=self._names, n_features=self._width)
+        read = self._checked(element, self._names)
         values = np.asarray(read.values.cpu() if hasattr(read.values, "cpu") else read.values)
         return Block(self._names or read.feature_names, values)
+
+    def _checked(self, rows: Any, names: tuple[str, ...] | None) -> InputRows:
+        return read_rows(
+            rows,
+            feature_names=names,
+            n_features=self._width,
+            allow_missing=self._gaps,
+            largest=self._largest,
+        )
 
     def _from_vector(self, vector: NDArray[Any]) -> Block:
         # The hot path, a third of what read_rows costs; it is left to say what is wrong.
         if (
             vector.dtype.char not in "fd"
-            or not np.isfinite(vector).all()
             or len(vector) != (self._width or len(vector) or -1)
+            or not float(np.abs(vector).max()) <= self._largest  # NaN compares as False
         ):
-            values = read_rows(vector[None], feature_names=self._names, n_features=self._width)
-            return Block(self._names, values.values)
+            return Block(self._names, np.asarray(self._checked(vector[None], self._names).values))
         return Block(self._names, vector[None])
 
     def _from_mapping(self, row: Mapping[str, Any]) -> Block:
         names = self._names or self._sorted(tuple(row))
         try:
-            values = [row[name] for name in names]
+            values = [row.get(name) for name in names] if self._gaps else [row[n] for n in names]
         except KeyError as error:
             raise ValueError(f"feature {error.args[0]!r} is missing from the row") from None
         if not values:
@@ -159,10 +190,26 @@ class RowReader:
             fine = False
         if fine:
             vector = vector.astype("float64", copy=False)
-            if np.isfinite(vector).all():
+            if float(np.abs(vector).max()) <= self._largest:
                 return Block(names, vector[None])
-        vector = np.array([_number(*pair) for pair in zip(names, values, strict=True)])
+        vector = np.array([self._number(*pair) for pair in zip(names, values, strict=True)])
         return Block(names, vector[None])
+
+    def _number(self, name: str, value: Any) -> float:
+        if self._gaps and (value is None or (isinstance(value, float) and math.isnan(value))):
+            return math.nan
+        number = _as_float(value)
+        if not math.isfinite(number):
+            raise ValueError(
+                f"feature {name!r} is {_short(value)}, not a finite number: correct the row or "
+                "leave it out"
+            )
+        if abs(number) > self._largest:
+            raise ValueError(
+                f"feature {name!r} is {_short(value)}: entries above {self._largest:.3g} cannot be "
+                "squared and summed here; leave the row out or rescale the feature"
+            )
+        return number
 
     def _from_arrow(self, rows: Any) -> Block:
         if self._names is not None and set(self._names) < set(rows.schema.names):
@@ -172,7 +219,7 @@ class RowReader:
             or pa.types.is_list(rows.schema.field(0).type)
         )
         names = None if matrix else self._names or self._sorted(tuple(rows.schema.names))
-        read = read_rows(rows, feature_names=names, n_features=self._width)
+        read = self._checked(rows, names)
         return Block(self._names if matrix else names, np.asarray(read.values))
 
     def _sorted(self, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -185,16 +232,25 @@ class RowReader:
 
 
 class ReadBlocks(beam.DoFn):
-    """Rows or (key, row) pairs -> (key text, Block); what cannot be used goes to the bad rows."""
+    """Rows or (key, row) pairs -> (key text, Block); what cannot be used goes to the bad rows.
 
-    def __init__(self, features: Sequence[str] | int | None, dead_letter: bool) -> None:
-        self._features = features
+    Parameters
+    ----------
+    read : RowReader
+        What rows have to be.
+    dead_letter : bool
+        Whether bad rows are an output; otherwise the first of them fails the pipeline.
+    shards : int
+        Into how many parts the rows of a key are dealt, to be added up on as many workers.
+    """
+
+    def __init__(self, read: RowReader, dead_letter: bool, shards: int = 1) -> None:
+        self._read = read
         self._dead_letter = dead_letter
+        self._shards = shards
+        self._dealt = 0
         self._rows = Metrics.counter("streampca", "rows")
         self._bad = Metrics.counter("streampca", "bad_rows")
-
-    def setup(self) -> None:
-        self._read = RowReader(self._features)
 
     def process(self, element: Any) -> Iterator[Any]:
         key, rows = keyed(element)
@@ -206,6 +262,9 @@ class ReadBlocks(beam.DoFn):
             yield from self._rescued(key, rows, error)
             return
         self._rows.inc(len(block.values))
+        if self._shards > 1:
+            self._dealt = (self._dealt + 1) % self._shards
+            text = f"{self._dealt}|{text}"
         yield text, block
 
     def _rescued(self, key: Any, rows: Any, error: ValueError) -> Iterator[Any]:
@@ -228,17 +287,11 @@ def _reason(key: Any, error: ValueError) -> str:
     return str(error) if key is None else f"key {key!r}: {error}"
 
 
-def _number(name: str, value: Any) -> float:
+def _as_float(value: Any) -> float:
     try:
-        number = float(value) if not isinstance(value, (str, bytes)) else math.nan
+        return math.nan if isinstance(value, (str, bytes)) else float(value)
     except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(
-            f"feature {name!r} is {_short(value)}, not a finite number: correct the row or leave "
-            "it out"
-        )
-    return number
+        return math.nan
 
 
 def _short(value: Any) -> str:

@@ -23,9 +23,10 @@ from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines.cells import UNITS
+from beam_pipelines.files import WriteCheckpoints
 from beam_pipelines.reading import ReadRows, choose_columns, find_files
 from beam_pipelines.rows import BAD_ROWS, BadRow
-from beam_pipelines.transforms import LearnComponents, WriteCheckpoints
+from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.windows import parse
 
 DEFAULT_RUNNER = "FnApiRunner"

@@ -1,25 +1,28 @@
-"""The public transforms, made of small named steps: learn components, write checkpoints."""
+"""LearnComponents: ordered principal components of the rows so far, window by window."""
 
 from __future__ import annotations
 
-import uuid
+import datetime
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import StandardOptions
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import GlobalWindows, SlidingWindows, TimestampCombiner, WindowFn
 
 from beam_pipelines.combine import MomentsFn
-from beam_pipelines.dofn import CarryModel, Pending, TagWindow
-from beam_pipelines.rows import BAD_ROWS, Block, ReadBlocks
-from beam_pipelines.windows import Span, slots
-from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import relative_path
+from beam_pipelines.dofn import CarryModel
+from beam_pipelines.options import Options
+from beam_pipelines.pending import Arrived, TagRows, TagWindow
+from beam_pipelines.rows import BAD_ROWS, Block, ReadBlocks, RowReader
+from beam_pipelines.windows import Span, early_trigger, slots
+from streampca import Checkpoint
 
 Key = str | int | None
+Seconds = float | datetime.timedelta
 
 
 class Learned(NamedTuple):
@@ -50,18 +53,44 @@ class LearnComponents(beam.PTransform):
     carry : bool, default=True
         True: a checkpoint is the running model at its window's end, and a row counts once even
         where sliding windows overlap. False: it is of its window's rows alone.
+    half_life : float or timedelta, optional
+        Event time (seconds) in which what was learned loses half its weight: at the end E of a
+        window a row weighs ``2 ** (-(E - e) / half_life)``, where e is the end of the first window
+        that the row lies in. Late rows get the weight that they would have by then.
+    early_every : float or timedelta, optional
+        Processing time (whole seconds) after which a window that has new rows is reported before it
+        ends, where the pipeline is streaming.
+    idle_timeout : float or timedelta, optional
+        Event time (seconds) after the end of its newest window at which a key is forgotten and its
+        state freed; rows that come later begin a new model. At least the allowed lateness.
+    resume_from : str, optional
+        A checkpoint store. A key without a state goes on from its checkpoints there, so that a job
+        that replaces another goes on where that one stopped. Rows must be new: those that the other
+        job has learned would count twice.
+    hot_key_shards : int, default=1
+        Into how many parts the rows of each key are dealt before they are added up, for runners
+        that add up the rows of one key on one worker.
     bad_rows : bool, default=False
         True: rows that cannot be used are an output of their own, with the reason, and `Learned` is
         returned. False: the first of them fails the pipeline, with the same reason.
     **options
-        Of `StreamingPCA`: `whiten`, `memory`, `oversample`, `center`, `dtype`, `device`.
+        Of `StreamingPCA`, except `half_life`, which is one of time here.
 
     Notes
     -----
     In the windows of the input, rows are reduced to moments (`MomentsFn`); these go to one stateful
-    DoFn per key in the global window (`CarryModel`), which adds them up in event-time order.
+    DoFn per key in the global window (`CarryModel`), which adds them up in event-time order. Where
+    the order of rows matters (``solver="first_order"``, ``forgetting_factor``,
+    ``missing="impute"``, ``memory="minibatch"``), the rows themselves go there, in event-time
+    order; those of a window of a key must then fit into a worker's memory.
+
     Rows later than the watermark, as far as the input's allowed lateness takes them, make a
-    checkpoint of their window again, marked `late`.
+    checkpoint of their window again, marked `late`. Of several checkpoints of a window, that with
+    the highest `sequence` is the last word: early ones come first, late ones last.
+
+    Counters in namespace "streampca": `rows` read, `bad_rows`, `learned_rows` (`rows` minus these
+    came too late, once all windows have ended), `checkpoints`, `late_checkpoints`,
+    `early_checkpoints`, `forgotten_keys`.
 
     Examples
     --------
@@ -87,108 +116,108 @@ class LearnComponents(beam.PTransform):
         *,
         features: Sequence[str] | int | None = None,
         carry: bool = True,
+        half_life: Seconds | None = None,
+        early_every: Seconds | None = None,
+        idle_timeout: Seconds | None = None,
+        resume_from: str | os.PathLike[str] | None = None,
+        hot_key_shards: int = 1,
         bad_rows: bool = False,
         **options: Any,
     ) -> None:
         super().__init__()
-        self._options = {"n_components": n_components, **options}
-        self._features = _checked_features(features)
-        self._carry = carry
-        self._bad_rows = bad_rows
-        self._moments = MomentsFn(features=self._features, **self._options)
-        _refuse(self._options)
+        self._asked = Options.checked(
+            {"n_components": n_components, **options},
+            features=features,
+            carry=carry,
+            half_life=half_life,
+            early_every=early_every,
+            idle_timeout=idle_timeout,
+            resume_from=resume_from,
+            hot_key_shards=hot_key_shards,
+            bad_rows=bad_rows,
+        )
 
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
-        windowing = rows.windowing
+        asked, windowing = self._asked, rows.windowing
+        asked.check_windows(windowing.windowfn)
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:
-            rows = rows | "OneCopy" >> beam.ParDo(_OneCopy(windowing.windowfn))
-        read = beam.ParDo(ReadBlocks(self._features, self._bad_rows)).with_output_types(
-            tuple[str, Block]
-        )
-        bad_rows = None
-        if self._bad_rows:
-            blocks, bad_rows = rows | "ReadRows" >> read.with_outputs(BAD_ROWS, main="blocks")
-        else:
-            blocks = rows | "ReadRows" >> read
-        wanted = self._first_windowing(windowing)
+            rows |= "OneCopy" >> beam.ParDo(_OneCopy(windowing.windowfn))
+        blocks, bad_rows = self._read(rows)
+        streaming = rows.pipeline.options.view_as(StandardOptions).streaming
+        # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
+        early = asked.early_every if streaming or not rows.is_bounded else None
+        wanted = self._first_windowing(windowing, early)
         if overlapping or wanted != windowing:  # costs as much as all else that is done to a row
             blocks |= "Slots" >> beam.WindowInto(
                 wanted, allowed_lateness=windowing.allowed_lateness
             )
         checkpoints = (
-            blocks
-            | "Moments" >> beam.CombinePerKey(self._moments).with_output_types(tuple[str, bytes])
-            | "TagWindow"
-            >> beam.ParDo(TagWindow(windowing.windowfn, self._carry)).with_output_types(
-                tuple[str, Pending]
-            )
+            self._grouped(blocks, windowing.windowfn)
             | "Global" >> beam.WindowInto(GlobalWindows())
             | "CarryModel"
-            >> beam.ParDo(CarryModel(self._carry, self._options)).with_output_types(
-                tuple[Key, Checkpoint]
-            )
+            >> beam.ParDo(
+                CarryModel(asked.learning(windowing.allowed_lateness), asked.resume_from)
+            ).with_output_types(tuple[Key, Checkpoint])
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
         if overlapping:
             checkpoints |= "OwnWindow" >> beam.ParDo(_OwnWindow()).with_output_types(
                 tuple[Key, Checkpoint]
             )
-        return Learned(checkpoints, bad_rows) if self._bad_rows else checkpoints
+        return Learned(checkpoints, bad_rows) if asked.bad_rows else checkpoints
 
-    def _first_windowing(self, windowing: Any) -> Any:
-        """The windows in which rows become moments."""
+    def _read(self, rows: Any) -> tuple[Any, Any]:
+        asked = self._asked
+        read = ReadBlocks(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
+        step = beam.ParDo(read).with_output_types(tuple[str, Block])
+        if asked.bad_rows:
+            return tuple(rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks"))
+        return rows | "ReadRows" >> step, None
+
+    def _grouped(self, blocks: Any, windowfn: WindowFn) -> Any:
+        """What was learned of each slot and key, or its rows, tagged with their windows."""
+        asked = self._asked
+        tag: TagWindow
+        if asked.needs_rows:
+            grouped = (
+                blocks
+                | "Times"
+                >> beam.ParDo(_WithTime()).with_output_types(tuple[str, tuple[int, Block]])
+                | "Rows" >> beam.GroupByKey()
+            )
+            tag = TagRows(windowfn, asked.carry)
+        else:
+            moments = MomentsFn(features=asked.features, **asked.options)
+            combine = beam.CombinePerKey(moments).with_output_types(tuple[str, bytes])
+            grouped = blocks | "Moments" >> combine
+            tag = TagWindow(windowfn, asked.carry)
+        return grouped | "TagWindow" >> beam.ParDo(tag).with_output_types(tuple[str, Arrived])
+
+    def _first_windowing(self, windowing: Any, early: float | None) -> Any:
+        """The windows in which rows are grouped."""
         return Windowing(
-            slots(windowing.windowfn) if self._carry else windowing.windowfn,
-            windowing.triggerfn,
-            # Carried, a row's moments must arrive once; a window's own must arrive complete.
-            AccumulationMode.DISCARDING if self._carry else AccumulationMode.ACCUMULATING,
+            slots(windowing.windowfn) if self._asked.carry else windowing.windowfn,
+            windowing.triggerfn if early is None else early_trigger(early),
+            AccumulationMode.DISCARDING,  # what a row adds must arrive once
             TimestampCombiner.OUTPUT_AT_EOW,
             windowing.allowed_lateness,
         )
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
-        shown = {name: str(value) for name, value in self._options.items()}
-        return shown | {"carry": self._carry, "features": str(self._features)}
+        return self._asked.display_data()
 
 
-class WriteCheckpoints(beam.PTransform):
-    """Write checkpoints into a store that `streampca.CheckpointStore` reads.
+class _WithTime(beam.DoFn):
+    """A block with its event time in microseconds, by which rows are put in order."""
 
-    Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files. A retried bundle
-    writes the same files again, and each appears whole or not at all.
-
-    Parameters
-    ----------
-    uri : str
-        A folder on any file system that Beam has: local, ``gs://``, ``s3://``, ``hdfs://``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import apache_beam as beam, numpy as np
-    >>> from streampca import CheckpointStore
-    >>> folder = tempfile.mkdtemp()
-    >>> with beam.Pipeline("FnApiRunner") as pipeline:
-    ...     rows = pipeline | beam.Create([("press 4", np.eye(3))])
-    ...     _ = rows | LearnComponents(2) | WriteCheckpoints(folder)
-    >>> CheckpointStore(folder).latest("press 4").n_samples_seen
-    3
-    """
-
-    def __init__(self, uri: str) -> None:
-        super().__init__()
-        self._uri = uri
-
-    def expand(self, checkpoints: Any) -> Any:
-        """Build the step."""
-        return checkpoints | "Write" >> beam.ParDo(_Write(self._uri)).with_output_types(str)
-
-    def display_data(self) -> dict[str, Any]:
-        """What a runner's console shows."""
-        return {"uri": self._uri}
+    def process(
+        self, element: tuple[str, Block], timestamp: Any = beam.DoFn.TimestampParam
+    ) -> Iterator[tuple[str, tuple[int, Block]]]:
+        key, block = element
+        yield key, (timestamp.micros, block)
 
 
 class _OneCopy(beam.DoFn):
@@ -217,60 +246,3 @@ class _OwnWindow(beam.DoFn):
     def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
         if Span.of(window).end == element[1].window_end:
             yield element
-
-
-class _Write(beam.DoFn):
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    def process(self, element: Any) -> Iterator[str]:
-        checkpoint = element[1] if isinstance(element, tuple) else element
-        if FileSystems.get_scheme(self._uri) is None:
-            yield CheckpointStore(self._uri).write(checkpoint)
-            return
-        path = FileSystems.join(self._uri, *relative_path(checkpoint).split("/"))
-        folder, name = FileSystems.split(path)
-        # The store passes over names with a dot: a writer that was killed leaves only such a one.
-        temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-        if not FileSystems.exists(folder):
-            FileSystems.mkdirs(folder)
-        with FileSystems.create(temporary, "application/octet-stream") as file:
-            file.write(checkpoint.to_parquet_bytes())
-        if FileSystems.exists(path):
-            FileSystems.delete([path])
-        FileSystems.rename([temporary], [path])
-        yield path
-
-
-def _checked_features(features: Sequence[str] | int | None) -> Sequence[str] | int | None:
-    if features is None:
-        return None
-    if isinstance(features, int) and not isinstance(features, bool) and features > 0:
-        return features
-    if isinstance(features, str) or not isinstance(features, Sequence):
-        raise ValueError(
-            f"features={features!r} is not accepted: give a list of names, or how many features "
-            "there are"
-        )
-    names = [str(name) for name in features]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"features={names} is not accepted: give each name once, at least one")
-    return names
-
-
-def _refuse(options: dict[str, Any]) -> None:
-    """Options that moments which are merged in any order cannot follow."""
-    for name, plain in (
-        ("forgetting_factor", 1.0),
-        ("half_life", None),
-        ("missing", "error"),
-        ("solver", "exact"),
-        ("optimizer", None),
-    ):
-        if options.get(name, plain) != plain:
-            raise ValueError(
-                f"{name}={options[name]!r} is not available in Beam: workers reduce rows to "
-                "moments in any order, and this depends on the order of the rows"
-            )
-    if options.get("memory") == "minibatch":
-        raise ValueError("memory='minibatch' cannot be merged: use 'dense', 'factored' or 'auto'")

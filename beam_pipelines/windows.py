@@ -6,6 +6,12 @@ import contextlib
 import math
 from typing import Any, NamedTuple
 
+from apache_beam.transforms.trigger import (
+    AfterCount,
+    AfterProcessingTime,
+    AfterWatermark,
+    TriggerFn,
+)
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindow,
@@ -16,7 +22,8 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-_LAST_OF_ALL = GlobalWindow().max_timestamp().micros
+LAST_OF_ALL = GlobalWindow().max_timestamp().micros
+"""The last instant of the global window, in microseconds."""
 
 
 class Span(NamedTuple):
@@ -35,7 +42,7 @@ class Span(NamedTuple):
     @property
     def last(self) -> int:
         """Microseconds of the last instant inside: where its checkpoint belongs."""
-        return _LAST_OF_ALL if self.end is None else self.end - 1
+        return LAST_OF_ALL if self.end is None else self.end - 1
 
 
 def slots(windowfn: WindowFn) -> WindowFn:
@@ -47,6 +54,14 @@ def slots(windowfn: WindowFn) -> WindowFn:
         size = math.gcd(windowfn.size.micros, windowfn.period.micros)
         return FixedWindows(Duration(micros=size), Timestamp(micros=windowfn.offset.micros))
     return windowfn
+
+
+def early_trigger(every: float) -> TriggerFn:
+    """Panes after so many seconds of processing time, at the window's end, and for late rows.
+
+    Beam's own trigger knows whole seconds only.
+    """
+    return AfterWatermark(early=AfterProcessingTime(math.ceil(every)), late=AfterCount(1))
 
 
 def covering(slot: Span, windowfn: WindowFn) -> list[Span]:

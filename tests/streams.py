@@ -1,7 +1,10 @@
 """Pipelines for tests of beam_pipelines: rows with times in, the checkpoints of a store out."""
 
+from collections import Counter
+
 import apache_beam as beam
 import numpy as np
+from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import TimestampedValue
 from oracle import batch_pca, excess_error
@@ -36,6 +39,49 @@ def learn(elements, windowfn, folder, runner="FnApiRunner", flags=(), **options)
             | WriteCheckpoints(str(folder))
         )
     return CheckpointStore(folder)
+
+
+def rows_at(X, times):
+    """Rows with timestamps, for a TestStream."""
+    return [TimestampedValue(x, int(t)) for x, t in zip(X, times, strict=True)]
+
+
+def run_events(events, folder, windowfn, lateness=1000, flags=(), **options):
+    """Run LearnComponents over a TestStream; the store that it wrote."""
+    flags = ["--streaming", "--runner=BundleBasedDirectRunner", *flags]
+    with beam.Pipeline(options=PipelineOptions(flags)) as p:
+        _ = (
+            p
+            | events
+            | beam.WindowInto(windowfn, allowed_lateness=lateness)
+            | LearnComponents(**({"n_components": 2} | options))
+            | WriteCheckpoints(str(folder))
+        )
+    return CheckpointStore(folder)
+
+
+def counters(result):
+    """The counters of streampca, by name."""
+    found = result.metrics().query(MetricsFilter().with_namespace("streampca"))["counters"]
+    return {c.key.metric.name: c.committed for c in found}
+
+
+TOLD = Counter()
+"""What counters of streampca were told in this process, by name."""
+
+
+class Metrics:
+    """In place of Beam's: BundleBasedDirectRunner loses most of what those are told."""
+
+    def __init__(self, name):
+        self._name = name
+
+    @classmethod
+    def counter(cls, _, name):
+        return cls(name)
+
+    def inc(self, n=1):
+        TOLD[self._name] += n
 
 
 def assert_equals_batch(checkpoint, X):

@@ -1,34 +1,12 @@
 """Late rows, by TestStream: the clock of the stream under the test's control."""
 
-import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream as streams_of_tests
-from apache_beam.transforms.window import FixedWindows, TimestampedValue
-from streams import assert_equals_batch, stream
-
-from beam_pipelines import LearnComponents, WriteCheckpoints
-from streampca import CheckpointStore
+from apache_beam.transforms.window import FixedWindows, Sessions, SlidingWindows
+from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
 
 SECOND = 1_000_000
-
-
-def run(events, folder, windowfn, carry=True, lateness=1000):
-    options = PipelineOptions(["--streaming", "--runner=BundleBasedDirectRunner"])
-    with beam.Pipeline(options=options) as p:
-        _ = (
-            p
-            | events
-            | beam.WindowInto(windowfn, allowed_lateness=lateness)
-            | LearnComponents(2, carry=carry)
-            | WriteCheckpoints(str(folder))
-        )
-    return CheckpointStore(folder)
-
-
-def rows_at(X, times):
-    return [TimestampedValue(x, int(t)) for x, t in zip(X, times, strict=True)]
 
 
 @pytest.mark.parametrize("carry", [True, False])
@@ -46,7 +24,7 @@ def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry):
         .add_elements(rows_at(X[third], times[third]))
         .advance_watermark_to_infinity()
     )
-    store = run(events, tmp_path, FixedWindows(30), carry)
+    store = run_events(events, tmp_path, FixedWindows(30), carry=carry)
     history = sorted(store.history(), key=lambda checkpoint: checkpoint.sequence)
     on_time = [c for c in history if not c.late]
     again = [c for c in history if c.late]
@@ -73,7 +51,7 @@ def test_rows_later_than_allowed_change_nothing(tmp_path):
         .add_elements(rows_at(X[30:], np.maximum(times[30:], 40)))
         .advance_watermark_to_infinity()
     )
-    history = run(events, tmp_path, FixedWindows(30), lateness=0).history()
+    history = run_events(events, tmp_path, FixedWindows(30), lateness=0).history()
     assert [c.late for c in history] == [False, False]
     assert_equals_batch(history[-1], X)
 
@@ -87,6 +65,84 @@ def test_a_checkpoint_comes_as_soon_as_its_window_ends(tmp_path):
         .advance_watermark_to(60)
         .advance_watermark_to_infinity()
     )
-    history = run(events, tmp_path, FixedWindows(30)).history()
+    history = run_events(events, tmp_path, FixedWindows(30)).history()
     assert_equals_batch(history[0], X[:30])
     assert_equals_batch(history[1], X)
+
+
+def test_rows_that_come_too_late_are_counted(tmp_path, told):
+    X, times = stream(60)
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[:30], times[:30]))
+        .advance_watermark_to(40)
+        .add_elements(rows_at(X[:5], times[:5]))
+        .add_elements(rows_at(X[30:], np.maximum(times[30:], 40)))
+        .advance_watermark_to_infinity()
+    )
+    run_events(events, tmp_path, FixedWindows(30), lateness=0)
+    assert told["rows"] == 65
+    assert told["learned_rows"] == 60
+    assert told["rows"] - told["learned_rows"] == 5
+
+
+def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path):
+    X, times = stream(90)
+    late = np.isin(times, range(5, 15))
+    second, third = ~late & (times < 60), times >= 60
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[second], times[second]))
+        .advance_watermark_to(65)
+        .add_elements(rows_at(X[late], times[late]))
+        .add_elements(rows_at(X[third], times[third]))
+        .advance_watermark_to_infinity()
+    )
+    store = run_events(events, tmp_path, FixedWindows(30), half_life=30.0)
+    again = max((c for c in store.history() if c.late), key=lambda c: c.sequence)
+    assert again.weight == 15 + 30
+    on_time = learn(
+        timed(X, times), FixedWindows(30), tmp_path / "b", half_life=30.0, n_components=2
+    )
+    last, same = store.latest(), on_time.latest()
+    np.testing.assert_allclose(last.weight, same.weight)
+    np.testing.assert_allclose(last.mean, same.mean)
+    np.testing.assert_allclose(last.explained_variance, same.explained_variance)
+
+
+def test_late_rows_of_sliding_windows_count_once(tmp_path):
+    X, times = stream(90)
+    late = np.isin(times, range(5, 15))
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[~late], times[~late]))
+        .advance_watermark_to(65)
+        .add_elements(rows_at(X[late], times[late]))
+        .advance_watermark_to_infinity()
+    )
+    store = run_events(events, tmp_path, SlidingWindows(60, 30))
+    assert {c.window_end // SECOND for c in store.history() if c.late} == {30, 60}
+    assert_equals_batch(store.at(90 * SECOND), X)
+
+
+@pytest.mark.parametrize("carry", [True, False])
+def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry):
+    X, times = stream(60)
+    times = np.concatenate([times[:30], [35, *range(50, 79)]])
+    late = np.isin(times, [35])
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[:30], times[:30]))
+        .advance_watermark_to(42)
+        .add_elements(rows_at(X[late], times[late]))
+        .advance_watermark_to(48)
+        .add_elements(rows_at(X[31:], times[31:]))
+        .advance_watermark_to_infinity()
+    )
+    history = sorted(
+        run_events(events, tmp_path, Sessions(10), carry=carry).history(),
+        key=lambda c: c.sequence,
+    )
+    assert [c.window_end // SECOND for c in history] == [39, 45, 88]
+    assert_equals_batch(history[1], X[:31])
+    assert_equals_batch(history[2], X if carry else X[31:])

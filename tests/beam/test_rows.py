@@ -48,8 +48,21 @@ def test_what_cannot_be_used_is_named(element, message):
         RowReader(["air", "oil"])(element)
 
 
-def test_a_vector_whose_squares_overflow_is_a_good_row():
-    assert RowReader(None)(np.array([1e200, -1e300])).values.tolist() == [[1e200, -1e300]]
+@pytest.mark.parametrize(
+    "row", [np.array([1.0, -1e200]), {"air": 1.0, "oil": -1e200}, np.array([[1.0, 1e200]])]
+)
+def test_a_row_whose_squares_overflow_is_a_bad_row(row):
+    with pytest.raises(ValueError, match=r"'oil'.*cannot be squared"):
+        RowReader(["air", "oil"])(row)
+
+
+def test_gaps_are_kept_where_they_will_be_filled():
+    read = RowReader(["air", "oil"], missing="impute")
+    for row in ({"air": 1.0}, {"air": 1, "oil": None}, np.array([1.0, np.nan])):
+        np.testing.assert_array_equal(read(row).values, [[1.0, np.nan]])
+    for row in ({"air": 1.0, "oil": "wet"}, {"air": np.inf, "oil": 1.0}, np.array([1.0, np.inf])):
+        with pytest.raises(ValueError, match="feature"):
+            read(row)
 
 
 def test_a_number_of_features_is_held_to():
@@ -88,6 +101,7 @@ def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path):
     assert {c.key.metric.name: c.committed for c in counted} == {
         "rows": 52,
         "bad_rows": len(BAD) + 1,
+        "learned_rows": 52,
         "checkpoints": 1,
     }
     found = CheckpointStore(tmp_path).latest("k")
