@@ -129,12 +129,12 @@ def draw(results: Any) -> None:
         **LINES["exact"],
     )
     right.plot(x, [row["TP"] for row in run], label=f"{NAMES['exact']}: TP", **LINES["exact"])
-    left.set(xscale="log", yscale="log", ylim=(1e-7, 3))
+    left.set(xscale="log", yscale="log", ylim=(1e-7, 30))
     left.set(xlabel="passes over the data", ylabel="own loss / its optimum, less 1")
     right.set(xscale="log", ylim=(-0.03, 1.05))
     right.set(xlabel="passes over the data", ylabel="share of the 100 directions")
-    left.legend(loc="lower left", fontsize=8)
-    right.legend(loc="center left", fontsize=8)
+    left.legend(loc="upper right", fontsize=8)
+    right.legend(loc="center", bbox_to_anchor=(0.47, 0.55), fontsize=8)
     save(figure, "figure2")
 
 
