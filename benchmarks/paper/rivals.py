@@ -1,6 +1,6 @@
 """One table: ordered directions and excess error of every method, by rows seen and by time.
 
-p = 20 on the paper's synthetic rows (2,000 rows, 60 passes) and on MNIST (60,000 rows, 3 passes),
+p = 20 on the paper's synthetic rows (2,000 rows, 200 passes) and on MNIST (60,000 rows, 10 passes),
 in minibatches of 100. Every rule gets the best of four learning rates, chosen by what it has at
 the end, and a rate that falls linearly to nothing: more than a user of a stream could know.
 
@@ -30,8 +30,8 @@ from streampca.metrics import excess_error, ordered_share
 P = 20
 BATCH = 100
 RATES = (2.0, 0.7, 0.2, 0.05)
-PASSES = {"synthetic": 60, "MNIST": 3}
-MARKS = (0.1, 0.3, 1.0)
+PASSES = {"synthetic": 200, "MNIST": 10}
+MARKS = (0.01, 0.1, 1.0)
 """Where measures are taken, as shares of all rows shown."""
 
 
@@ -69,7 +69,10 @@ def run(
         start = time.perf_counter()
         step(batch, 1 - (k - 1) / len(batches))
         if k in marks:
-            components = read()
+            try:
+                components = read()
+            except np.linalg.LinAlgError:  # the rate was too high: what was read is not a number
+                components = np.full((P, problem.X.shape[1]), np.nan)
         spent += time.perf_counter() - start
         if k in marks:
             row = {"rows": k * BATCH, "seconds": spent, **measures(components, problem)}
@@ -100,29 +103,39 @@ def best_of_rates(rule: type[Rule], problem: Problem, passes: int) -> dict[str, 
 
 
 def ours(name: str, problem: Problem, passes: int, **options: Any) -> dict[str, Any]:
-    pca = StreamingPCA(P, batch_size=BATCH, **options)
+    pca = StreamingPCA(P, **options)
     history = run(lambda X, _: pca.partial_fit(X), lambda: pca.components_, problem, 1.0, passes)
     return {"name": name, "rate": None, "history": history}
 
 
-def adam(parameters: list[torch.nn.Parameter], steps: int) -> Any:
-    optimizer = torch.optim.Adam(parameters, lr=3e-3)
+def adam(parameters: list[torch.nn.Parameter], rate: float, steps: int) -> Any:
+    optimizer = torch.optim.Adam(parameters, lr=rate)
     return optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, 1e-2 ** (1 / steps))
 
 
-def compare(problem: Problem, passes: int) -> list[dict[str, Any]]:
+def nested_by_adam(problem: Problem, passes: int) -> dict[str, Any]:
+    """The paper's method in minibatches, with the best of three rates."""
     steps = passes * len(problem.X) // BATCH
-    found = [
-        ours("streampca, dense, exact step", problem, passes),
-        ours("streampca, factored, exact step", problem, passes, memory="factored"),
-        ours(
+    runs = []
+    for rate in (1e-2, 3e-3, 1e-3):
+        found = ours(
             "streampca, minibatch, nested loss by Adam",
             problem,
             passes,
             solver="first_order",
             memory="minibatch",
-            optimizer=lambda parameters: adam(parameters, steps),
-        ),
+            batch_size=BATCH,
+            optimizer=lambda parameters: adam(parameters, rate, steps),  # noqa: B023
+        )
+        runs.append({**found, "rate": rate})
+    return max(runs, key=lambda run: (run["history"][-1]["ordered"], -run["history"][-1]["excess"]))
+
+
+def compare(problem: Problem, passes: int) -> list[dict[str, Any]]:
+    found = [
+        ours("streampca, dense, exact step", problem, passes),
+        ours("streampca, factored, exact step", problem, passes, memory="factored"),
+        nested_by_adam(problem, passes),
     ]
     for rule in RULES:
         found.append(best_of_rates(rule, problem, passes))

@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from PIL import Image
 
 DOCS = Path(__file__).parents[2] / "docs" / "paper"
 
@@ -41,6 +42,9 @@ def save(figure: Any, name: str) -> None:
     DOCS.mkdir(parents=True, exist_ok=True)
     figure.savefig(DOCS / f"{name}.png", bbox_inches="tight")
     plt.close(figure)
+    with Image.open(DOCS / f"{name}.png") as image:
+        grey = image.convert("L").quantize(64)  # as it will be printed, and a third of the size
+    grey.save(DOCS / f"{name}.png", optimize=True)
     size = (DOCS / f"{name}.png").stat().st_size
     print(f"docs/paper/{name}.png: {size // 1000} kB")
 
