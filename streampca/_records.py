@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca._columns import number
+from streampca._input import LARGEST
 
 Float64 = NDArray[np.float64]
 Record = Mapping[Any, Any]
@@ -22,11 +23,7 @@ Record = Mapping[Any, Any]
 _NOT_AS_USUAL = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, struct.error)
 """What reading a row at full speed raises where it is not like the others."""
 
-
-LARGEST = 1e150
-"""Above this the squares that a covariance is made of, or their sums, leave float64."""
-
-_USUAL = 1e300
+_USUAL = LARGEST * LARGEST
 """A sum of squares below this comes from numbers that are finite and not too large."""
 
 

@@ -11,8 +11,10 @@ from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+from streampca._arrays import to_numpy
 from streampca._input import read_rows
 from streampca.moments import moments_from_state
 
@@ -74,6 +76,7 @@ class Statistics:
         kept = values > components.shape[1] * eps * values.max(initial=0.0)
         self.variances: Float64 = values[kept]
         self.components: Float64 = components[kept].astype("float64")  # (p, n)
+        self._precisions: Float64 = 1.0 / self.variances
         self.n_kept = len(self.variances)
         rounding = eps * max(float(total_variance), 0.0)
         self.expected_spe = max(float(total_variance) - float(self.variances.sum()), rounding)
@@ -88,11 +91,17 @@ class Statistics:
         Z, E = self.split(D)
         return np.einsum("ij,ij->i", E, E), (Z * Z / self.variances).sum(axis=1)
 
-    def combined(self, D: Float64) -> Float64:
-        """SPE / E[SPE] + T^2 / p: each in units of what is usual, (m,)."""
-        spe, t2 = self.both(D)
-        usual = spe / self.expected_spe if self.expected_spe > 0 else np.where(spe > 0, np.inf, 0.0)
-        return usual + t2 / max(self.n_kept, 1)
+    def one(self, d: Float64) -> tuple[float, float]:
+        """SPE and T^2 of one row (n,), in a fifth of the time that `both` takes for it."""
+        z = self.components.dot(d)
+        e = d - z.dot(self.components)
+        return float(e.dot(e)), float((z * z).dot(self._precisions))
+
+    def combine(self, spe: float, t2: float) -> float:
+        """SPE / E[SPE] + T^2 / p: each in units of what is usual."""
+        if self.expected_spe == 0.0:  # there was no variance at all
+            return float("inf") if spe > 0 else 0.0
+        return spe / self.expected_spe + t2 / max(self.n_kept, 1)
 
 
 class Monitor:
@@ -152,7 +161,8 @@ class Monitor:
 
     def combined(self, X: Any) -> Float64:
         """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
-        return self.statistics.combined(self._centred(X))
+        spe, t2 = self.statistics.both(self._centred(X))
+        return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
 
     def spe_contributions(self, X: Any) -> Float64:
         """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
@@ -169,12 +179,12 @@ class Monitor:
         return D * ((Z / self.statistics.variances) @ self.statistics.components)
 
     def _centred(self, X: Any) -> Float64:
-        rows = read_rows(
-            X, feature_names=self._fitted.feature_names, n_features=len(self._mean)
-        ).values
+        read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
+        rows = to_numpy(read.values) if isinstance(read.values, torch.Tensor) else read.values
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
-        return np.asarray(rows, dtype="float64") - self._mean
+        D: Float64 = rows.astype("float64") - self._mean
+        return D
 
     # --- limits ------------------------------------------------------------------------------
 

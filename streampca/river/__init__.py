@@ -6,5 +6,6 @@ except ImportError as error:
     raise ImportError('streampca.river needs River: pip install "streampca[river]"') from error
 
 from streampca.river.pca import PCA
+from streampca.river.scorer import PCAScorer
 
-__all__ = ["PCA"]
+__all__ = ["PCA", "PCAScorer"]

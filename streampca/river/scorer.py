@@ -1,0 +1,183 @@
+"""The anomaly detector: how far a row is from the components, one dictionary at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from river import base
+
+from streampca._recordpca import RecordPCA, View
+from streampca.monitor import Statistics
+
+Float64 = NDArray[np.float64]
+
+_STATISTICS = ("both", "spe", "t2")
+_LARGEST = 1e100
+"""Scores end here: quantiles are estimated from differences of scores, which must stay finite."""
+
+
+class PCAScorer(base.AnomalyDetector):
+    """Anomaly scores from ordered principal components: SPE, Hotelling's T^2, or both.
+
+    SPE, the squared error of reconstructing a row from its components, is high where the relations
+    between features break. T^2, the squared distance along the components in standard
+    deviations, is high where a row is unusual while the relations hold. "both" is SPE / E[SPE] +
+    T^2 / p: each in units of what is usual, so about 2 for normal rows.
+
+    Parameters
+    ----------
+    n_components
+        Number of components p; or the share of variance to explain, such as 0.9.
+    statistic
+        "both", "spe" or "t2".
+    forgetting_factor
+        Weight of a row after one more row has come. 1 never forgets.
+    half_life
+        The same, as the number of rows after which a row has half its weight.
+    missing
+        What to do with None and NaN: "error", or "impute", which treats them as absent features.
+    memory
+        "dense", "factored" or "auto", as in `PCA`.
+    oversample
+        Directions that factored memory keeps beyond `n_components`.
+    batch_size
+        Rows in a minibatch, as in `PCA`.
+
+    Notes
+    -----
+    Features with large variances dominate: put a scaler in front where units differ. A row scores
+    0 until 2 (p + 1) rows have been learned, when there is something to be unusual against.
+    Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; an
+    absent one is filled by its expectation and so adds nothing to SPE.
+
+    Scores are not confined to [0, 1]. River's `RollingROCAUC`, which ranks them, is the metric to
+    use, and not `ROCAUC`, whose thresholds lie in there.
+
+    References
+    ----------
+    J. E. Jackson and G. S. Mudholkar, Control procedures for residuals associated with principal
+    component analysis, Technometrics 21 (1979) 341-349.
+
+    Examples
+    --------
+    >>> from river import anomaly, datasets, metrics, preprocessing
+    >>> from streampca.river import PCAScorer
+
+    >>> model = preprocessing.StandardScaler() | PCAScorer(n_components=3)
+    >>> auc = metrics.RollingROCAUC(window_size=5000)
+    >>> for x, y in datasets.Shuttle().take(5000):
+    ...     auc.update(y, model.score_one(x))
+    ...     model.learn_one(x)
+    >>> round(auc.get(), 2)
+    0.98
+
+    In a filter, rows above the 95th percentile are anomalies, and are not learned:
+
+    >>> model = preprocessing.StandardScaler() | anomaly.QuantileFilter(
+    ...     PCAScorer(n_components=3), q=0.95
+    ... )
+
+    """
+
+    def __init__(
+        self,
+        n_components: int | float = 3,
+        statistic: str = "both",
+        forgetting_factor: float = 1.0,
+        half_life: float | None = None,
+        missing: str = "error",
+        memory: str = "auto",
+        oversample: int | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if statistic not in _STATISTICS:
+            raise ValueError(
+                f"statistic={statistic!r} is not accepted: give one of {', '.join(_STATISTICS)}"
+            )
+        self.n_components = n_components
+        self.statistic = statistic
+        self.forgetting_factor = forgetting_factor
+        self.half_life = half_life
+        self.missing = missing
+        self.memory = memory
+        self.oversample = oversample
+        self.batch_size = batch_size
+        self._model = RecordPCA(
+            {
+                "n_components": n_components,
+                "forgetting_factor": forgetting_factor,
+                "half_life": half_life,
+                "missing": missing,
+                "memory": memory,
+                "oversample": oversample,
+                "batch_size": batch_size,
+            }
+        )
+        self._read: tuple[View | None, Statistics | None] = (None, None)
+
+    def learn_one(self, x: dict[Hashable, Any]) -> None:
+        """Learn from a row.
+
+        Parameters
+        ----------
+        x
+            Features and their values. A dictionary without any teaches nothing.
+
+        Raises
+        ------
+        ValueError
+            If a value is no finite number. It names row and feature, and nothing is learned.
+
+        """
+        self._model.learn(x)
+
+    def score_one(self, x: dict[Hashable, Any]) -> float:
+        """How unusual a row is: the higher the more, 0 while too little is known.
+
+        Parameters
+        ----------
+        x
+            Features and their values. Unknown features are left out, absent ones are filled.
+
+        """
+        view, statistics = self._current()
+        if view is None or statistics is None:
+            return 0.0
+        spe, t2 = statistics.one(self._model.row(x, view) - view.mean)
+        if self.statistic == "spe":
+            score = spe
+        elif self.statistic == "t2":
+            score = t2
+        else:
+            score = statistics.combine(spe, t2)
+        return min(score, _LARGEST)
+
+    def contributions_one(self, x: dict[Hashable, Any]) -> dict[Hashable, float]:
+        """Each feature's part in the SPE of a row: which sensor it is.
+
+        Parameters
+        ----------
+        x
+            Features and their values.
+
+        """
+        view, statistics = self._current()
+        if view is None or statistics is None:
+            return {}
+        _, rest = statistics.split((self._model.row(x, view) - view.mean)[None])
+        return dict(zip(self._model.features, (rest[0] ** 2).tolist(), strict=False))
+
+    def _current(self) -> tuple[View | None, Statistics | None]:
+        """The view of the components, and their statistics once enough rows were seen."""
+        view = self._model.recent()
+        made_for, statistics = self._read
+        if view is not made_for and view is not None:
+            model = view.model
+            statistics = Statistics(model.components, model.eigenvalues, model.total_variance)
+            if model.n_samples < 2 * (len(model.components) + 1):
+                statistics = None
+            self._read = view, statistics
+        return view, statistics
