@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PIP := pip>=25.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench clean
+.PHONY: help install run test lint format types bench paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ types: $(STAMP)  ## mypy, strict on streampca
 
 bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
 	$(BIN)/python -m benchmarks.core $(ARGS)
+
+paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS="figure1 cost" picks some)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)
 
 clean:  ## remove caches and results; .venv stays
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
