@@ -75,6 +75,8 @@ def r2(Y: Array, predicted: Array, weights: Array | None) -> float:
     """
     Y, predicted = (np.asarray(_host(V), "float64") for V in (Y, predicted))
     w = np.ones(len(Y)) if weights is None else weights
+    if not w.any():
+        raise ValueError("the weights of all rows are zero: there is nothing to score")
     Y, predicted = Y - Y[0], predicted - Y[0]  # so that constant targets have a total of 0 exactly
     lost = w @ (Y - predicted) ** 2
     total = w @ (Y - w @ Y / w.sum()) ** 2

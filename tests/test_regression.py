@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from strategies import data_matrices, seeds
 
 from streampca import NotFittedError, StreamingReducedRankRegression
+from streampca._pairs import PairLearner
 from streampca.metrics import ordered_share, principal_angles
 
 EPS = np.finfo(float).eps
@@ -182,6 +183,8 @@ def test_score_is_scikit_learn_s():
     assert model.score(X, Y) == pytest.approx(r2_score(Y, model.predict(X)), rel=1e-12)
     expected = r2_score(Y, model.predict(X), sample_weight=w)
     assert model.score(X, Y, sample_weight=w) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="nothing to score"):
+        model.score(X, Y, sample_weight=np.zeros(len(X)))
     # targets without variance: 1 where predicted perfectly, otherwise 0
     assert model.score(X[:1], model.predict(X[:1])) == 1.0
     assert model.score(X[:1], Y[:1] + 1, sample_weight=[0.1]) == 0.0
@@ -491,3 +494,25 @@ def test_first_order_learns_from_minibatches_alone():
     assert_same(model.coef_, A @ B, 0.1)
     assert model.predict(X[:3]).shape == (3, 4)
     assert np.isfinite(model.loss_)
+
+
+@pytest.mark.parametrize("solver", ["exact", "first_order"])
+def test_device_tensors_and_numpy_learn_the_same(solver):
+    # moments held as tensors, as on any device: "cpu" itself is numpy's
+    X, Y = rows(m=600)
+    models = []
+    for device in (None, "cpu"):
+        parameters = StreamingReducedRankRegression(
+            2, solver=solver, memory="dense", forgetting_factor=0.999
+        ).get_params()
+        learner = PairLearner(parameters, 5, 4, "float64", device)
+        given_rows = (X, Y) if device is None else (torch.tensor(X), torch.tensor(Y))
+        for start in range(0, 600, 90):
+            piece = slice(start, start + 90)
+            learner.add(*(V[piece] for V in given_rows), np.full(len(X[piece]), 2.0))
+        models.append((learner.model(), given_rows[0]))
+    (host, X), (device, tensor) = models
+    np.testing.assert_allclose(device.coef, host.coef, rtol=1e-8, atol=1e-10)
+    predicted = device.predict(tensor)
+    assert isinstance(predicted, torch.Tensor)
+    np.testing.assert_allclose(predicted.numpy(), host.predict(X), rtol=1e-8)
