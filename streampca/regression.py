@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, namespace
@@ -16,6 +17,9 @@ from streampca._input import LARGEST, InputRows, check_entries, read_weights
 from streampca._pair_results import PairResults
 from streampca._pairs import CONSTRAINTS, PairLearner
 from streampca._targets import Targets, r2, read_inputs, read_targets
+from streampca.moments.dense import DenseMoments
+
+Float64 = NDArray[np.float64]
 
 
 class StreamingReducedRankRegression(PairResults):
@@ -203,6 +207,28 @@ class StreamingReducedRankRegression(PairResults):
             self._learner, self._single = mine, other._single
         self._feature_names = self._feature_names or other._feature_names
         self._target_names = self._target_names or other._target_names
+        return self
+
+    def widened_from(
+        self, other: StreamingReducedRankRegression, mean: Float64, target_mean: Float64
+    ) -> Self:
+        """Take over what another has learned about fewer features or targets, which come first.
+
+        Parameters
+        ----------
+        other : StreamingReducedRankRegression
+            With dense memory.
+        mean, target_mean : ndarray of shape (n_features,) and (n_targets,)
+            Where the new features and targets count as having stood, without variance, in the rows
+            so far.
+        """
+        moments = other._moments
+        if not isinstance(moments, DenseMoments):
+            raise ValueError("only a regression with dense memory can be widened")
+        k, old, targets = len(mean), other.n_features_in_, other.n_targets_
+        places = np.concatenate([np.arange(old), k + np.arange(targets)])
+        self._learner = self._made(k, len(target_mean), moments.device)
+        self._learner.moments = moments.widened(places, np.concatenate([mean, target_mean]))
         return self
 
     # --- using ------------------------------------------------------------------------------

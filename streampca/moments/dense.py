@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, eigh_descending, namespace, zeros
+from streampca._arrays import Array, cast, eigh_descending, namespace, to_numpy, zeros
 from streampca._threads import one_thread
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
@@ -36,6 +37,19 @@ class DenseMoments(Moments):
     ) -> None:
         super().__init__(n_features, center=center, dtype=dtype, device=device)
         self._scatter = zeros((n_features, n_features), "float64", device)
+
+    def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> DenseMoments:
+        """These moments among more features: feature i becomes feature places[i].
+
+        In the rows so far the new features count as having stood at `mean` (n,), without variance;
+        its other entries are not used.
+        """
+        state = self.state()
+        state["mean"] = np.array(mean, dtype="float64")
+        state["mean"][places] = self.mean
+        state["scatter"] = np.zeros((len(mean), len(mean)))
+        state["scatter"][np.ix_(places, places)] = to_numpy(self._scatter)
+        return type(self).from_state(state, device=self.device)
 
     def _absorb(self, rows: CentredRows) -> None:
         self._scatter += rows.scatter()

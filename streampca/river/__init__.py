@@ -6,6 +6,7 @@ except ImportError as error:
     raise ImportError('streampca.river needs River: pip install "streampca[river]"') from error
 
 from streampca.river.pca import PCA
+from streampca.river.regressor import ReducedRankRegressor
 from streampca.river.scorer import PCAScorer
 
-__all__ = ["PCA", "PCAScorer"]
+__all__ = ["PCA", "PCAScorer", "ReducedRankRegressor"]
