@@ -22,7 +22,17 @@ finally:
 # ruff: noqa: E402 - these import Beam
 from beam_pipelines.combine import MomentsFn
 from beam_pipelines.files import WriteCheckpoints
+from beam_pipelines.project import ProjectComponents
+from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
 from beam_pipelines.transforms import LearnComponents, Learned
 
-__all__ = ["BadRow", "LearnComponents", "Learned", "MomentsFn", "WriteCheckpoints"]
+__all__ = [
+    "BadRow",
+    "LearnComponents",
+    "Learned",
+    "MomentsFn",
+    "ProjectComponents",
+    "Projected",
+    "WriteCheckpoints",
+]

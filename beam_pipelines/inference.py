@@ -1,0 +1,172 @@
+"""Beam's RunInference with the components of a checkpoint store, refreshed while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from beam_pipelines.projector import Projected, Projector
+from beam_pipelines.rows import keyed
+from streampca import Checkpoint, CheckpointStore
+
+Key = str | int | None
+
+
+class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
+    """Applies the newest checkpoint of a store to rows, in `apache_beam.ml.inference.RunInference`.
+
+    Gives a `PredictionResult` for each row: its `inference` is a `Projected` (coordinates, and SPE
+    and T^2 if asked for), its `model_id` the checkpoint's window end and sequence.
+
+    Parameters
+    ----------
+    store : str
+        A folder or any URI that `CheckpointStore` knows.
+    key : str, int or None
+        Which model of the store, for rows without keys.
+    keyed : bool, default=False
+        True: examples are (key, row) pairs and each uses the model of its own key; results are
+        (key, PredictionResult) pairs.
+    spe, t2 : bool, default=False
+        Whether to add SPE and Hotelling's T^2.
+    refresh_every : float, default=60
+        Seconds after which the store is asked for a newer checkpoint. A path that
+        ``RunInference(model_metadata_pcoll=...)`` brings is used at once, until the store has a
+        newer one.
+    **batching
+        `min_batch_size` and `max_batch_size`, as Beam's own handlers have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import apache_beam as beam, numpy as np
+    >>> from apache_beam.ml.inference.base import RunInference
+    >>> from streampca import CheckpointStore, StreamingPCA
+    >>> store = tempfile.mkdtemp()
+    >>> model = StreamingPCA(1).fit(np.diag([3.0, 1.0, 1.0]))
+    >>> _ = CheckpointStore(store).write(model.checkpoint())
+    >>> with beam.Pipeline("FnApiRunner") as pipeline:
+    ...     rows = pipeline | beam.Create([np.array([1.0, 1 / 3, 1 / 3])])
+    ...     found = rows | RunInference(StreamingPCAModelHandler(store))
+    ...     _ = found | beam.Map(lambda result: print(result.inference.coordinates.round(9) + 0.0))
+    [0.]
+    """
+
+    def __init__(
+        self,
+        store: str,
+        *,
+        key: Key = None,
+        keyed: bool = False,
+        spe: bool = False,
+        t2: bool = False,
+        refresh_every: float = 60.0,
+        min_batch_size: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> None:
+        if refresh_every < 0:
+            raise ValueError(f"refresh_every={refresh_every!r} is not accepted: give 0 or more")
+        self._store = str(store)
+        self._key = key
+        self._keyed = keyed
+        self._wanted = (spe, t2)
+        self._refresh_every = refresh_every
+        sizes = {"min_batch_size": min_batch_size, "max_batch_size": max_batch_size}
+        self._batching = {name: size for name, size in sizes.items() if size is not None}
+        self._path: str | None = None
+        self._env_vars: dict[str, str] = {}
+
+    def load_model(self) -> Models:
+        """Open the store; its files are read when a key needs them."""
+        models = Models(self._store, self._wanted, self._refresh_every)
+        if self._path is not None:
+            with FileSystems.open(self._path) as file:
+                models.use(Checkpoint.from_parquet_bytes(file.read(), moments=False))
+        return models
+
+    def update_model_path(self, model_path: str | None = None) -> None:
+        """Use this checkpoint's file from now on: what RunInference's side input says."""
+        self._path = model_path or self._path
+
+    def run_inference(
+        self, batch: Sequence[Any], model: Models, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[Any]:
+        """Project a batch.
+
+        Raises
+        ------
+        ValueError
+            If a row cannot be used, or the store has no checkpoint of its key.
+        """
+        pairs = [keyed(each) if self._keyed else (self._key, each) for each in batch]
+        places: dict[Key, list[int]] = {}
+        for i, (key, _) in enumerate(pairs):
+            places.setdefault(key, []).append(i)
+        results: list[Any] = [None] * len(pairs)
+        for key, which in places.items():
+            projector = model.of(key)
+            found = projector.batch([pairs[i][1] for i in which])
+            for i, projected in zip(which, found, strict=True):
+                results[i] = self._result(key, projected)
+        yield from results
+
+    def _result(self, key: Key, projected: Projected) -> Any:
+        model_id = f"window_end={projected.window_end}, sequence={projected.sequence}"
+        result = PredictionResult(projected.element, projected, model_id)
+        return (key, result) if self._keyed else result
+
+    def batch_elements_kwargs(self) -> dict[str, int]:
+        """Limits on the size of a batch."""
+        return self._batching
+
+    def get_metrics_namespace(self) -> str:
+        """Where Beam's own inference metrics are counted."""
+        return "streampca_inference"
+
+
+@dataclasses.dataclass
+class _Held:
+    projector: Projector
+    looked: float
+
+
+class Models:
+    """The newest checkpoint of each key of a store, looked up again after a while."""
+
+    def __init__(self, store: str, wanted: tuple[bool, bool], refresh_every: float) -> None:
+        self._store = CheckpointStore(store)
+        self._wanted = wanted
+        self._refresh_every = refresh_every
+        self._held: dict[Key, _Held] = {}
+
+    def use(self, checkpoint: Checkpoint) -> None:
+        """Use a checkpoint for its key until the store has a newer one."""
+        projector = Projector(checkpoint.without_moments(), *self._wanted)
+        self._held[checkpoint.key] = _Held(projector, time.monotonic())
+
+    def of(self, key: Key) -> Projector:
+        """What is to be used for a key now."""
+        held = self._held.get(key)
+        if held is not None and time.monotonic() - held.looked < self._refresh_every:
+            return held.projector
+        newest = self._store.latest(key, moments=False)
+        if held is not None and (newest is None or _age(newest) <= _age(held.projector.checkpoint)):
+            held.looked = time.monotonic()
+            return held.projector
+        if newest is None:
+            raise ValueError(f"there is no checkpoint of key {key!r} in {self._store.uri!r}")
+        self.use(newest)
+        return self._held[key].projector
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._held)
+
+
+def _age(checkpoint: Checkpoint) -> tuple[bool, int, int]:
+    end = checkpoint.window_end
+    return end is not None, end or 0, checkpoint.sequence

@@ -1,0 +1,168 @@
+"""The store's newest checkpoint in RunInference; the detector inside Beam's AnomalyDetection."""
+
+import time
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.ml.anomaly.thresholds import FixedThreshold, QuantileThreshold
+from apache_beam.ml.anomaly.transforms import AnomalyDetection
+from apache_beam.ml.inference.base import ModelMetadata, RunInference
+from apache_beam.pvalue import AsSingleton
+from apache_beam.testing.util import assert_that
+from streams import stream
+
+from beam_pipelines.anomaly import PCAReconstruction
+from beam_pipelines.inference import StreamingPCAModelHandler
+from streampca import CheckpointStore, StreamingPCA
+from streampca.monitor import Monitor
+
+X, _ = stream(80)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = CheckpointStore(tmp_path)
+    for key, rows in ((None, X), ("a", X[:40]), (7, X[40:])):
+        store.write(StreamingPCA(2).fit(rows).checkpoint(key=key, window_end=60_000_000))
+    return store
+
+
+def test_every_row_gets_coordinates_and_statistics(store):
+    model = StreamingPCA(2).fit(X)
+
+    def check(results):
+        assert len(results) == 80
+        for result in results:
+            row, found = result.example[None], result.inference
+            np.testing.assert_allclose(found.coordinates, model.transform(row)[0])
+            np.testing.assert_allclose(found.spe, Monitor(model).spe(row)[0])
+            np.testing.assert_allclose(found.t2, Monitor(model).t2(row)[0])
+            assert result.model_id == "window_end=60000000, sequence=0"
+
+    handler = StreamingPCAModelHandler(store.uri, spe=True, t2=True, max_batch_size=32)
+    with beam.Pipeline("FnApiRunner") as p:
+        assert_that(p | beam.Create(list(X)) | RunInference(handler), check)
+
+
+def test_keyed_rows_use_the_model_of_their_key(store):
+    models = {"a": StreamingPCA(2).fit(X[:40]), 7: StreamingPCA(2).fit(X[40:])}
+
+    def check(results):
+        assert len(results) == 80
+        for key, result in results:
+            expected = models[key].transform(result.example[None])[0]
+            np.testing.assert_allclose(result.inference.coordinates, expected)
+
+    rows = [(("a", 7)[i % 2], x) for i, x in enumerate(X)]
+    with beam.Pipeline("FnApiRunner") as p:
+        handler = StreamingPCAModelHandler(store.uri, keyed=True)
+        assert_that(p | beam.Create(rows) | RunInference(handler), check)
+
+
+def test_a_newer_checkpoint_is_found_after_a_while(store):
+    handler = StreamingPCAModelHandler(store.uri, refresh_every=0.01)
+    models = handler.load_model()
+    (before,) = handler.run_inference([X[0]], models)
+    store.write(StreamingPCA(3).fit(X).checkpoint(window_end=120_000_000))
+    time.sleep(0.02)
+    (after,) = handler.run_inference([X[0]], models)
+    assert (before.inference.window_end, after.inference.window_end) == (60_000_000, 120_000_000)
+    assert after.inference.coordinates.shape == (3,)
+
+
+def test_until_then_the_store_is_left_alone(store, monkeypatch):
+    handler = StreamingPCAModelHandler(store.uri, refresh_every=1000)
+    models = handler.load_model()
+    list(handler.run_inference([X[0]], models))
+    monkeypatch.setattr(CheckpointStore, "latest", None)
+    list(handler.run_inference([X[1]], models))
+
+
+def test_a_path_from_a_side_input_is_used(store, tmp_path):
+    path = CheckpointStore(tmp_path / "new").write(
+        StreamingPCA(4).fit(X).checkpoint(window_end=180_000_000)
+    )
+
+    def check(results):
+        assert [r.inference.coordinates.shape for r in results] == [(4,)] * 80
+
+    with beam.Pipeline("FnApiRunner") as p:
+        update = p | "Path" >> beam.Create([ModelMetadata(path, "newer")])
+        handler = StreamingPCAModelHandler(store.uri)
+        found = (
+            p
+            | beam.Create(list(X))
+            | RunInference(handler, model_metadata_pcoll=AsSingleton(update).pvalue)
+        )
+        assert_that(found, check)
+
+
+def test_what_is_missing_is_named(store):
+    handler = StreamingPCAModelHandler(store.uri, key="nobody")
+    with pytest.raises(ValueError, match="no checkpoint of key 'nobody' in"):
+        list(handler.run_inference([X[0]], handler.load_model()))
+    with pytest.raises(ValueError, match="refresh_every=-1"):
+        StreamingPCAModelHandler(store.uri, refresh_every=-1)
+
+
+def broken_rows():
+    """Rows whose second sensor follows the first, but for every 50th one."""
+    rng = np.random.default_rng(0)
+    for i in range(200):
+        inlet = float(rng.normal())
+        outlet = 2 * inlet + 0.01 * float(rng.normal()) + (1.0 if i % 50 == 49 else 0.0)
+        yield i, beam.Row(inlet=inlet, outlet=outlet)
+
+
+@pytest.mark.parametrize("threshold", [FixedThreshold(50), QuantileThreshold(0.9)])
+def test_the_detector_runs_unchanged_in_anomaly_detection(threshold):
+    detector = PCAReconstruction(1, statistic="both", threshold_criterion=threshold)
+
+    def check(results):
+        assert len(results) == 200
+        broken = {True: [], False: []}
+        for _, result in results:
+            (prediction,) = result.predictions
+            far = result.example.outlet - 2 * result.example.inlet > 0.5
+            broken[far].append((prediction.score, prediction.label))
+        found = [score for score, _ in broken[True]]
+        usual = [score for score, _ in broken[False] if score == score]
+        assert min(found) > np.quantile(usual, 0.95)
+        assert {label for _, label in broken[True]} == {1}
+
+    with beam.Pipeline("FnApiRunner") as p:
+        rows = p | beam.Create([("press 4", row) for _, row in broken_rows()], reshuffle=False)
+        assert_that(rows | AnomalyDetection(detector), check)
+
+
+@pytest.mark.parametrize("statistic", ["both", "spe", "t2"])
+def test_its_scores_are_those_of_the_monitor(statistic):
+    detector = PCAReconstruction(1, statistic=statistic)
+    rows = [row for _, row in broken_rows()]
+    scores = []
+    for row in rows:
+        scores.append(detector.score_one(row))
+        detector.learn_one(row)
+    assert np.isnan(scores[:4]).all()
+    assert np.isfinite(scores[4:]).all()
+    if statistic != "t2":
+        ranks = np.argsort(np.argsort(-np.array(scores[4:])))
+        assert (ranks[45::50] < 10).all()  # the broken ones
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "wet", 10**400])
+def test_a_row_without_numbers_has_no_score_and_teaches_nothing(value):
+    detector = PCAReconstruction(1)
+    for _, row in broken_rows():
+        detector.learn_one(row)
+    before = detector.score_one(beam.Row(inlet=1.0, outlet=2.0))
+    bad = beam.Row(inlet=1.0, outlet=value)
+    assert detector.score_one(bad) is None
+    detector.learn_one(bad)
+    assert detector.score_one(beam.Row(inlet=1.0, outlet=2.0)) == before
+
+
+def test_an_unknown_statistic_is_named():
+    with pytest.raises(ValueError, match="statistic='q'"):
+        PCAReconstruction(1, statistic="q", _run_init=True)
