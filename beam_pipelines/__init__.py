@@ -21,7 +21,7 @@ finally:
 
 # ruff: noqa: E402 - these import Beam
 from beam_pipelines.combine import MomentsFn
-from beam_pipelines.files import WriteCheckpoints
+from beam_pipelines.files import ReadCheckpoints, Unreadable, WriteCheckpoints
 from beam_pipelines.project import ProjectComponents
 from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
@@ -34,5 +34,7 @@ __all__ = [
     "MomentsFn",
     "ProjectComponents",
     "Projected",
+    "ReadCheckpoints",
+    "Unreadable",
     "WriteCheckpoints",
 ]
