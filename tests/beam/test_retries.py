@@ -1,0 +1,110 @@
+"""Bundles that fail after their work are run again: no row is counted twice, none is lost."""
+
+import functools
+
+import numpy as np
+import pytest
+from apache_beam.testing import test_stream as streams_of_tests
+from apache_beam.transforms.userstate import TimerSpec
+from apache_beam.transforms.window import FixedWindows
+from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
+
+from beam_pipelines import dofn, files, pending, rows
+
+SECOND = 1_000_000
+
+STEPS = {
+    "reading rows": (rows.ReadBlocks, "process"),
+    "tagging windows": (pending.TagWindow, "process"),
+    "keeping moments": (dofn.CarryModel, "process"),
+    "closing windows": (dofn.CarryModel, "close"),
+    "writing files": (files._Write, "process"),
+}
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes a method raise the first times that it has done all of its work."""
+
+    def make(owner, name, times):
+        work = getattr(owner, name)
+        failures = []
+
+        @functools.wraps(work)  # Beam reads off the signature which state a method wants
+        def retried(self, *args, **kwargs):
+            yield from work(self, *args, **kwargs) or ()
+            if len(failures) < times:
+                failures.append(name)
+                raise RuntimeError("a worker was lost")
+
+        monkeypatch.setattr(owner, name, retried)
+        for spec in vars(owner).values():
+            if isinstance(spec, TimerSpec) and spec._attached_callback is work:
+                monkeypatch.setattr(spec, "_attached_callback", retried)
+        return failures
+
+    return make
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("carry", [True, False])
+def test_a_step_that_fails_after_its_work_counts_no_row_twice(tmp_path, failing, step, carry):
+    failures = failing(*STEPS[step], times=3)
+    X, times = stream(60)
+    elements = timed(X, times)
+    options = {"carry": carry}
+    history = learn(
+        elements, FixedWindows(20), tmp_path, "BundleBasedDirectRunner", **options
+    ).history()
+    assert len(failures) == 3
+    assert [c.sequence for c in history] == [0, 1, 2]
+    for checkpoint in history:
+        start = 0 if carry else checkpoint.window_start // SECOND
+        assert_equals_batch(checkpoint, X[start : checkpoint.window_end // SECOND])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step):
+    failures = failing(*STEPS[step], times=3)
+    X, times = stream(90)
+    late = np.isin(times, range(5, 15))
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[~late], times[~late]))
+        .advance_watermark_to(35)
+        .advance_processing_time(20)
+        .advance_watermark_to(65)
+        .add_elements(rows_at(X[late], times[late]))
+        .advance_watermark_to_infinity()
+    )
+    store = run_events(events, tmp_path, FixedWindows(30), early_every=10)
+    assert len(failures) == 3
+    assert any(c.late for c in store.history())
+    assert_equals_batch(store.latest(), X)
+    sequences = [c.sequence for c in store.history()]
+    assert sorted(sequences) == list(range(len(sequences)))
+
+
+def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing):
+    X, times = stream(60)
+    options = {"solver": "first_order", "batch_size": 16}
+    once = learn(timed(X, times), FixedWindows(20), tmp_path / "once", **options).latest()
+    failures = failing(pending.TagRows, "process", times=2)
+    failing(dofn.CarryModel, "close", times=1)
+    runner = "BundleBasedDirectRunner"
+    again = learn(timed(X, times), FixedWindows(20), tmp_path / "again", runner, **options)
+    assert len(failures) == 2
+    np.testing.assert_allclose(again.latest().decoder, once.decoder, atol=1e-12)
+
+
+@pytest.mark.parametrize("repeat", ["2", "3"])
+def test_the_portable_runner_repeats_bundles(tmp_path, repeat):
+    X, times = stream(60)
+    flags = [f"--direct_runner_bundle_repeat={repeat}"]
+    for carry in (True, False):
+        store = learn(
+            timed(X, times), FixedWindows(20), tmp_path / str(carry), flags=flags, carry=carry
+        )
+        assert [c.n_samples_seen for c in store.history()] == (
+            [20, 40, 60] if carry else [20, 20, 20]
+        )
