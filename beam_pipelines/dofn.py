@@ -28,9 +28,9 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.pending import PENDING_CODER, Arrived, Pending
-from beam_pipelines.running import Key, Learning, Running, Standing
+from beam_pipelines.running import Learning, Running, Standing
 from beam_pipelines.windows import LAST_OF_ALL
-from streampca import Checkpoint, CheckpointStore
+from streampca import Checkpoint
 
 _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down: the last instant of a window, one
@@ -44,8 +44,6 @@ class CarryModel(beam.DoFn):
     ----------
     learning : Learning
         How every key learns.
-    resume_from : str, optional
-        A checkpoint store; a key that has no state goes on from its checkpoints there.
     """
 
     MODEL = ReadModifyWriteStateSpec("model", BytesCoder())
@@ -55,9 +53,8 @@ class CarryModel(beam.DoFn):
     WINDOW_END = TimerSpec("window_end", TimeDomain.WATERMARK)
     SILENT = TimerSpec("silent", TimeDomain.WATERMARK)
 
-    def __init__(self, learning: Learning, resume_from: str | None = None) -> None:
+    def __init__(self, learning: Learning) -> None:
         self._learning = learning
-        self._resume_from = resume_from
         self._checkpoints = Metrics.counter("streampca", "checkpoints")
         self._late = Metrics.counter("streampca", "late_checkpoints")
         self._early = Metrics.counter("streampca", "early_checkpoints")
@@ -155,31 +152,10 @@ class CarryModel(beam.DoFn):
         self._forgotten.inc()
 
     def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
-        key, state = json.loads(text), model.read()
-        if state is not None:
-            standing = Standing(Checkpoint.from_bytes(state), closed.read(), sequence.read() or 0)
-        else:
-            standing = self._found(key)
-            standing = standing._replace(sequence=max(standing.sequence, sequence.read() or 0))
-        return Running(key, self._learning, standing)
-
-    def _found(self, key: Key) -> Standing:
-        """Where an earlier job left this key."""
-        if self._resume_from is None:
-            return Standing()
-        store = CheckpointStore(self._resume_from)
-        found = store.resume_point(key)
-        if found is None:
-            return Standing()
-        if not found.moments:
-            raise ValueError(
-                f"cannot go on from {found!r} in {self._resume_from!r}: it was stored without "
-                "moments, which only transforming can do without"
-            )
-        newest = store.latest(key, moments=False) if found.late else found
-        end = None if newest is None else newest.window_end
-        # An earlier job's whole stream, in no window or the global one, lies before all windows.
-        return Standing(found, None if end is None else end - 1, found.sequence + 1)
+        state = model.read()
+        last = None if state is None else Checkpoint.from_bytes(state)
+        standing = Standing(last, closed.read(), sequence.read() or 0)
+        return Running(json.loads(text), self._learning, standing)
 
 
 def _window(part: Pending) -> tuple[int, int, int]:

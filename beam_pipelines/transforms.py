@@ -17,6 +17,7 @@ from beam_pipelines.combine import MomentsFn
 from beam_pipelines.dofn import CarryModel
 from beam_pipelines.options import Options
 from beam_pipelines.pending import Arrived, TagRows, TagWindow
+from beam_pipelines.resume import ResumeModel, resume_points
 from beam_pipelines.rows import BAD_ROWS, Block, ReadBlocks, RowReader
 from beam_pipelines.windows import Span, early_trigger, slots
 from streampca import Checkpoint
@@ -157,9 +158,9 @@ class LearnComponents(beam.PTransform):
             self._grouped(blocks, windowing.windowfn)
             | "Global" >> beam.WindowInto(GlobalWindows())
             | "CarryModel"
-            >> beam.ParDo(
-                CarryModel(asked.learning(windowing.allowed_lateness), asked.resume_from)
-            ).with_output_types(tuple[Key, Checkpoint])
+            >> self._carry(rows.pipeline, windowing.allowed_lateness).with_output_types(
+                tuple[Key, Checkpoint]
+            )
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
         if overlapping:
@@ -194,6 +195,12 @@ class LearnComponents(beam.PTransform):
             grouped = blocks | "Moments" >> combine
             tag = TagWindow(windowfn, asked.carry)
         return grouped | "TagWindow" >> beam.ParDo(tag).with_output_types(tuple[str, Arrived])
+
+    def _carry(self, pipeline: Any, lateness: Any) -> Any:
+        store, learning = self._asked.resume_from, self._asked.learning(lateness)
+        if store is None:
+            return beam.ParDo(CarryModel(learning))
+        return beam.ParDo(ResumeModel(learning, store), resume_points(pipeline, store))
 
     def _first_windowing(self, windowing: Any, early: float | None) -> Any:
         """The windows in which rows are grouped."""

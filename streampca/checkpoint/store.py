@@ -119,19 +119,26 @@ class CheckpointStore:
         """
         return next(self._newest_first(key, None, moments), None)
 
-    def resume_point(self, key: Key = None) -> Checkpoint | None:
+    def read(
+        self, key: Key, window_end: int | None, sequence: int, *, moments: bool = True
+    ) -> Checkpoint | None:
+        """The checkpoint that was written with these; None if there is none to be read."""
+        name = paths.file_name(check_key(key), window_end, sequence)
+        return self._read(f"{paths.key_folder(key)}/{name}", moments)
+
+    def resume_point(self, key: Key = None, *, moments: bool = True) -> Checkpoint | None:
         """The checkpoint of a key to go on from; None if there is none.
 
         That is the latest, unless late rows made one of an earlier window after it: written last,
         only that one has learned them.
         """
-        newest = self.latest(key)
+        newest = self.latest(key, moments=moments)
         if newest is None:
             return None
         names = self._names(folder := paths.key_folder(check_key(key)))
         last = max(names, key=lambda name: name.sequence)
         if last.sequence > newest.sequence:
-            late = self._read(f"{folder}/{last.text}", moments=True)
+            late = self._read(f"{folder}/{last.text}", moments)
             # A model that began anew also counts from 0, and has seen fewer rows.
             if late is not None and late.late and late.n_samples_seen >= newest.n_samples_seen:
                 return late

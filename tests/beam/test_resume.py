@@ -15,7 +15,8 @@ from streampca import CheckpointStore
 SECOND = 1_000_000
 
 
-def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path):
+@pytest.mark.parametrize("runner", ["FnApiRunner", "BundleBasedDirectRunner"])
+def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path, runner):
     X, times = stream(200)
     whole = learn(timed(X, times), FixedWindows(50), tmp_path / "whole").latest()
     first = times < 100
@@ -24,6 +25,7 @@ def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path):
         timed(X[~first], times[~first]),
         FixedWindows(50),
         tmp_path / "parts",
+        runner,
         resume_from=tmp_path / "parts",
     )
     history = store.history()

@@ -108,3 +108,17 @@ def test_the_portable_runner_repeats_bundles(tmp_path, repeat):
         assert [c.n_samples_seen for c in store.history()] == (
             [20, 40, 60] if carry else [20, 20, 20]
         )
+
+
+def test_a_retried_bundle_does_not_go_on_from_what_it_had_written(tmp_path):
+    X, times = stream(60)
+    learn(timed(X[:20], times[:20]), FixedWindows(20), tmp_path)
+    store = learn(
+        timed(X[20:], times[20:]),
+        FixedWindows(20),
+        tmp_path,
+        flags=["--direct_runner_bundle_repeat=2"],
+        resume_from=tmp_path,
+    )
+    assert [c.n_samples_seen for c in store.history()] == [20, 40, 60]
+    assert [c.sequence for c in store.history()] == [0, 1, 2]

@@ -223,6 +223,9 @@ def test_the_resume_point_is_what_was_written_last_of_one_line(store):
     store.write(late)
     assert store.latest().sequence == 1
     assert store.resume_point() == late
+    assert store.resume_point(moments=False) == late.without_moments()
+    assert store.read(None, MINUTE, 2) == late
+    assert store.read(None, MINUTE, 3) is None
     anew = make(window_end=9 * MINUTE, n_samples_seen=200)
     store.write(anew)
     assert store.resume_point() == anew
