@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 
 import numpy as np
 from apache_beam.coders.coders import Coder
@@ -16,7 +17,8 @@ from streampca.moments import Moments, moments_from_state
 
 Names = tuple[str, ...] | None
 
-_BLOCK = struct.Struct("<4sHI?")
+_BLOCK = struct.Struct("<4sHI")  # what it is, its version, checksum of the rest
+_SHAPE = struct.Struct("<II?I")  # rows, features, float32 or not, bytes of the names
 _BLOCK_VERSION = 1
 
 
@@ -46,7 +48,7 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
 class BlockCoder(Coder):
     """Blocks of rows, where a runner shuffles them before it combines.
 
-    A header of 11 bytes, names as JSON, and the numbers: Arrow bytes (streampca._wire) would cost a
+    A header of 23 bytes, names as JSON, and the numbers: Arrow bytes (streampca._wire) would cost a
     block of one row more than everything else that is done with it.
     """
 
@@ -55,24 +57,28 @@ class BlockCoder(Coder):
     def encode(self, value: Block) -> bytes:
         names = b"" if value.names is None else json.dumps(value.names).encode()
         single = value.values.dtype == np.float32
-        header = _BLOCK.pack(self.MAGIC, _BLOCK_VERSION, value.values.shape[1], single)
-        size = struct.pack("<I", len(names))
         values = value.values.astype("<f4" if single else "<f8", copy=False)
-        return b"".join([header, size, names, values.tobytes()])
+        rest = b"".join([_SHAPE.pack(*values.shape, single, len(names)), names, values.tobytes()])
+        return _BLOCK.pack(self.MAGIC, _BLOCK_VERSION, zlib.crc32(rest)) + rest
 
     def decode(self, encoded: bytes) -> Block:
         try:
-            magic, version, width, single = _BLOCK.unpack_from(encoded)
-            (size,) = struct.unpack_from("<I", encoded, _BLOCK.size)
-            start = _BLOCK.size + 4
+            magic, version, checksum = _BLOCK.unpack_from(encoded)
             if magic != self.MAGIC or version > _BLOCK_VERSION:
                 raise WireError(
                     f"Foreign or newer data: {len(encoded)} bytes are no block of rows."
                 )
+            if zlib.crc32(memoryview(encoded)[_BLOCK.size :]) != checksum:
+                raise WireError(
+                    f"Torn data: the checksum of a block of rows in {len(encoded)} bytes does not "
+                    "match."
+                )
+            rows, width, single, size = _SHAPE.unpack_from(encoded, _BLOCK.size)
+            start = _BLOCK.size + _SHAPE.size
             names = tuple(json.loads(encoded[start : start + size])) if size else None
             dtype = np.dtype("<f4" if single else "<f8")
             flat = np.frombuffer(encoded, dtype, offset=start + size)
-            return Block(names, flat.astype(dtype.newbyteorder("=")).reshape(-1, width))
+            return Block(names, flat.astype(dtype.newbyteorder("=")).reshape(rows, width))
         except (struct.error, json.JSONDecodeError, ValueError) as error:
             if isinstance(error, WireError):
                 raise
