@@ -123,7 +123,7 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
         )
     count = n_features if whole else int(p)
-    q = min(n_features, count + _oversample(parameters, count))
+    q = min(n_features, _directions(parameters, count))
     half_life = parameters["half_life"]
     gamma = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
     given = parameters["batch_size"]
@@ -134,9 +134,12 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
     return Resolved(memory, count, q, batch_size, largest, gamma)
 
 
-def _oversample(parameters: dict[str, Any], p: int) -> int:
+def _directions(parameters: dict[str, Any], p: int) -> int:
+    """How many to remember; by default a multiple of 8, which is up to a quarter faster."""
     given = parameters["oversample"]
-    return max(p, _LEAST_OVERSAMPLE) if given is None else int(given)
+    if given is not None:
+        return p + int(given)
+    return -8 * (-(p + max(p, _LEAST_OVERSAMPLE)) // 8)
 
 
 def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:
@@ -155,9 +158,9 @@ def _batch_size(memory: str, n_features: int, q: int) -> int:
 
     Dense moments pay one n x n sum for a minibatch (5 % of the product at 512 rows), and the
     float32 rounding of a sum grows with its length. Factored ones pay small eigenproblems, worth
-    about 8 q rows at n = 784, so they wait for twice as many; their buffer stays below 64 MB (but
-    holds 2 q rows) for large n.
+    about 8 q rows at n = 784, so they wait for twice as many, and for 2,048 at least; their buffer
+    stays below 64 MB (but holds 2 q rows) for large n.
     """
     if memory == "factored":
-        return max(min(max(512, 16 * q), _BUFFER_NUMBERS // n_features), 2 * q)
+        return max(min(max(2048, 16 * q), _BUFFER_NUMBERS // n_features), 2 * q)
     return 512 if memory == "dense" else 256

@@ -96,3 +96,19 @@ def test_one_feature_and_one_direction():
     for size in (1, 7, 50):
         values = fed(X, 1, size).leading(1)[1]
         np.testing.assert_allclose(values, X.var(ddof=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("step", [0.0, 0.5, 3.0, 1e4])
+@pytest.mark.parametrize("silent", [0, 1, 6])
+def test_a_mean_that_moves_is_centred_as_well_as_one_at_rest(step, silent):
+    # whether a minibatch's own mean is subtracted from its rows or from products depends on it
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(400, 18)) * np.linspace(5, 1, 18)
+    X[:, 17] = 0.1
+    X[:200, :silent] = 3.0
+    X[:, 8:11] += np.repeat(np.arange(4), 100)[:, None] * [step, -step, 2 * step]
+    moments = fed(X, 18, 50)
+    expected = np.cov(X.T)
+    error = moments @ np.eye(18) - expected
+    assert np.linalg.norm(error, 2) <= 1e-12 * np.linalg.norm(expected, 2)
+    np.testing.assert_allclose(moments.variance, X.var(0, ddof=1), rtol=1e-11, atol=1e-20)
