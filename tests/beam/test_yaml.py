@@ -1,0 +1,118 @@
+"""A pipeline that is a YAML file, with streampca as its provider."""
+
+import json
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from streams import assert_equals_batch, stream
+
+from streampca import CheckpointStore
+
+yaml_transform = pytest.importorskip(
+    "apache_beam.yaml.yaml_transform", reason="Beam YAML needs docstring_parser and jsonschema"
+)
+
+NAMES = ["oil", "air", "water"]
+
+PIPELINE = """
+pipeline:
+  type: chain
+  transforms:
+    - type: Create
+      config:
+        elements: {rows}
+    - type: AssignTimestamps
+      config:
+        timestamp: second
+    - type: LearnComponents
+      windowing:
+        type: fixed
+        size: 50s
+      config:
+        features: [oil, air, water]
+        n_components: 2
+        key: press
+        store: {folder}/store
+    - type: MapToFields
+      config:
+        language: python
+        fields:
+          line: "key + ': ' + str(n_samples_seen) + ' of ' + str(len(components[0]))"
+    - type: WriteToText
+      config:
+        path: {folder}/found
+providers:
+  - type: python
+    config: {{}}
+    transforms:
+      LearnComponents: beam_pipelines.beam_yaml.LearnComponents
+"""
+
+
+def run(text):
+    options = PipelineOptions(["--runner=FnApiRunner"], pickle_library="cloudpickle")
+    with beam.Pipeline(options=options) as p:
+        yaml_transform.expand_pipeline(p, text)
+
+
+def test_components_are_learned_by_a_yaml_file(tmp_path):
+    X, times = stream(100, 3)
+    rows = [
+        {"press": f"press {i % 2}", "second": int(t), **dict(zip(NAMES, x, strict=True))}
+        for i, (x, t) in enumerate(zip(X, times, strict=True))
+    ]
+    run(PIPELINE.format(folder=tmp_path, rows=json.dumps(rows)))
+    store = CheckpointStore(tmp_path / "store")
+    assert store.keys() == ["press 0", "press 1"]
+    for i in range(2):
+        first, last = store.history(f"press {i}")
+        assert last.feature_names == ("oil", "air", "water")
+        assert_equals_batch(first, X[i:50:2])
+        assert_equals_batch(last, X[i::2])
+    lines = "".join(path.read_text() for path in tmp_path.glob("found*")).splitlines()
+    wanted = [f"press {i}: {rows} of 3" for i in range(2) for rows in (25, 50)]
+    assert sorted(lines) == wanted
+
+
+BAD = """
+pipeline:
+  transforms:
+    - type: Create
+      name: Rows
+      config:
+        elements:
+          - {{oil: 1.0, air: 2.0}}
+          - {{oil: 2.0, air: 5.0}}
+          - {{oil: 3.0, air: null}}
+    - type: LearnComponents
+      input: Rows
+      config:
+        features: [oil, air]
+        options: {{dtype: float32}}
+        store: {folder}/store
+        error_handling:
+          output: broken
+    - type: MapToFields
+      input: LearnComponents.broken
+      config:
+        fields:
+          line: reason
+    - type: WriteToText
+      input: MapToFields
+      config:
+        path: {folder}/broken
+providers:
+  - type: python
+    config: {{}}
+    transforms:
+      LearnComponents: beam_pipelines.beam_yaml.LearnComponents
+"""
+
+
+def test_bad_rows_are_an_output_of_their_own(tmp_path):
+    run(BAD.format(folder=tmp_path))
+    found = CheckpointStore(tmp_path / "store").latest()
+    assert found.n_samples_seen == 2
+    assert found.components.shape == (2, 2)
+    assert "'air' is None" in "".join(p.read_text() for p in tmp_path.glob("broken*"))
