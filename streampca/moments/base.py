@@ -282,3 +282,10 @@ class Moments(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # unpickled out of band, arrays may lie in memory that cannot be written
+        self.__dict__ |= {
+            k: v.copy() if isinstance(v, np.ndarray) and not v.flags.writeable else v
+            for k, v in state.items()
+        }

@@ -1,5 +1,7 @@
 """What every kind of moments promises: counts, mean, variance, weights, forgetting, merging."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -221,3 +223,14 @@ def test_rows_of_weight_zero_are_counted_and_nothing_else(kind):
     assert (moments.n_samples, moments.weight, moments.total_variance) == (5, 0.0, 0.0)
     moments.update(rows())
     np.testing.assert_allclose(moments.mean, rows().mean(0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moments_from_memory_that_cannot_be_written_go_on(kind):
+    X, buffers = rows(), []
+    moments = fed(kind, X[:30], [30])
+    data = pickle.dumps(moments, protocol=5, buffer_callback=buffers.append)
+    copied = pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+    for each in (moments, copied):
+        each.update(X[30:])
+    np.testing.assert_array_equal(covariance(copied), covariance(moments))
