@@ -10,10 +10,7 @@ from apache_beam.ml.anomaly.base import AnomalyDetector
 from apache_beam.ml.anomaly.specifiable import specifiable
 from apache_beam.pvalue import Row
 
-from streampca._recordpca import RecordPCA, View
-from streampca.monitor import Statistics
-
-_STATISTICS = ("both", "spe", "t2")
+from streampca._recordscorer import RecordScorer
 
 
 @specifiable
@@ -64,12 +61,7 @@ class PCAReconstruction(AnomalyDetector):
         **kwargs: Any,
     ) -> None:
         super().__init__(features=features, **kwargs)
-        if statistic not in _STATISTICS:
-            raise ValueError(
-                f"statistic={statistic!r} is not accepted: give one of {', '.join(_STATISTICS)}"
-            )
-        self._statistic = statistic
-        self._model = RecordPCA(
+        self._scorer = RecordScorer(
             {
                 "n_components": n_components,
                 "forgetting_factor": 1.0,
@@ -78,28 +70,23 @@ class PCAReconstruction(AnomalyDetector):
                 "memory": "auto",
                 "oversample": None,
                 "batch_size": None,
-            }
+            },
+            statistic,
         )
-        self._read: tuple[View | None, Statistics | None] = (None, None)
 
     def learn_one(self, x: Row) -> None:
         """Learn a row, unless it holds anything but finite numbers."""
         row = self._usable(x)
         if row is not None:
-            self._model.learn(row)
+            self._scorer.learn(row)
 
     def score_one(self, x: Row) -> float | None:
         """How unusual a row is; NaN while too little is known, None for a row that has no score."""
         row = self._usable(x)
         if row is None:
             return None
-        view, statistics = self._current()
-        if view is None or statistics is None:
-            return math.nan
-        spe, t2 = statistics.one(self._model.row(row, view) - view.mean)
-        if self._statistic == "both":
-            return statistics.combine(spe, t2)
-        return spe if self._statistic == "spe" else t2
+        score = self._scorer.score(row)
+        return math.nan if score is None else score
 
     def _usable(self, x: Row) -> dict[str, Any] | None:
         row = x.as_dict()
@@ -112,15 +99,3 @@ class PCAReconstruction(AnomalyDetector):
             except (TypeError, OverflowError):
                 return None
         return row
-
-    def _current(self) -> tuple[View | None, Statistics | None]:
-        """The view of the components, and their statistics once enough rows were seen."""
-        view = self._model.recent()
-        made_for, statistics = self._read
-        if view is not made_for and view is not None:
-            model = view.model
-            statistics = Statistics(model.components, model.eigenvalues, model.total_variance)
-            if model.n_samples < 2 * (len(model.components) + 1):
-                statistics = None
-            self._read = view, statistics
-        return view, statistics

@@ -119,14 +119,14 @@ def test_filters_keep_anomalies_from_being_learned(make):
     for i, x in enumerate(records(rows(1000))):
         if i >= 300 and i % 100 == 0:
             x = x | {"s4": x["s4"] + 50.0}
-            known = gate.anomaly_detector._model.n_seen
+            known = gate.anomaly_detector._scorer.n_seen
             anomalies += gate.classify(model.score_one(x))
             model.learn_one(x)
-            assert gate.anomaly_detector._model.n_seen == known
+            assert gate.anomaly_detector._scorer.n_seen == known
         else:
             model.learn_one(x)
     assert anomalies == 7
-    assert gate.anomaly_detector._model.n_seen > 900
+    assert gate.anomaly_detector._scorer.n_seen > 900
 
 
 def test_ranks_the_anomalies_of_shuttle_above_half_space_trees_and_near_one():
@@ -156,4 +156,4 @@ def test_bad_values_name_row_and_feature_and_change_nothing():
         scorer.learn_one({"s0": 1.0, "s1": float("nan")})
     with pytest.raises(ValueError, match="feature 's1' is 'x'"):
         scorer.score_one({"s0": 1.0, "s1": "x"})
-    assert scorer._model.n_seen == 20
+    assert scorer._scorer.n_seen == 20

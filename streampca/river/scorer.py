@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from river import base
 
-from streampca._recordpca import RecordPCA, View
-from streampca.monitor import Statistics
+from streampca._recordscorer import RecordScorer
 
-Float64 = NDArray[np.float64]
-
-_STATISTICS = ("both", "spe", "t2")
 _LARGEST = 1e100
 """Scores end here: quantiles are estimated from differences of scores, which must stay finite."""
 
@@ -93,10 +87,6 @@ class PCAScorer(base.AnomalyDetector):
         oversample: int | None = None,
         batch_size: int | None = None,
     ) -> None:
-        if statistic not in _STATISTICS:
-            raise ValueError(
-                f"statistic={statistic!r} is not accepted: give one of {', '.join(_STATISTICS)}"
-            )
         self.n_components = n_components
         self.statistic = statistic
         self.forgetting_factor = forgetting_factor
@@ -105,7 +95,7 @@ class PCAScorer(base.AnomalyDetector):
         self.memory = memory
         self.oversample = oversample
         self.batch_size = batch_size
-        self._model = RecordPCA(
+        self._scorer = RecordScorer(
             {
                 "n_components": n_components,
                 "forgetting_factor": forgetting_factor,
@@ -114,9 +104,9 @@ class PCAScorer(base.AnomalyDetector):
                 "memory": memory,
                 "oversample": oversample,
                 "batch_size": batch_size,
-            }
+            },
+            statistic,
         )
-        self._read: tuple[View | None, Statistics | None] = (None, None)
 
     def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Learn from a row.
@@ -132,7 +122,7 @@ class PCAScorer(base.AnomalyDetector):
             If a value is no finite number. It names row and feature, and nothing is learned.
 
         """
-        self._model.learn(x)
+        self._scorer.learn(x)
 
     def score_one(self, x: dict[Hashable, Any]) -> float:
         """How unusual a row is: the higher the more, 0 while too little is known.
@@ -143,17 +133,8 @@ class PCAScorer(base.AnomalyDetector):
             Features and their values. Unknown features are left out, absent ones are filled.
 
         """
-        view, statistics = self._current()
-        if view is None or statistics is None:
-            return 0.0
-        spe, t2 = statistics.one(self._model.row(x, view) - view.mean)
-        if self.statistic == "spe":
-            score = spe
-        elif self.statistic == "t2":
-            score = t2
-        else:
-            score = statistics.combine(spe, t2)
-        return min(score, _LARGEST)
+        score = self._scorer.score(x)
+        return 0.0 if score is None else min(score, _LARGEST)
 
     def contributions_one(self, x: dict[Hashable, Any]) -> dict[Hashable, float]:
         """Each feature's part in the SPE of a row: which sensor it is.
@@ -164,20 +145,4 @@ class PCAScorer(base.AnomalyDetector):
             Features and their values.
 
         """
-        view, statistics = self._current()
-        if view is None or statistics is None:
-            return {}
-        _, rest = statistics.split((self._model.row(x, view) - view.mean)[None])
-        return dict(zip(self._model.features, (rest[0] ** 2).tolist(), strict=False))
-
-    def _current(self) -> tuple[View | None, Statistics | None]:
-        """The view of the components, and their statistics once enough rows were seen."""
-        view = self._model.recent()
-        made_for, statistics = self._read
-        if view is not made_for and view is not None:
-            model = view.model
-            statistics = Statistics(model.components, model.eigenvalues, model.total_variance)
-            if model.n_samples < 2 * (len(model.components) + 1):
-                statistics = None
-            self._read = view, statistics
-        return view, statistics
+        return self._scorer.contributions(x)
