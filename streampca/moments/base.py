@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streampca._arrays import Array, cast, dtype_name, empty, to_device, to_numpy, zeros
 from streampca.moments.rows import CentredRows, centre, centre_sparse
@@ -84,6 +85,14 @@ class Moments(ABC):
         that there is none.
         """
         return False
+
+    @abstractmethod
+    def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> Moments:
+        """These moments among more features: feature i becomes feature places[i].
+
+        In the rows so far the new features count as having stood at `mean` (n,), without variance;
+        its other entries are not used.
+        """
 
     @property
     @abstractmethod
@@ -223,6 +232,14 @@ class Moments(ABC):
         return float(self._scatter_diagonal.sum()) / self.denominator
 
     # --- state -------------------------------------------------------------------------------
+
+    def _widened_with(
+        self, places: NDArray[np.int64], mean: NDArray[np.float64], **second: np.ndarray[Any, Any]
+    ) -> Self:
+        """A copy among more features with this second moment."""
+        mean = np.array(mean, dtype="float64")
+        mean[places] = self.mean
+        return type(self).from_state(self.state() | second | {"mean": mean}, device=self.device)
 
     _second_names: ClassVar[tuple[str, ...]]
     """Attributes (without the underscore) that hold the second moment."""

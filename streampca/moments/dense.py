@@ -39,17 +39,9 @@ class DenseMoments(Moments):
         self._scatter = zeros((n_features, n_features), "float64", device)
 
     def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> DenseMoments:
-        """These moments among more features: feature i becomes feature places[i].
-
-        In the rows so far the new features count as having stood at `mean` (n,), without variance;
-        its other entries are not used.
-        """
-        state = self.state()
-        state["mean"] = np.array(mean, dtype="float64")
-        state["mean"][places] = self.mean
-        state["scatter"] = np.zeros((len(mean), len(mean)))
-        state["scatter"][np.ix_(places, places)] = to_numpy(self._scatter)
-        return type(self).from_state(state, device=self.device)
+        scatter = np.zeros((len(mean), len(mean)))
+        scatter[np.ix_(places, places)] = to_numpy(self._scatter)
+        return self._widened_with(places, mean, scatter=scatter)
 
     def _absorb(self, rows: CentredRows) -> None:
         self._scatter += rows.scatter()

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, namespace, to_device, zeros
+from streampca._arrays import Array, cast, namespace, to_device, to_numpy, zeros
 from streampca.moments.base import Moments
 from streampca.moments.compress import Compressed, Directions, stack, step
 from streampca.moments.rows import CentredRows
@@ -58,6 +59,35 @@ class FactoredMoments(Moments):
         self._squares = zeros((n_features,), "float64", device)
         self._lost = zeros((1,), "float64", device)
         self._full = False
+
+    @classmethod
+    def of(cls, moments: Moments, n_directions: int) -> FactoredMoments:
+        """What factored moments with this many directions remember of moments of any kind."""
+        self = cls(
+            moments.n_features,
+            n_directions,
+            center=moments.center,
+            dtype=moments.dtype,
+            device=moments.device,
+        )
+        self.n_samples, self.weight = moments.n_samples, moments.weight
+        self.squared_weight, self._mean = moments.squared_weight, moments._mean * 1.0
+        U, values = moments.leading(self.n_directions + 1)
+        s = namespace(values).clip(values, 0.0, None) * moments.denominator
+        q = min(self.n_directions, len(s))
+        self._directions[:, :q] = cast(U[:, :q], self.dtype)
+        self._eigenvalues[:q] = s[:q]
+        self._squares = moments._scatter_diagonal * 1.0
+        self._lost = self._lost + moments.discarded_variance * moments.denominator
+        self._lost = self._lost + s[q:].sum()
+        return self
+
+    def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> FactoredMoments:
+        directions = np.zeros((len(mean), self.n_directions))
+        directions[places] = to_numpy(self._directions)
+        squares = np.zeros(len(mean))
+        squares[places] = to_numpy(self._squares)
+        return self._widened_with(places, mean, directions=directions, squares=squares)
 
     def _absorb(self, rows: CentredRows) -> None:
         squares = self._squares + rows.squares

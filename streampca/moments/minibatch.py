@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, dtype_name, eigh_descending, namespace, to_device, zeros
+from streampca._arrays import (
+    Array,
+    cast,
+    dtype_name,
+    eigh_descending,
+    namespace,
+    to_device,
+    to_numpy,
+    zeros,
+)
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 
@@ -30,6 +40,13 @@ class MinibatchMoments(Moments):
         self._rows = zeros((0, n_features), dtype, device)
         self._rows_weight = zeros((1,), "float64", device)
         self._squares = zeros((n_features,), "float64", device)
+
+    def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> MinibatchMoments:
+        rows = np.zeros((self._rows.shape[0], len(mean)))
+        rows[:, places] = to_numpy(self._rows)  # about the mean, where new features stand
+        squares = np.zeros(len(mean))
+        squares[places] = to_numpy(self._squares)
+        return self._widened_with(places, mean, rows=rows, squares=squares)
 
     def _absorb(self, rows: CentredRows) -> None:
         self._squares = self._squares + rows.squares

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from streampca.moments import make_moments, moments_from_state
+from streampca.moments import FactoredMoments, make_moments, moments_from_state
 
 KINDS = ["dense", "factored", "minibatch"]
 DTYPES = {"float32": 3e-6, "float64": 1e-12}
@@ -234,3 +234,37 @@ def test_moments_from_memory_that_cannot_be_written_go_on(kind):
     for each in (moments, copied):
         each.update(X[30:])
     np.testing.assert_array_equal(covariance(copied), covariance(moments))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_among_more_features_the_new_ones_stood_still(kind):
+    X, places = rows(n=3), np.array([4, 0, 2])
+    mean = np.array([9.0, 10.0, 9.0, 30.0, 9.0])
+    wider = fed(kind, X, [60]).widened(places, mean)
+    stood = np.tile(mean, (60, 1))
+    stood[:, places] = X
+    expected = make_moments(kind, 5, n_directions=3, dtype="float64")
+    expected.update(stood)
+    np.testing.assert_allclose(wider.mean, expected.mean)
+    np.testing.assert_allclose(covariance(wider), covariance(expected), atol=1e-10)
+    np.testing.assert_allclose(wider.variance, expected.variance, atol=1e-10)
+    assert (wider.kind, wider.n_samples, wider.weight) == (kind, 60, 60.0)
+    wider.update(stood[::-1] * 1.0)
+    expected.update(stood[::-1] * 1.0)
+    np.testing.assert_allclose(covariance(wider), covariance(expected), atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["dense", "factored"])
+@pytest.mark.parametrize("q", [2, 8, 12])
+def test_factored_moments_of_others_know_their_leading_directions(kind, q):
+    moments = fed(kind, rows(), [60])
+    factored = FactoredMoments.of(moments, q)
+    kept = min(q, 8)
+    values, U = np.linalg.eigh(covariance(moments))
+    values, U = values[::-1], U[:, ::-1]
+    best = U[:, :kept] * values[:kept] @ U[:, :kept].T
+    np.testing.assert_allclose(covariance(factored), best, atol=1e-9)
+    np.testing.assert_array_equal(factored.mean, moments.mean)
+    np.testing.assert_allclose(factored.variance, moments.variance)
+    assert factored.denominator == moments.denominator
+    assert factored.discarded_variance == pytest.approx(np.append(values, 0)[kept])
