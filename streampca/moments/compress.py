@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from streampca._arrays import (
     Array,
     cast,
@@ -54,10 +56,12 @@ def stack(old: Directions, Z: Array) -> Compressed:
     F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
-    values, W = eigh_descending(M)
-    values = xp.clip(values, 0.0, None)
+    values, W = _eigenpairs(M)
     lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
-    return Compressed(Directions(_rotated(U, Y, T, W, q), values[:q]), lost)
+    # few rows may differ by little more than rounding, which leaves their directions up to a
+    # percent too long or short (eps over `rank_cut`); the step squares that
+    U = towards_orthonormal(_rotated(U, Y, T, W, q))
+    return Compressed(Directions(U, values[:q]), lost)
 
 
 def step(old: Directions, rows: CentredRows, A: Array, probes: Array) -> Compressed:
@@ -97,8 +101,7 @@ def step(old: Directions, rows: CentredRows, A: Array, probes: Array) -> Compres
     M22 = T.T @ (K_old.T @ K_old + gram64(K)) @ T
     top, bottom = xp.concatenate([M11, M12], axis=1), xp.concatenate([M12.T, M22], axis=1)
     M = xp.concatenate([top, bottom], axis=0)  # V'S V
-    values, W = eigh_descending(M)
-    values = xp.clip(values, 0.0, None)
+    values, W = _eigenpairs(M)
 
     total = old.s.sum() + rows.squares.sum()
     outside = xp.clip(total - values.sum(), 0.0, None)  # ||Y||_F^2
@@ -114,13 +117,33 @@ def _stepping(q: int, n_probes: int) -> int:
     return max((q - q // 4 + n_probes) // 8 * 8 - n_probes, q // 2)
 
 
+def _eigenpairs(M: Array) -> tuple[Array, Array]:
+    """Eigenpairs of V'S V, largest first; zero where there is nothing but rounding.
+
+    Columns of V may be zero, and to the eigenvalue solver a direction of next to no variance looks
+    like these: its eigenvector would be a mixture of both, and not of unit length on V.
+    """
+    xp = namespace(M)
+    values, W = eigh_descending(M)
+    keep = values > M.shape[0] * float(np.finfo("float64").eps) * values[:1]
+    return xp.where(keep, values, xp.zeros_like(values)), W * cast(keep, "float64")
+
+
+def towards_orthonormal(U: Array) -> Array:
+    """U C, one Newton step towards U (U'U)^(-1/2); zero columns stay zero."""
+    return U @ cast(_correction(U), dtype_name(U))
+
+
+def _correction(U: Array) -> Array:
+    G = gram64(U)
+    return 1.5 * identity_like(G) - 0.5 * G
+
+
 def _rotated(U: Array, R: Array, T: Array, W: Array, q: int) -> Array:
     """[U, R T] W for the q leading columns of W, with U made orthonormal on the way.
 
-    C is one Newton step towards (U'U)^(-1/2): rounding that would add up over millions of
-    updates is taken out each time for the price of a Gram matrix.
+    By one Newton step: rounding that would add up over millions of updates is taken out each time
+    for the price of a Gram matrix.
     """
-    G = gram64(U)
-    C = 1.5 * identity_like(G) - 0.5 * G
     dtype = dtype_name(U)
-    return U @ cast(C @ W[:q, :q], dtype) + R @ cast(T @ W[q:, :q], dtype)
+    return U @ cast(_correction(U) @ W[:q, :q], dtype) + R @ cast(T @ W[q:, :q], dtype)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streampca._arrays import Array, cast, namespace, to_device, to_numpy, zeros
 from streampca.moments.base import Moments
-from streampca.moments.compress import Compressed, Directions, stack, step
+from streampca.moments.compress import Compressed, Directions, stack, step, towards_orthonormal
 from streampca.moments.rows import CentredRows
 
 _COLD_STEPS = 3
@@ -154,7 +154,8 @@ class FactoredMoments(Moments):
 
     def leading(self, k: int) -> tuple[Array, Array]:
         k = min(k, self.n_directions)
-        return self._directions[:, :k], self._eigenvalues[:k] / self.denominator
+        U = towards_orthonormal(cast(self._directions[:, :k], "float64"))
+        return U, self._eigenvalues[:k] / self.denominator
 
     @classmethod
     def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
