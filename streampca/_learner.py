@@ -16,7 +16,7 @@ from streampca._buffer import RowBuffer
 from streampca._model import Model, cast_components
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
-from streampca.moments import Moments, make_moments, moments_from_state
+from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
 from streampca.solvers import exact
 from streampca.solvers.first_order import FirstOrder
 
@@ -107,18 +107,49 @@ class Learner:
             self._unseen &= (moments.mean == 0) & (moments.variance == 0)
         self._solved = None
 
-    def _fold(self, X: Array, weights: NDArray[np.float64] | None) -> None:
+    def fold(self, X: Array, remembered: NDArray[np.float64] | None = None) -> None:
+        """Learn from a minibatch at once; `remembered` (m,) is what is left of each row's weight.
+
+        For forgetting that does not go by rows: `decay` by what has been forgotten since first.
+        """
+        self.flush()
+        self._fold(X, None, remembered)
+
+    def _fold(
+        self,
+        X: Array,
+        weights: NDArray[np.float64] | None,
+        decay: NDArray[np.float64] | None = None,
+    ) -> None:
         if self._impute:
             X = self._imputed(X)
         gamma, m = self.options.forgetting, X.shape[0]
-        decay = None
         if gamma < 1.0:
-            decay = gamma ** np.arange(m - 1, -1, -1.0)
+            by_rows = gamma ** np.arange(m - 1, -1, -1.0)
+            decay = by_rows if decay is None else decay * by_rows
             self.moments.decay(gamma**m)
         self.moments.update(X, weights, decay)
         self._solved = None
         if self.first_order is not None:
             self.first_order.step(self.moments)
+
+    def widened(self, parameters: dict[str, Any], means: NDArray[np.float64]) -> Learner:
+        """A learner of k more features that goes on from here; they stand last.
+
+        Rows so far count as having had the new features' means (k,): a feature that was not there
+        says nothing about variance, and its mean is best estimated from where it was there. Old
+        components keep their loadings and their signs, and have no loadings on the new features.
+        """
+        self.flush()
+        old, n = self.moments, self.n_features
+        wider = Learner(parameters, n + len(means), old.dtype, old.device)
+        wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
+        if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
+            wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
+        wider._unseen[:n] = self._unseen
+        if self._previous is not None:
+            wider._previous = np.pad(self._previous, ((0, 0), (0, len(means))))
+        return wider
 
     def filled(self, X: Array) -> Array:
         """X with its gaps filled by the current model."""
@@ -202,7 +233,7 @@ class Learner:
     def _solve_exactly(self) -> Model:
         moments, count = self.moments, self.options.n_components
         start = None
-        if self._previous is not None and not self._varies:
+        if self._previous is not None and not self._varies and len(self._previous) >= count:
             start = to_device(self._previous.T.astype("float64"), moments.device)
         solution = exact.solve(moments, count, start)
         values = to_numpy(solution.eigenvalues)

@@ -1,10 +1,11 @@
 """StreamingPCA for rows that are dictionaries: rows wait, features come, components are kept.
 
-Between the buffer of records and the estimator; knows nothing of River.
+Between the buffer of records and the learner; knows nothing of River.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import _options
+from streampca._clock import Clock
+from streampca._learner import Learner
 from streampca._model import Model
 from streampca._records import Record, Records
-from streampca._widen import widened
 from streampca.estimator import StreamingPCA
 
 Float64 = NDArray[np.float64]
@@ -39,18 +41,23 @@ class RecordPCA:
     ----------
     parameters : dict
         Of `StreamingPCA`. `n_components` may exceed the number of features. "missing" says what
-        None and NaN are; features that are absent from a row are filled always.
+        None and NaN are; features that are absent from a row are filled always. "half_life" may be
+        a timedelta: then each row comes with its time.
     """
 
     def __init__(self, parameters: dict[str, Any]) -> None:
-        _options.check(StreamingPCA(**parameters).get_params())
+        half_life, by_rows = parameters.get("half_life"), parameters
+        self._clock = None
+        if isinstance(half_life, dt.timedelta):  # the learner itself then forgets nothing
+            self._clock, by_rows = Clock(half_life), parameters | {"half_life": 1.0}
+            parameters = parameters | {"half_life": None}
+        _options.check(StreamingPCA(**by_rows).get_params())
         self._parameters = parameters
         self.records = Records(
             self._batch_size, allow_missing=parameters.get("missing") == "impute"
         )
         self.view: View | None = None
-        self._pca: StreamingPCA | None = None
-        self._width = 0  # features that the estimator knows
+        self._learner: Learner | None = None
         self._due = 1  # rows at which the view is renewed
 
     @property
@@ -76,34 +83,50 @@ class RecordPCA:
 
     # --- learning --------------------------------------------------------------------------------
 
-    def learn(self, x: Record) -> None:
-        """Learn from a row."""
-        if self.records.append(x):
+    def learn(self, x: Record, t: Any = None) -> None:
+        """Learn from a row, which came at time t where forgetting goes by time."""
+        if self._clock is None:
+            full = self.records.append(x)
+        else:
+            seconds, held = self._clock.read(t), self.records.n_held
+            full = self.records.append(x)
+            if self.records.n_held > held:  # something was observed
+                self._clock.append([seconds])
+        if full:
             self.fold()
 
-    def learn_rows(self, values: Float64, features: Sequence[Hashable]) -> None:
+    def learn_rows(self, values: Float64, features: Sequence[Hashable], t: Any = None) -> None:
         """Learn from rows (m, k) of checked numbers; NaN where a feature is absent."""
-        values = values[~np.isnan(values).all(axis=1)]
+        observed = ~np.isnan(values).all(axis=1)
+        seconds = None
+        if self._clock is not None:
+            seconds = np.asarray(self._clock.read_all(t, len(values)))[observed]
+        values = values[observed]
         start = 0
         while start < len(values):
-            start += self.records.extend(values[start:], features)
+            stop = start + self.records.extend(values[start:], features)
+            if self._clock is not None and seconds is not None:
+                self._clock.append(seconds[start:stop].tolist())
             if self.records.is_full:
                 self.fold()
+            start = stop
 
     def fold(self) -> None:
-        """Hand the rows that wait to the estimator."""
+        """Hand the rows that wait to the learner."""
         if self.records.n_held == 0:
             return
         n = self.records.layout.n
         X = self.records.take()
-        if self._pca is None:
-            self._pca = StreamingPCA(**self._for_width(n))
-        elif n > self._width:
-            means = np.nanmean(X[:, self._width :], axis=0)
-            p = self._for_width(n)["n_components"]
-            self._pca = StreamingPCA.from_checkpoint(widened(self._pca.checkpoint(), means, p))
-        self._pca.partial_fit(X)
-        self._width = n
+        if self._learner is None:
+            self._learner = Learner(self._for_width(n), n, "float64", None)
+        elif n > self._learner.n_features:
+            means = np.nanmean(X[:, self._learner.n_features :], axis=0)
+            self._learner = self._learner.widened(self._for_width(n), means)
+        remembered = None
+        if self._clock is not None:
+            since, remembered = self._clock.take()
+            self._learner.decay(since)
+        self._learner.fold(X, remembered)
 
     # --- using -----------------------------------------------------------------------------------
 
@@ -122,11 +145,11 @@ class RecordPCA:
     def renew(self) -> None:
         """Fold in and solve everything."""
         self.fold()
-        if self._pca is None:
+        if self._learner is None:
             return
-        self.view = View(self._pca._model)
+        self.view = View(self._learner.model())
         # early on after a quarter more rows, later every minibatch: about 25 solves more in all
-        batch = self._batch_size(self._width)
+        batch = self._learner.options.batch_size
         self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
 
     def row(self, x: Record, view: View) -> Float64:

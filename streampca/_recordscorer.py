@@ -39,9 +39,9 @@ class RecordScorer:
         """Rows seen."""
         return self._model.n_seen
 
-    def learn(self, x: Record) -> None:
-        """Learn from a row."""
-        self._model.learn(x)
+    def learn(self, x: Record, t: Any = None) -> None:
+        """Learn from a row, which came at time t where forgetting goes by time."""
+        self._model.learn(x, t)
 
     def score(self, x: Record) -> float | None:
         """How unusual a row is; None while too little is known."""

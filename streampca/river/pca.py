@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import datetime as dt
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class PCA(base.MiniBatchTransformer):
     forgetting_factor
         Weight of a row after one more row has come. 1 never forgets.
     half_life
-        The same, as the number of rows after which a row has half its weight.
+        The same, as the number of rows after which a row has half its weight; or as the time, a
+        `timedelta`. Then rows come with the time `t` when they were observed, in any order.
     missing
         What to do with None and NaN: "error", or "impute", which treats them as absent features.
     memory
@@ -56,7 +58,8 @@ class PCA(base.MiniBatchTransformer):
     mean at first), never by zero. One that appears later counts, in the rows before, as having had
     its mean; old components keep their meaning.
 
-    Forgetting goes by rows, because River's transformers are not told the time.
+    Forgetting goes by rows, or by time: `PCA(half_life=timedelta(hours=1))` and, also through a
+    pipeline, `model.learn_one(x, y, t=...)`, as with River's `TimeRolling`.
 
     Examples
     --------
@@ -87,7 +90,7 @@ class PCA(base.MiniBatchTransformer):
         n_components: int | float | None = 10,
         whiten: bool = False,
         forgetting_factor: float = 1.0,
-        half_life: float | None = None,
+        half_life: float | dt.timedelta | None = None,
         missing: str = "error",
         memory: str = "auto",
         oversample: int | None = None,
@@ -120,13 +123,15 @@ class PCA(base.MiniBatchTransformer):
 
     # --- learning ------------------------------------------------------------------------------
 
-    def learn_one(self, x: dict[Hashable, Any]) -> None:
+    def learn_one(self, x: dict[Hashable, Any], t: dt.datetime | None = None) -> None:
         """Learn from a row.
 
         Parameters
         ----------
         x
             Features and their values. A dictionary without any teaches nothing.
+        t
+            When the row was observed; needed, and looked at, only where `half_life` is a time.
 
         Raises
         ------
@@ -134,15 +139,17 @@ class PCA(base.MiniBatchTransformer):
             If a value is no finite number. It names row and feature, and nothing is learned.
 
         """
-        self._model.learn(x)
+        self._model.learn(x, t)
 
-    def learn_many(self, X: Any) -> None:
+    def learn_many(self, X: Any, t: dt.datetime | Iterable[dt.datetime] | None = None) -> None:
         """Learn from the rows of a data frame, as from one after the other.
 
         Parameters
         ----------
         X
             A pandas, polars or pyarrow frame, or any other that speaks Arrow.
+        t
+            When they were observed, together or each; needed only where `half_life` is a time.
 
         Raises
         ------
@@ -150,7 +157,8 @@ class PCA(base.MiniBatchTransformer):
             If a value is no finite number. It names row and feature, and nothing is learned.
 
         """
-        self._model.learn_rows(*read_frame(X, allow_missing=self.missing == "impute"))
+        values, features = read_frame(X, allow_missing=self.missing == "impute")
+        self._model.learn_rows(values, features, t)
 
     # --- using ---------------------------------------------------------------------------------
 

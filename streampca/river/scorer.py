@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Hashable
 from typing import Any
 
@@ -30,7 +31,8 @@ class PCAScorer(base.AnomalyDetector):
     forgetting_factor
         Weight of a row after one more row has come. 1 never forgets.
     half_life
-        The same, as the number of rows after which a row has half its weight.
+        The same, as the number of rows after which a row has half its weight; or as the time, a
+        `timedelta`. Then rows come with the time `t` when they were observed, in any order.
     missing
         What to do with None and NaN: "error", or "impute", which treats them as absent features.
     memory
@@ -46,6 +48,8 @@ class PCAScorer(base.AnomalyDetector):
     0 until 2 (p + 1) rows have been learned, when there is something to be unusual against.
     Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; an
     absent one is filled by its expectation and so adds nothing to SPE.
+
+    River's pipelines hand `t` to a filter around the scorer, but to no scorer at their very end.
 
     Scores are not confined to [0, 1]. River's `RollingROCAUC`, which ranks them, is the metric to
     use, and not `ROCAUC`, whose thresholds lie in there.
@@ -81,7 +85,7 @@ class PCAScorer(base.AnomalyDetector):
         n_components: int | float = 3,
         statistic: str = "both",
         forgetting_factor: float = 1.0,
-        half_life: float | None = None,
+        half_life: float | dt.timedelta | None = None,
         missing: str = "error",
         memory: str = "auto",
         oversample: int | None = None,
@@ -108,13 +112,15 @@ class PCAScorer(base.AnomalyDetector):
             statistic,
         )
 
-    def learn_one(self, x: dict[Hashable, Any]) -> None:
+    def learn_one(self, x: dict[Hashable, Any], t: dt.datetime | None = None) -> None:
         """Learn from a row.
 
         Parameters
         ----------
         x
             Features and their values. A dictionary without any teaches nothing.
+        t
+            When the row was observed; needed, and looked at, only where `half_life` is a time.
 
         Raises
         ------
@@ -122,7 +128,7 @@ class PCAScorer(base.AnomalyDetector):
             If a value is no finite number. It names row and feature, and nothing is learned.
 
         """
-        self._scorer.learn(x)
+        self._scorer.learn(x, t)
 
     def score_one(self, x: dict[Hashable, Any]) -> float:
         """How unusual a row is: the higher the more, 0 while too little is known.
