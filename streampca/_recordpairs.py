@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca._input import read_weights
 from streampca._pairs import PairModel
 from streampca._records import Record, Records
 from streampca.regression import StreamingReducedRankRegression
@@ -38,6 +39,7 @@ class RecordPairs:
         self._parameters = parameters
         self.inputs = Records(_room, allow_missing=False)
         self.targets = Records(_room, allow_missing=False)
+        self._weights: list[float] = []
         self.model: PairModel | None = None
         self._regression: StreamingReducedRankRegression | None = None
         self._due = 1  # rows at which the model is renewed
@@ -49,16 +51,19 @@ class RecordPairs:
 
     # --- learning --------------------------------------------------------------------------------
 
-    def learn(self, x: Record, y: Record) -> None:
-        """Learn from a row and its targets; if either cannot be used, from neither."""
+    def learn(self, x: Record, y: Record, w: float = 1.0) -> None:
+        """Learn from w copies of a row and its targets; if any cannot be used, from none."""
         if not x or not y:
             return
+        if w != 1.0:  # also where it is NaN
+            read_weights([w], 1)
         self.inputs.append(x)
         try:
             self.targets.append(y)
         except ValueError as error:
             self.inputs.n_held -= 1
             raise ValueError(f"targets: {error}") from error
+        self._weights.append(w)
         if self.inputs.is_full:
             self.fold()
 
@@ -66,7 +71,8 @@ class RecordPairs:
         """Hand the rows that wait to the estimator."""
         if self.inputs.n_held == 0:
             return
-        X, Y = self.inputs.take(), self.targets.take()
+        X, Y, weights = self.inputs.take(), self.targets.take(), np.array(self._weights, float)
+        self._weights.clear()
         old = self._regression
         X = _filled(X, np.zeros(0) if old is None else old.mean_)
         Y = _filled(Y, np.zeros(0) if old is None else old.target_mean_)
@@ -79,7 +85,8 @@ class RecordPairs:
                 old, X.mean(axis=0), Y.mean(axis=0)
             )
         assert self._regression is not None
-        self._regression.partial_fit(X, Y)
+        equal = bool((weights == 1.0).all())
+        self._regression.partial_fit(X, Y, sample_weight=None if equal else weights)
 
     # --- using -----------------------------------------------------------------------------------
 

@@ -462,6 +462,23 @@ def test_a_frame_gives_a_frame_of_its_kind(kind):
         assert list(Z.index) == list(range(100, 120))
 
 
+@pytest.mark.parametrize("to", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize(
+    ("make", "columns"),
+    [
+        (lambda: preprocessing.StandardScaler() | PCA(2), 2),
+        (lambda: compose.Select("a", "b") | PCA(1), 1),
+        (lambda: preprocessing.StandardScaler() | (PCA(2) + compose.Select("a", "b")), 4),
+    ],
+)
+def test_frames_go_through_pipelines(make, columns, to):
+    frame, model = to(dict(zip(NAMES, X[:50].T, strict=True))), make()
+    model.learn_many(frame)
+    Z = model.transform_many(frame)
+    assert type(Z) is type(frame)
+    assert Z.shape == (50, columns)
+
+
 def test_a_frame_may_lack_columns_and_have_others():
     model = learned(records(X), n_components=2)
     frame = pd.DataFrame({"z": [1.0, 2.0], "c": X[:2, 2], "a": X[:2, 0]})

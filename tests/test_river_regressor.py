@@ -58,6 +58,30 @@ def test_predicts_what_the_estimator_predicts(p):
     np.testing.assert_allclose(list(ratios.values()), expected.explained_variance_ratio_, rtol=1e-8)
 
 
+def test_encoder_and_decoder_are_the_ordered_pairs():
+    X, Y = data()
+    model = learned(X, Y)
+    expected = StreamingReducedRankRegression().fit(X, Y)
+    B = np.array([[row[f"x{j}"] for j in range(4)] for row in model.encoder_.values()])
+    A = np.array([[row[f"y{j}"] for j in range(3)] for row in model.decoder_.values()]).T
+    for got, wanted in ((A, expected.decoder_), (B, expected.encoder_)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_a_weight_of_three_equals_three_copies():
+    X, Y = data(600)
+    weights = np.random.default_rng(1).integers(0, 4, len(X)).tolist()
+    model = ReducedRankRegressor(1)
+    for x, y, w in zip(named(X.tolist(), "x"), named(Y.tolist(), "y"), weights, strict=True):
+        model.learn_one(x, y, w=w)
+    expected = StreamingReducedRankRegression(1).fit(X, Y, sample_weight=weights).coef_
+    got = [[row[f"x{j}"] for j in range(4)] for _, row in sorted(model.coefficients_.items())]
+    np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-9)
+    for bad in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="the weight"):
+            model.learn_one({"x0": 1.0}, {"y0": 1.0}, w=bad)
+
+
 def test_features_and_targets_that_come_late_take_their_place():
     X, Y = data(2000)
     model = ReducedRankRegressor()

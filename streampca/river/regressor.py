@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from river import base
 
+from streampca._pairs import PairModel
 from streampca._recordpairs import RecordPairs
+from streampca._records import Layout
+
+Float64 = NDArray[np.float64]
 
 
 class ReducedRankRegressor(base.MultiTargetRegressor):
@@ -35,8 +41,8 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
     and at first never older than a fifth of the rows. Features and targets may come later:
     rows before count as having had their mean. An absent one stands at its mean.
 
-    With the next row as target it finds the ordered modes of a linear dynamic system:
-    `learn_one(x, following)`.
+    With the next row as target, `learn_one(x, following)`, it finds the ordered modes of a linear
+    dynamic system: `encoder_` reads them off a row, `decoder_` says what they do to the next one.
 
     Examples
     --------
@@ -78,7 +84,9 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
             }
         )
 
-    def learn_one(self, x: dict[Hashable, Any], y: dict[Hashable, float], **kwargs: Any) -> None:
+    def learn_one(
+        self, x: dict[Hashable, Any], y: dict[Hashable, float], w: float = 1.0, **kwargs: Any
+    ) -> None:
         """Learn from a row and its targets.
 
         Parameters
@@ -87,8 +95,10 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
             Features and their values.
         y
             Targets and their values. If either dictionary is empty, nothing is learned.
+        w
+            How many copies the row stands for.
         kwargs
-            In River's signature; not used.
+            What else pipelines hand to all their steps, such as the time; not used.
 
         Raises
         ------
@@ -96,7 +106,7 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
             If a value is no finite number. It names row and feature, and nothing is learned.
 
         """
-        self._model.learn(x, y)
+        self._model.learn(x, y, w)
 
     def predict_one(self, x: dict[Hashable, Any]) -> dict[Hashable, Any]:
         """Targets of a row; none before any row has been learned.
@@ -112,21 +122,38 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
     @property
     def coefficients_(self) -> dict[Hashable, dict[Hashable, float]]:
         """What each feature adds to each target: {target: {feature: coefficient}}."""
-        self._model.renew()
-        if self._model.model is None:
+        model = self._newest()
+        if model is None:
             return {}
-        features, targets = self._model.inputs.layout.features, self._model.targets.layout.features
-        return {
-            target: dict(zip(features, row.tolist(), strict=False))
-            for target, row in zip(targets, self._model.model.coef, strict=False)
-        }
+        rows = _named(model.coef, self._model.inputs.layout)
+        return dict(zip(self._model.targets.layout.features, rows.values(), strict=False))
+
+    @property
+    def encoder_(self) -> dict[int, dict[Hashable, float]]:
+        """What each component reads off a row, in order: {component: {feature: weight}}."""
+        model = self._newest()
+        return {} if model is None else _named(model.pairs.encoder, self._model.inputs.layout)
+
+    @property
+    def decoder_(self) -> dict[int, dict[Hashable, float]]:
+        """What each component adds to the targets, in order: {component: {target: weight}}."""
+        model = self._newest()
+        return {} if model is None else _named(model.pairs.decoder.T, self._model.targets.layout)
 
     @property
     def explained_variance_ratio_(self) -> dict[int, float]:
         """Share of the targets' variance that each component explains."""
-        self._model.renew()
-        model = self._model.model
+        model = self._newest()
         if model is None or model.target_variance <= 0:
             return {}
         shares = model.pairs.singular_values**2 / model.target_variance
         return dict(enumerate(shares.tolist()))
+
+    def _newest(self) -> PairModel | None:
+        self._model.renew()
+        return self._model.model
+
+
+def _named(rows: Float64, layout: Layout) -> dict[int, dict[Hashable, float]]:
+    """Each row (n,) by the names of its entries."""
+    return {i: dict(zip(layout.features, row, strict=False)) for i, row in enumerate(rows.tolist())}
