@@ -5,16 +5,15 @@ This runs before anything touches state, so a bad row cannot spoil a model.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.metrics.metric import Metrics
-from apache_beam.pvalue import Row, TaggedOutput
+from apache_beam.pvalue import Row
 from numpy.typing import NDArray
 
 from streampca._input import LARGEST, InputRows, read_rows
@@ -40,6 +39,9 @@ class BadRow(NamedTuple):
     reason: str
 
 
+_quoted = functools.lru_cache(maxsize=10_000)(json.dumps)  # of text: 1 and True are the same key
+
+
 def key_text(key: Any) -> str:
     """Return a key as JSON text: deterministic on every runner, and the same after an update.
 
@@ -53,6 +55,8 @@ def key_text(key: Any) -> str:
     >>> key_text("press 4"), key_text(4), key_text(None)
     ('"press 4"', '4', 'null')
     """
+    if type(key) is str:
+        return _quoted(key)
     if isinstance(key, np.integer):
         key = int(key)
     if key is not None and (isinstance(key, bool) or not isinstance(key, (str, int))):
@@ -120,6 +124,7 @@ class RowReader:
     ) -> None:
         self._gaps = missing == "impute"
         self._largest = largest
+        self._enough = min(largest, LARGEST) ** 2
         self._names = None if features is None or isinstance(features, int) else tuple(features)
         self._width = features if isinstance(features, int) else None
         if self._names is not None:
@@ -145,7 +150,7 @@ class RowReader:
             return self._from_mapping(element)
         if element is None or isinstance(element, (str, bytes, int, float, tuple)):
             raise ValueError(
-                f"got {_short(element)} for a row: give a mapping, beam.Row, NamedTuple, numpy "
+                f"got {short(element)} for a row: give a mapping, beam.Row, NamedTuple, numpy "
                 "vector or matrix, or an Arrow record batch"
             )
         if isinstance(element, list) and not (element and hasattr(element[0], "__len__")):
@@ -170,7 +175,8 @@ class RowReader:
         if (
             vector.dtype.char not in "fd"
             or len(vector) != (self._width or len(vector) or -1)
-            or not float(np.abs(vector).max()) <= self._largest  # NaN compares as False
+            # One call tells that all is finite and can be squared (dot would warn); NaN is False.
+            or not float(np.vdot(vector, vector)) <= self._enough
         ):
             return Block(self._names, np.asarray(self._checked(vector[None], self._names).values))
         return Block(self._names, vector[None])
@@ -201,12 +207,12 @@ class RowReader:
         number = _as_float(value)
         if not math.isfinite(number):
             raise ValueError(
-                f"feature {name!r} is {_short(value)}, not a finite number: correct the row or "
+                f"feature {name!r} is {short(value)}, not a finite number: correct the row or "
                 "leave it out"
             )
         if abs(number) > self._largest:
             raise ValueError(
-                f"feature {name!r} is {_short(value)}: entries above {self._largest:.3g} cannot be "
+                f"feature {name!r} is {short(value)}: entries above {self._largest:.3g} cannot be "
                 "squared and summed here; leave the row out or rescale the feature"
             )
         return number
@@ -231,62 +237,6 @@ class RowReader:
         return order
 
 
-class ReadBlocks(beam.DoFn):
-    """Rows or (key, row) pairs -> (key text, Block); what cannot be used goes to the bad rows.
-
-    Parameters
-    ----------
-    read : RowReader
-        What rows have to be.
-    dead_letter : bool
-        Whether bad rows are an output; otherwise the first of them fails the pipeline.
-    shards : int
-        Into how many parts the rows of a key are dealt, to be added up on as many workers.
-    """
-
-    def __init__(self, read: RowReader, dead_letter: bool, shards: int = 1) -> None:
-        self._read = read
-        self._dead_letter = dead_letter
-        self._shards = shards
-        self._dealt = 0
-        self._rows = Metrics.counter("streampca", "rows")
-        self._bad = Metrics.counter("streampca", "bad_rows")
-
-    def process(self, element: Any) -> Iterator[Any]:
-        key, rows = keyed(element)
-        try:
-            text, block = key_text(key), self._read(rows)
-        except ValueError as error:
-            if not self._dead_letter:
-                raise ValueError(_reason(key, error)) from error
-            yield from self._rescued(key, rows, error)
-            return
-        self._rows.inc(len(block.values))
-        if self._shards > 1:
-            self._dealt = (self._dealt + 1) % self._shards
-            text = f"{self._dealt}|{text}"
-        yield text, block
-
-    def _rescued(self, key: Any, rows: Any, error: ValueError) -> Iterator[Any]:
-        """The good rows of a matrix or record batch one by one, and each bad one by itself."""
-        many = (isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) > 1) or (
-            isinstance(rows, (pa.RecordBatch, pa.Table)) and rows.num_rows > 1
-        )
-        if many:
-            size = len(rows)
-            for start in range(size):
-                part = rows.slice(start, 1) if hasattr(rows, "slice") else rows[start : start + 1]
-                yield from self.process((key, part))
-            return
-        self._bad.inc()
-        bad = BadRow(key, rows, _reason(key, error))
-        yield TaggedOutput(BAD_ROWS, bad)
-
-
-def _reason(key: Any, error: ValueError) -> str:
-    return str(error) if key is None else f"key {key!r}: {error}"
-
-
 def _as_float(value: Any) -> float:
     try:
         return math.nan if isinstance(value, (str, bytes)) else float(value)
@@ -294,6 +244,7 @@ def _as_float(value: Any) -> float:
         return math.nan
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,14 +11,21 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import StandardOptions
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
-from apache_beam.transforms.window import GlobalWindows, SlidingWindows, TimestampCombiner, WindowFn
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindows,
+    SlidingWindows,
+    TimestampCombiner,
+    WindowFn,
+)
 
+from beam_pipelines.blocks import GatherBlocks, ReadBlocks
 from beam_pipelines.combine import MomentsFn
 from beam_pipelines.dofn import CarryModel
 from beam_pipelines.options import Options
 from beam_pipelines.pending import Arrived, TagRows, TagWindow
 from beam_pipelines.resume import ResumeModel, resume_points
-from beam_pipelines.rows import BAD_ROWS, Block, ReadBlocks, RowReader
+from beam_pipelines.rows import BAD_ROWS, Block, RowReader
 from beam_pipelines.windows import Span, early_trigger, slots
 from streampca import Checkpoint
 
@@ -171,7 +178,9 @@ class LearnComponents(beam.PTransform):
 
     def _read(self, rows: Any) -> tuple[Any, Any]:
         asked = self._asked
-        read = ReadBlocks(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
+        fixed = isinstance(rows.windowing.windowfn, (FixedWindows, GlobalWindows))
+        reads = GatherBlocks if fixed and not asked.needs_rows else ReadBlocks
+        read = reads(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
         step = beam.ParDo(read).with_output_types(tuple[str, Block])
         if asked.bad_rows:
             return tuple(rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks"))

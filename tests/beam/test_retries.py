@@ -9,12 +9,12 @@ from apache_beam.transforms.userstate import TimerSpec
 from apache_beam.transforms.window import FixedWindows
 from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
 
-from beam_pipelines import dofn, files, pending, rows
+from beam_pipelines import blocks, dofn, files, pending
 
 SECOND = 1_000_000
 
 STEPS = {
-    "reading rows": (rows.ReadBlocks, "process"),
+    "reading rows": (blocks.GatherBlocks, "process"),
     "tagging windows": (pending.TagWindow, "process"),
     "keeping moments": (dofn.CarryModel, "process"),
     "closing windows": (dofn.CarryModel, "close"),
