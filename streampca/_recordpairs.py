@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streampca._input import read_weights
 from streampca._pairs import PairModel
 from streampca._records import Record, Records
+from streampca._threads import one_thread
 from streampca.regression import StreamingReducedRankRegression
 
 Float64 = NDArray[np.float64]
@@ -86,7 +87,8 @@ class RecordPairs:
             )
         assert self._regression is not None
         equal = bool((weights == 1.0).all())
-        self._regression.partial_fit(X, Y, sample_weight=None if equal else weights)
+        with one_thread():  # as for components
+            self._regression.partial_fit(X, Y, sample_weight=None if equal else weights)
 
     # --- using -----------------------------------------------------------------------------------
 
@@ -101,7 +103,8 @@ class RecordPairs:
         self.fold()
         if self._regression is None:
             return
-        self.model = self._regression._model
+        with one_thread():
+            self.model = self._regression._model
         # as for components: early on after a quarter more rows, later every minibatch
         self._due = self.n_seen + min(_ROWS, max(1, self.n_seen // 4))
 

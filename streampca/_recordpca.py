@@ -17,6 +17,7 @@ from streampca._clock import Clock
 from streampca._learner import Learner
 from streampca._model import Model
 from streampca._records import Record, Records
+from streampca._threads import one_thread
 from streampca.estimator import StreamingPCA
 
 Float64 = NDArray[np.float64]
@@ -126,7 +127,10 @@ class RecordPCA:
         if self._clock is not None:
             since, remembered = self._clock.take()
             self._learner.decay(since)
-        self._learner.fold(X, remembered)
+        # who hands over row after row works on one core, often beside others that do the same:
+        # there, BLAS threads that wait for each other made a minibatch take ten times as long
+        with one_thread():
+            self._learner.fold(X, remembered)
 
     # --- using -----------------------------------------------------------------------------------
 
@@ -147,7 +151,8 @@ class RecordPCA:
         self.fold()
         if self._learner is None:
             return
-        self.view = View(self._learner.model())
+        with one_thread():
+            self.view = View(self._learner.model())
         # early on after a quarter more rows, later every minibatch: about 25 solves more in all
         batch = self._learner.options.batch_size
         self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
