@@ -41,9 +41,13 @@ def digits() -> Iterable[Any]:
     return stream.iter_sklearn_dataset(load_digits())
 
 
+def nearest() -> Any:
+    return neighbors.KNNClassifier(engine=neighbors.SWINN(graph_k=20, seed=42))
+
+
 CASES = [
     Case("Digits, naive Bayes", digits, naive_bayes.GaussianNB, metrics.Accuracy, 20, False),
-    Case("Digits, neighbours", digits, neighbors.KNNClassifier, metrics.Accuracy, 20, False),
+    Case("Digits, neighbours", digits, nearest, metrics.Accuracy, 20, False),
     Case(
         "Phishing, logistic regression",
         datasets.Phishing,
