@@ -143,4 +143,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # As an importable module: Beam would pickle what stands in __main__, the rows included.
+    from benchmarks import beam_throughput
+
+    beam_throughput.main()

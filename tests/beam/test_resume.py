@@ -172,7 +172,7 @@ def test_a_hot_key_is_dealt_to_many_workers(tmp_path):
 
 def test_many_keys_are_learned_in_one_run(tmp_path):
     rng = np.random.default_rng(0)
-    n_keys, each = 300, 20
+    n_keys, each = 100, 20
     X = rng.normal(size=(n_keys, each, 50)) * np.linspace(3, 1, 50) + 10
     rows = [(key, X[key, i]) for i in range(each) for key in range(n_keys)]
 

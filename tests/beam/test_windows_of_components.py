@@ -43,9 +43,10 @@ def test_workers_of_any_kind_learn_the_same(tmp_path, mode):
         assert_equals_batch(checkpoint, X[times < checkpoint.window_end / SECOND])
 
 
-def test_the_bundle_based_runner_learns_the_same(tmp_path):
+@pytest.mark.parametrize("runner", ["DirectRunner", "BundleBasedDirectRunner"])
+def test_local_runners_learn_the_same(tmp_path, runner):
     X, times = stream(60)
-    store = learn(timed(X, times), FixedWindows(20), tmp_path, "BundleBasedDirectRunner")
+    store = learn(timed(X, times), FixedWindows(20), tmp_path, runner)
     assert len(store.history()) == 3
     for checkpoint in store.history():
         assert_equals_batch(checkpoint, X[times < checkpoint.window_end / SECOND])
