@@ -288,7 +288,9 @@ def check_entries(
 
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
-    """Whether every entry can be used; two passes without a temporary array."""
+    """Whether every entry can be used; without a temporary array."""
+    if entries.flags.c_contiguous and np.vdot(entries, entries) <= min(largest, largest * largest):
+        return True  # one pass: no square is above their sum, and NaN fails the comparison
     if allow_missing:
         low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
         return bool((low >= -largest and high <= largest) or np.isnan(low))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streampca._arrays import device_name
+from streampca.moments.factored import PROBES
 
 _DENSE_FEATURES = 1024
 """Up to here dense moments are the default: 8 MB, exact, and as fast as factored ones."""
@@ -135,11 +136,15 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
 
 
 def _directions(parameters: dict[str, Any], p: int) -> int:
-    """How many to remember; by default a multiple of 8, which is up to a quarter faster."""
+    """How many to remember.
+
+    By default so many that products with the rows have, with the probes, a multiple of 16 columns:
+    with OpenBLAS 40 columns cost nearly what 48 do.
+    """
     given = parameters["oversample"]
     if given is not None:
         return p + int(given)
-    return -8 * (-(p + max(p, _LEAST_OVERSAMPLE)) // 8)
+    return -16 * (-(p + max(p, _LEAST_OVERSAMPLE) + PROBES) // 16) - PROBES
 
 
 def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:
@@ -156,11 +161,13 @@ def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:
 def _batch_size(memory: str, n_features: int, q: int) -> int:
     """Rows to wait for.
 
-    Dense moments pay one n x n sum for a minibatch (5 % of the product at 512 rows), and the
-    float32 rounding of a sum grows with its length. Factored ones pay small eigenproblems, worth
-    about 8 q rows at n = 784, so they wait for twice as many, and for 2,048 at least; their buffer
-    stays below 64 MB (but holds 2 q rows) for large n.
+    Dense moments pay one n x n sum for a minibatch, 10 % of the product at 512 rows of 784
+    features and 3 % at 2,048. Factored ones pay a few small calls, and keep what is costly for
+    many minibatches; up to q rows they take another, exact way at a higher price, so they wait for
+    twice as many. Their buffer stays below 64 MB (but holds 2 q rows) for large n.
     """
     if memory == "factored":
-        return max(min(max(2048, 16 * q), _BUFFER_NUMBERS // n_features), 2 * q)
-    return 512 if memory == "dense" else 256
+        return max(min(512, _BUFFER_NUMBERS // n_features), 2 * q)
+    if memory == "dense":
+        return 512 if n_features < 256 else 2048
+    return 256

@@ -126,7 +126,8 @@ class Moments(ABC):
             X = to_device(X, self.device)
             rows = centre(X, weights, decay, self)
         if rows.weight > 0:
-            self._check_sum(rows.squares)
+            if self.device is None:
+                self._check_sum(rows.total_squares)
             self._absorb(rows)
             total = self.weight + rows.weight
             if self.center:
@@ -167,20 +168,18 @@ class Moments(ABC):
             total = self.weight + other.weight
             step = to_device(other._mean, self.device) - self._mean
             between = step * (self.weight * other.weight / total) ** 0.5
-            self._check_sum(to_device(other._scatter_diagonal, self.device) + between**2)
+            if self.device is None:
+                added = to_device(other._scatter_diagonal, None) + between**2
+                self._check_sum(float(added.sum()))
             self._merge_second(other, between)
             self._mean = self._mean + step * (other.weight / total)
             self.weight = total
             self.squared_weight += other.squared_weight
         self.n_samples += other.n_samples
 
-    def _check_sum(self, squares: Array) -> None:
+    def _check_sum(self, squares: float) -> None:
         """Raise if the sum of squares would leave float64; not on devices, where it would wait."""
-        if self.device is not None:
-            return
-        with np.errstate(over="ignore"):
-            total = float((self._scatter_diagonal + squares).sum())
-        if not np.isfinite(total):
+        if not np.isfinite(float(self._scatter_diagonal.sum()) + squares):
             raise ValueError(
                 "the weighted sum of squares of the rows would be too large for a float: nothing "
                 "was added; scale the rows or the weights down"

@@ -1,7 +1,6 @@
-"""Two ways to keep the q leading directions of S = U diag(s) U' + Z'Z without forming S.
+"""Keep the q leading directions of S = U diag(s) U' + Z'Z of a few rows Z, exactly.
 
-Pure functions: directions in, directions out. `stack` is exact and made for few rows; `step` is
-one exact step of the nested loss (Rayleigh-Ritz on span{A, S A}) and made for many.
+Pure functions: directions in, directions out. Many rows go through a sketch (sketch.py).
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from streampca._arrays import (
     rank_cut,
     whitener,
 )
-from streampca.moments.rows import CentredRows
 
 
 class Directions(NamedTuple):
@@ -56,7 +54,7 @@ def stack(old: Directions, Z: Array) -> Compressed:
     F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
-    values, W = _eigenpairs(M)
+    values, W = eigenpairs(M)
     lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
     # few rows may differ by little more than rounding, which leaves their directions up to a
     # percent too long or short (eps over `rank_cut`); the step squares that
@@ -64,60 +62,14 @@ def stack(old: Directions, Z: Array) -> Compressed:
     return Compressed(Directions(U, values[:q]), lost)
 
 
-def step(old: Directions, rows: CentredRows, A: Array, probes: Array) -> Compressed:
-    """One exact step from A (n, q) on S = F'F with F = [diag(s)^(1/2) U'; Z].
-
-    V spans A, the gradient's part S A outside it for the leading three quarters of A, and
-    Z' probes. By the theorem on the nested loss, the minimum of L over all decoders inside V is V
-    times the leading eigenvectors of V'S V, and V'S V = (F V)'(F V) needs Z A, Z' (Z A) and
-    Z (S A): three thin products with the rows, nothing n x n. The last quarter of A only stands
-    guard: letting it step too changed the excess by under a fifth and cost a third of the time.
-
-    The probes (k, g) are random combinations of the rows. Without them a direction that no row
-    shares with A, say in features that were silent so far, would never be found, since S A does
-    not contain it.
-
-    The bound on what is lost: write P for the projector on V and Y = F (1 - P). S A lies in V for
-    columns that step, so S reaches outside V by (1 - P) S G, G the guards and what V has beyond
-    A, at most ||F G|| ||Y||, and by Y'Y; what is cut inside V is the next eigenvalue. The row sums
-    of G'S G bound ||F G||, the Frobenius norm, which the traces give, bounds ||Y||.
-    """
-    xp = namespace(A)
-    q, dtype = old.s.shape[0], rows.dtype
-    stepping = _stepping(q, probes.shape[1])
-    U, A = cast(old.U, dtype), cast(A, dtype)
-    root = xp.sqrt(old.s)[:, None]
-    H_old = root * cast(U.T @ A, "float64")  # (q, q) the rows of F that remember
-    H = rows.project(A)  # (k, q)
-    M11 = H_old.T @ H_old + gram64(H)
-    SA = rows.combine(xp.concatenate([H[:, :stepping], cast(probes, dtype)], axis=1))
-    SA[:, :stepping] += U @ cast(root * H_old[:, :stepping], dtype)  # (n, r)
-    R, _, lengths = orthogonal_part(SA - A @ (A.T @ SA), A)  # (n, r)
-    G = gram64(R)
-    T = whitener(G, rank_cut(dtype))  # (r, r) Q = R T is orthonormal
-    K_old = root * cast(U.T @ R, "float64")
-    K = rows.project(R)  # (k, r)
-    M12 = (H_old.T @ K_old + cast(H.T @ K, "float64")) @ T
-    M22 = T.T @ (K_old.T @ K_old + gram64(K)) @ T
-    top, bottom = xp.concatenate([M11, M12], axis=1), xp.concatenate([M12.T, M22], axis=1)
-    M = xp.concatenate([top, bottom], axis=0)  # V'S V
-    values, W = _eigenpairs(M)
-
-    total = old.s.sum() + rows.squares.sum()
-    outside = xp.clip(total - values.sum(), 0.0, None)  # ||Y||_F^2
-    beyond = xp.abs(M[stepping:, stepping:]).sum(axis=0).max()  # >= ||F G||^2 (Gershgorin)
-    dropped = xp.clip(G.diagonal().sum() - ((G @ T) ** 2).sum(), 0.0, None)  # cut as rounding
-    cross = xp.sqrt(beyond) * xp.sqrt(outside) + xp.sqrt(dropped) * lengths.max()
-    lost = values[q : q + 1] + cross + outside
-    return Compressed(Directions(_rotated(A, R, T, W, q), values[:q]), lost)
+def whole(old: Directions, scatter: Array) -> Compressed:
+    """Add Z'Z, formed, where all n directions are kept: n x n is no more than is remembered."""
+    U = cast(old.U, "float64")
+    values, W = eigenpairs((U * old.s) @ U.T + scatter)
+    return Compressed(Directions(W, values), values[:1] * 0)
 
 
-def _stepping(q: int, n_probes: int) -> int:
-    """About three quarters of q; with the probes a multiple of 8, as products like it."""
-    return max((q - q // 4 + n_probes) // 8 * 8 - n_probes, q // 2)
-
-
-def _eigenpairs(M: Array) -> tuple[Array, Array]:
+def eigenpairs(M: Array) -> tuple[Array, Array]:
     """Eigenpairs of V'S V, largest first; zero where there is nothing but rounding.
 
     Columns of V may be zero, and to the eigenvalue solver a direction of next to no variance looks

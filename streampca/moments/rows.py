@@ -13,6 +13,8 @@ import numpy as np
 
 from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
 from streampca._threads import one_thread
+from streampca.moments.parts import column_squares, parts, signed_sums
+from streampca.moments.unshifted import unshifted
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -36,6 +38,11 @@ class CentredRows(Protocol):
         ...
 
     @property
+    def total_squares(self) -> float:
+        """Sum of all squares of Z; asked on the CPU alone."""
+        ...
+
+    @property
     def n_rows(self) -> int:
         """Rows of Z, k."""
         ...
@@ -51,6 +58,10 @@ class CentredRows(Protocol):
 
     def combine(self, H: Array) -> Array:
         """Z' @ H, (n, p)."""
+        ...
+
+    def combined(self, signs: Array, count: int) -> Array:
+        """Signed sums of the rows of Z, each row in one of them, (n, count)."""
         ...
 
     def scatter(self) -> Array:
@@ -70,7 +81,14 @@ class DenseRows:
     squared_weight: float
     mean: Array
     Z: Array
-    squares: Array
+
+    @cached_property
+    def squares(self) -> Array:
+        return column_squares(self.Z)
+
+    @cached_property
+    def total_squares(self) -> float:
+        return float(np.vdot(self.Z, self.Z))  # BLAS: it overflows without a warning
 
     @property
     def n_rows(self) -> int:
@@ -85,6 +103,9 @@ class DenseRows:
 
     def combine(self, H: Array) -> Array:
         return self.Z.T @ H
+
+    def combined(self, signs: Array, count: int) -> Array:
+        return signed_sums(signs, self.Z, parts(self.n_rows, count))[0]
 
     def scatter(self) -> Array:
         return self.Z.T @ self.Z
@@ -123,6 +144,10 @@ class SparseRows:
         squares = np.where(squares < 4 * np.finfo("float64").eps * about_zero, 0.0, squares)
         return squares if self.between is None else squares + self.between**2
 
+    @property
+    def total_squares(self) -> float:
+        return float(self.squares.sum())
+
     def project(self, V: Array) -> Array:
         H = (self.X @ V - cast(self.shift, dtype_name(V)) @ V) * self.root[:, None]
         if self.between is not None:
@@ -136,6 +161,12 @@ class SparseRows:
         if self.between is not None:
             G += np.outer(self.between, H[m])
         return G.astype(H.dtype, copy=False)
+
+    def combined(self, signs: Array, count: int) -> Array:
+        H = np.zeros((self.n_rows, count), signs.dtype)
+        for column, part in enumerate(parts(self.n_rows, count)):
+            H[part, column] = signs[part]
+        return self.combine(H)
 
     def scatter(self) -> Array:
         X = self.X.astype("float64")
@@ -162,23 +193,31 @@ def _row_weights(
     return float((w * g).sum()), float((w * g * g).sum()), w * g
 
 
-def centre(X: Array, weights: Array | None, decay: Array | None, about: Moments) -> DenseRows:
+def centre(X: Array, weights: Array | None, decay: Array | None, about: Moments) -> CentredRows:
     """Centre dense rows (m, n) and join them to what `about` has seen."""
+    if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
+        implicit = unshifted(X, about)
+        if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
+            return implicit
     rows = _centred(X, weights, decay, about, about.dtype)
-    if about.dtype == "float32" and about.device is None and not _fits(rows.squares, rows.Z):
+    if about.dtype == "float32" and about.device is None and not _fit(rows.total_squares, rows.Z):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
 
 
-def _fits(squares: Array, entries: Array) -> bool:
-    """Whether sums of squares of float32 entries stay inside float32.
+def fits(squares: float) -> bool:
+    """Whether a sum of squares is well inside float32.
 
     It ends at 3.4e38 and loses digits below 1e-38; the limits leave room for what many
     minibatches add up to, and for single entries far below the largest. Asked on the CPU alone:
     on a device the answer would cost a wait.
     """
-    total = float(squares.sum())
-    return 1e-24 < total < 1e30 or (total == 0 and not entries.any())
+    return 1e-24 < squares < 1e30
+
+
+def _fit(squares: float, entries: Array) -> bool:
+    """Whether products of the entries with each other can be formed in float32."""
+    return fits(squares) or (squares == 0 and not entries.any())
 
 
 def _centred(
@@ -202,7 +241,7 @@ def _centred(
         Z[:] = X
     else:
         shift = cast(mean if about.weight > 0 else X[0], dtype)
-        with np.errstate(over="ignore"):  # rows outside float32 are seen by _squares_fit
+        with np.errstate(over="ignore"):  # rows outside float32 are seen by _fit
             xp.subtract(X, shift, out=Z)
         if total > 0:
             ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
@@ -215,14 +254,7 @@ def _centred(
     if joined:
         root = (about.weight * total / (about.weight + total)) ** 0.5
         buffer[m] = cast((mean - about._mean) * root, dtype)
-    return DenseRows(total, squared, mean, buffer, _column_squares(buffer))
-
-
-def _column_squares(Z: Array) -> Array:
-    if namespace(Z) is not np:
-        return cast((Z * Z).sum(dim=0), "float64")
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.einsum("ij,ij->j", Z, Z).astype("float64")
+    return DenseRows(total, squared, mean, buffer)
 
 
 def centre_sparse(
@@ -232,9 +264,7 @@ def centre_sparse(
     if about.device is not None:
         # sparse kernels on devices differ too much; callers bound the number of rows
         return centre(to_device(X.toarray(), about.device), weights, decay, about)
-    with np.errstate(over="ignore"):
-        squares = np.square(X.data)
-    if about.dtype == "float64" or not _fits(squares, X.data):
+    if about.dtype == "float64" or not _fit(float(np.vdot(X.data, X.data)), X.data):
         X = X.astype("float64")
     m = X.shape[0]
     total, squared, w = _row_weights(m, weights, decay)
