@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streampca._arrays import device_name
-from streampca.moments.factored import PROBES
+from streampca.moments.factored import default_directions
 
 _DENSE_FEATURES = 1024
 """Up to here dense moments are the default: 8 MB, exact, and as fast as factored ones."""
@@ -18,10 +18,6 @@ _DENSE_LIMIT = 8192
 
 _BUFFER_NUMBERS = 2**24
 """Numbers that rows waiting for a factored minibatch may take: 64 MB of float32."""
-
-_LEAST_OVERSAMPLE = 20
-"""Directions kept beyond n_components, at least. Measured with MNIST sorted by digit at p = 10:
-excess 4e-3 with 10, 5e-4 with 20; by 1/i spectra, R_ex 1.04 with 10 and 1.01 with 20."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,9 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
         )
     count = n_features if whole else int(p)
-    q = min(n_features, _directions(parameters, count))
+    beyond = parameters["oversample"]
+    q = default_directions(count) if beyond is None else count + int(beyond)
+    q = min(n_features, q)
     half_life = parameters["half_life"]
     gamma = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
     given = parameters["batch_size"]
@@ -133,18 +131,6 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
     return Resolved(memory, count, q, batch_size, largest, gamma)
-
-
-def _directions(parameters: dict[str, Any], p: int) -> int:
-    """How many to remember.
-
-    By default so many that products with the rows have, with the probes, a multiple of 16 columns:
-    with OpenBLAS 40 columns cost nearly what 48 do.
-    """
-    given = parameters["oversample"]
-    if given is not None:
-        return p + int(given)
-    return -16 * (-(p + max(p, _LEAST_OVERSAMPLE) + PROBES) // 16) - PROBES
 
 
 def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:

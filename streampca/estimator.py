@@ -45,7 +45,7 @@ class StreamingPCA(Results):
         last minibatch, for first-order solvers. "auto" is dense up to 1,024 features.
     oversample : int, optional
         Directions remembered beyond p by factored memory; more make it robust against drift. The
-        default is p, at least 20, and up to 7 more so that products have multiples of 8 columns.
+        default is about p, and at least 26.
     solver : {"exact", "first_order"}, default="exact"
         "exact" has no learning rate; "first_order" is the paper's stochastic gradient descent.
     optimizer : callable, optional

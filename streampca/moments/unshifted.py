@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streampca._arrays import Array, dtype_name
-from streampca._threads import one_thread
 from streampca.moments.parts import column_squares, parts, signed_sums
 
 if TYPE_CHECKING:
@@ -33,13 +32,10 @@ class UnshiftedRows:
     """Z = [X - 1 mean'; between], never formed."""
 
     weight: float
+    squared_weight: float
     mean: Array  # (n,) the minibatch's own, zero where rows are not centred
     X: Array  # (m, n)
     between: Array | None  # (n,) float64
-
-    @property
-    def squared_weight(self) -> float:
-        return self.weight
 
     @property
     def n_rows(self) -> int:
@@ -91,10 +87,11 @@ class UnshiftedRows:
 
     def scatter(self) -> Array:
         S = self.X.T @ self.X
-        corrections = self._corrections
-        weighted = corrections.copy()
-        weighted[0] *= -self.weight
-        S += weighted.T @ corrections
+        C = self._corrections.copy()
+        C[0] *= self.weight**0.5
+        signed = C.copy()
+        signed[0] *= -1.0  # not -weight in one of the two: the answer is symmetric to the bit
+        S += signed.T @ C
         return S
 
     def densified(self, start: int, stop: int) -> Array:
@@ -109,17 +106,16 @@ def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
     """Rows (m, n) without weights, joined to what `about` has seen; None where means are large."""
     m = float(X.shape[0])
     if not about.center:
-        return UnshiftedRows(m, np.zeros(X.shape[1]), X, None)
+        return UnshiftedRows(m, m, np.zeros(X.shape[1]), X, None)
     if about.weight == 0:
         return None  # nothing is known yet
-    with one_thread():  # a pass over memory: a second thread saves little
-        mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
+    mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
     step = mean - about._mean
     reach = _NEAR**2 * about._scatter_diagonal / about.denominator
     far = np.flatnonzero((mean**2 > reach) | (step**2 > reach))
     if far.size and not _near_in_themselves(X, mean, far):
         return None
-    return UnshiftedRows(m, mean, X, step * (about.weight * m / (about.weight + m)) ** 0.5)
+    return UnshiftedRows(m, m, mean, X, step * (about.weight * m / (about.weight + m)) ** 0.5)
 
 
 def _near_in_themselves(X: Array, mean: Array, features: Array) -> bool:

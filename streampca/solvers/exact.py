@@ -21,6 +21,7 @@ from streampca._arrays import (
     namespace,
     orthogonal_part,
     rank_cut,
+    to_device,
     unit_columns,
     whitener,
 )
@@ -34,6 +35,14 @@ the gap: 1e-5 or less down to gaps of a millionth of lambda_1."""
 _MOST_STEPS = 12
 """Warm steps before the direct solution is cheaper: measured at n = 784, p = 10, a step takes
 1 ms and the direct solution 41 ms."""
+
+_GUARDS = 10
+"""Directions beyond p in a cold start: they carry what would otherwise slow the last components."""
+
+_KRYLOV_SHARE, _LEAST_DEPTH = 0.3, 7
+"""A cold start takes at most this share of n directions, in at least so many blocks; else the
+direct solution is cheaper. Measured at n = 784, p = 10: 27 ms, with the proof that nothing larger
+was missed, against 66 ms."""
 
 
 class ExactState(NamedTuple):
@@ -78,8 +87,8 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
         Certified: residuals are measured, not assumed, and where warm steps were taken the
         moments have shown that no larger direction was missed.
     """
-    if start is not None and not moments.solves_directly(start.shape[1]):
-        state = begin(moments, start)
+    state = _begun(moments, p, start)
+    if state is not None:
         for _ in range(_MOST_STEPS):
             worst = float(_residuals(state)[:p].max())
             if worst <= TOLERANCE:
@@ -92,6 +101,38 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
     A = cast(A, "float64")
     state = ExactState(A, eigenvalues, moments @ A, None, None)
     return Solution(A, eigenvalues, _residuals(state))
+
+
+def _begun(moments: Moments, p: int, start: Array | None) -> ExactState | None:
+    """Where steps begin from; None where the direct solution costs no more."""
+    if start is not None:
+        return None if moments.solves_directly(start.shape[1]) else begin(moments, start)
+    k = p + _GUARDS
+    depth = int(_KRYLOV_SHARE * moments.n_features) // k
+    return None if depth < _LEAST_DEPTH or moments.solves_directly(p) else krylov(moments, k, depth)
+
+
+def krylov(moments: Moments, k: int, depth: int) -> ExactState:
+    """The k leading Ritz pairs in span{V, Sigma V, ..., Sigma^(depth-1) V} of a random V (n, k).
+
+    Block Lanczos with full orthogonalisation: of all that `depth` gradient steps could reach, the
+    least nested loss. Each adds a factor of about 4 or more to the accuracy of components whose
+    variance is half as large again as that of the guards behind them.
+    """
+    V = np.random.default_rng(0).normal(size=(moments.n_features, k))
+    Q = to_device(np.linalg.qr(V)[0], moments.device)
+    xp = namespace(Q)
+    basis, products = Q, moments @ Q
+    for _ in range(depth - 1):
+        W, _ = unit_columns(products[:, -k:])
+        for _ in range(2):  # twice is enough
+            W, _ = unit_columns(W - basis @ (basis.T @ W))
+        Q = W @ whitener(W.T @ W, rank_cut("float64"))
+        basis = xp.concatenate([basis, Q], axis=1)
+        products = xp.concatenate([products, moments @ Q], axis=1)
+    values, W = eigh_descending(basis.T @ products)
+    W = W[:, :k]
+    return ExactState(basis @ W, values[:k], products @ W, None, None)
 
 
 def begin(moments: Moments, start: Array) -> ExactState:
