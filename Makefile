@@ -4,14 +4,15 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 # What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
 PIP := pip>=25.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench paper clean
+.PHONY: help install run test lint format types bench paper docs docs-serve clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP)  ## set up .venv (the other targets do it by themselves)
 
@@ -38,8 +39,16 @@ bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in 
 paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS="figure1 cost" picks some)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)
 
+# The theme's notice is about MkDocs 2, which pyproject.toml keeps out.
+docs: $(DOCS_STAMP)  ## the documentation site, in site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html opens in a browser as it is"
+
+docs-serve: $(DOCS_STAMP)  ## show the site while you write it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 clean:  ## remove caches and results; .venv stays
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out site
 	find streampca beam_pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Asks each candidate itself: a python3.11 on the PATH may be a shim that cannot start.
@@ -57,4 +66,8 @@ $(BIN)/python:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade "$(PIP)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[all]"
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
 	@touch $@
