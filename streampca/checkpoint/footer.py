@@ -32,18 +32,18 @@ _PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
 _UNCOMPRESSED = 0
 
 
-def footer_start(data: memoryview) -> int:
-    """Where the footer begins.
+def footer_start(data: memoryview, size: int | None = None) -> int:
+    """Where the footer begins; `size` of the file, where `data` has only its beginning and end.
 
     Raises
     ------
     WireError
         If the bytes do not begin and end as a Parquet file does.
     """
-    size = len(data)
+    size = len(data) if size is None else size
     if size < 12 or data[:4] != _MAGIC:
         raise WireError(f"{size} bytes that are no Parquet file")
-    length, magic = _TAIL.unpack_from(data, size - _TAIL.size)
+    length, magic = _TAIL.unpack_from(data, len(data) - _TAIL.size)
     if magic != _MAGIC or length > size - 12:
         raise WireError(
             f"a Parquet file of {size} bytes that is torn: its end is missing or changed"

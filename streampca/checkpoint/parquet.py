@@ -20,7 +20,7 @@ from streampca._seal import WireError
 from streampca.checkpoint.columns import SCHEMA, check_schema, from_batch
 from streampca.checkpoint.footer import check_footer, footer_start
 
-__all__ = ["from_parquet", "to_parquet"]
+__all__ = ["check_ends", "from_parquet", "to_parquet"]
 
 _MAGIC = b"streamP1"
 _SEAL = struct.Struct("<8sI")
@@ -44,6 +44,11 @@ def _sealed(data: bytes) -> bytes:
     at = footer_start(view)
     pages, footer = view[:at], view[at:]
     return b"".join([pages, _SEAL.pack(_MAGIC, zlib.crc32(footer, zlib.crc32(pages))), footer])
+
+
+def check_ends(head: bytes, tail: bytes, size: int) -> None:
+    """Raise unless a file can be one that `to_parquet` wrote; for looking before reading it."""
+    footer_start(memoryview(head + tail), size)
 
 
 def from_parquet(data: bytes, *, moments: bool = True) -> dict[str, Any]:

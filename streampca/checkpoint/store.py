@@ -16,7 +16,7 @@ from streampca.checkpoint import columns, paths
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.files import Files, LocalFiles, RemoteFiles, Unusable
-from streampca.checkpoint.parquet import from_parquet
+from streampca.checkpoint.parquet import check_ends, from_parquet
 from streampca.checkpoint.paths import FileName
 from streampca.checkpoint.record import Checkpoint
 
@@ -58,8 +58,9 @@ class CheckpointStore:
     -----
     Any number of processes may read and write at the same time. Nothing is kept in memory: each
     question looks at the files of one key, and reads only those that answer it. A file that is
-    torn, changed or foreign is named in a `CheckpointWarning` and passed over. What a killed writer
-    leaves is a file whose name begins with a dot and ends with ``.tmp``; it may be deleted.
+    torn, changed or foreign is named in a `CheckpointWarning` and passed over. Files are written in
+    the folder ``.tmp`` and renamed; what a killed writer leaves there is removed by the next write
+    of anybody a minute later (a day, where the file system has no locks).
 
     Examples
     --------
@@ -231,7 +232,7 @@ class CheckpointStore:
     def _read(self, relative: str, moments: bool) -> Checkpoint | None:
         """The checkpoint in a file; None, with a warning that names the file, if it has none."""
         try:
-            data = self._files.read(relative)
+            data = self._files.read(relative, check_ends)
             with columns.as_checkpoint_error("file"):
                 checkpoint = Checkpoint(**from_parquet(data, moments=moments))
                 if relative_path(checkpoint) != relative:
