@@ -41,8 +41,23 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
     if family != "moments":
         raise WireError(f"Expected moments, but the data holds {wire.kind!r}.")
     names = wire.meta.get("names")
-    moments = moments_from_state(kind, wire.arrays, device=device)
+    if names is not None and not _are_names(names):
+        raise WireError(f"Corrupt data: {str(names)[:80]!r} are no names of features.")
+    try:
+        moments = moments_from_state(kind, wire.arrays, device=device)
+    except MemoryError as error:
+        raise WireError(f"The moments claim more than memory can hold ({error}).") from error
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise WireError(f"Corrupt data: these are no {kind!r} moments ({error}).") from error
+    if names is not None and len(names) != moments.n_features:
+        raise WireError(
+            f"Corrupt data: {len(names)} names for moments of {moments.n_features} features."
+        )
     return moments, None if names is None else tuple(names)
+
+
+def _are_names(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(name, str) for name in found)
 
 
 class BlockCoder(Coder):
