@@ -1,4 +1,4 @@
-"""SPE (Q) and Hotelling's T^2: how far rows are from a model, from how far on that is unusual, why.
+"""Rows against a model: SPE and T^2, their control limits, and each feature's contribution.
 
 Imports no estimator: whatever has components, their variances and the total can be monitored.
 """
@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from streampca._arrays import to_numpy
 from streampca._input import read_rows
 from streampca.moments import moments_from_state
+from streampca.monitor import limits
+from streampca.monitor.quantiles import QuantileSketch
+from streampca.monitor.statistics import Statistics
 
-__all__ = ["Monitor", "Statistics", "empirical_limit"]
+__all__ = ["Monitor"]
 
 Float64 = NDArray[np.float64]
 
@@ -46,64 +48,6 @@ class Fitted(Protocol):
     def moments(self) -> Mapping[str, NDArray[Any]]: ...
 
 
-class Statistics:
-    """SPE and T^2 of rows that have been centred; the arithmetic, without checks.
-
-    With D (m, n) the rows less the mean, C (p, n) the components and lambda their variances:
-    Z = D C', SPE = ||D - Z C||^2 and T^2 = sum_i z_i^2 / lambda_i, row by row. A direction in
-    which the model has no variance is no component here: what a row has there counts as SPE.
-
-    Parameters
-    ----------
-    components : ndarray of shape (p, n)
-    variances : ndarray of shape (p,)
-        Largest first.
-    total_variance : float
-
-    Attributes
-    ----------
-    n_kept : int
-        Components that have variance.
-    expected_spe : float
-        The variance left out: the mean of SPE over the rows learned from.
-    """
-
-    def __init__(
-        self, components: NDArray[Any], variances: NDArray[Any], total_variance: float
-    ) -> None:
-        eps = float(np.finfo(components.dtype).eps)
-        values = np.asarray(variances, dtype="float64")
-        kept = values > components.shape[1] * eps * values.max(initial=0.0)
-        self.variances: Float64 = values[kept]
-        self.components: Float64 = components[kept].astype("float64")  # (p, n)
-        self._precisions: Float64 = 1.0 / self.variances
-        self.n_kept = len(self.variances)
-        rounding = eps * max(float(total_variance), 0.0)
-        self.expected_spe = max(float(total_variance) - float(self.variances.sum()), rounding)
-
-    def split(self, D: Float64) -> tuple[Float64, Float64]:
-        """Coordinates Z (m, p) and rests E = D - Z C (m, n)."""
-        Z = D @ self.components.T
-        return Z, D - Z @ self.components
-
-    def both(self, D: Float64) -> tuple[Float64, Float64]:
-        """SPE and T^2, (m,) each."""
-        Z, E = self.split(D)
-        return np.einsum("ij,ij->i", E, E), (Z * Z / self.variances).sum(axis=1)
-
-    def one(self, d: Float64) -> tuple[float, float]:
-        """SPE and T^2 of one row (n,), in a fifth of the time that `both` takes for it."""
-        z = self.components.dot(d)
-        e = d - z.dot(self.components)
-        return float(e.dot(e)), float((z * z).dot(self._precisions))
-
-    def combine(self, spe: float, t2: float) -> float:
-        """SPE / E[SPE] + T^2 / p: each in units of what is usual."""
-        if self.expected_spe == 0.0:  # there was no variance at all
-            return float("inf") if spe > 0 else 0.0
-        return spe / self.expected_spe + t2 / max(self.n_kept, 1)
-
-
 class Monitor:
     """SPE (Q) and Hotelling's T^2 of rows, their control limits, and each feature's contribution.
 
@@ -118,8 +62,9 @@ class Monitor:
 
     Notes
     -----
-    Limits hold for Gaussian rows that were not learned from. Real rows often have heavier tails:
-    compare with `empirical_limit` on rows known to be normal.
+    Limits hold for Gaussian rows that were not learned from. Real rows often have heavier tails, or
+    too few were learned from: give rows known to be normal to `calibrate`, and ask for
+    ``method="empirical"``.
 
     References
     ----------
@@ -148,8 +93,18 @@ class Monitor:
         self.statistics = Statistics(
             fitted.components, fitted.explained_variance, fitted.total_variance
         )
+        self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the features, where the model has them."""
+        return self._fitted.feature_names
 
     # --- rows --------------------------------------------------------------------------------
+
+    def scores(self, X: Any) -> Float64:
+        """Coordinates of each row along the components that have variance, (m, p)."""
+        return self.statistics.split(self._centred(X))[0]
 
     def spe(self, X: Any) -> Float64:
         """Squared prediction error of each row, (m,)."""
@@ -204,6 +159,36 @@ class Monitor:
         missing = self.statistics.expected_spe - float(known.sum())
         return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
 
+    def calibrate(self, X: Any) -> Self:
+        """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
+
+        Call it as often as such rows come: of any number of rows about 15 kB are kept. Rows
+        that the model has learned from look closer to it than new ones; give others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from streampca import StreamingPCA
+        >>> rng = np.random.default_rng(0)
+        >>> monitor = Monitor(StreamingPCA(2).fit(rng.standard_t(4, size=(5000, 6))))
+        >>> for _ in range(10):
+        ...     monitor = monitor.calibrate(rng.standard_t(4, size=(1000, 6)))
+        >>> new = monitor.spe(rng.standard_t(4, size=(20_000, 6)))  # heavier tails than Gaussian
+        >>> for method in ("jackson-mudholkar", "empirical"):
+        ...     print(method, f"{(new > monitor.spe_limit(0.99, method)).mean():.3f}")
+        jackson-mudholkar 0.042
+        empirical 0.012
+        """
+        spe, t2 = self.statistics.both(self._centred(X))
+        self._normal_spe.update(spe)
+        self._normal_t2.update(t2)
+        return self
+
+    @property
+    def n_calibrated(self) -> int:
+        """Rows that `calibrate` was given."""
+        return self._normal_spe.count
+
     def spe_limit(self, confidence: float = 0.99, method: str = "jackson-mudholkar") -> float:
         """SPE that normal rows exceed with probability 1 - confidence.
 
@@ -211,76 +196,44 @@ class Monitor:
         ----------
         confidence : float
             Between 0 and 1.
-        method : {"jackson-mudholkar", "box"}
+        method : {"jackson-mudholkar", "box", "empirical"}
             A power of SPE taken as normal (1979), or SPE as a multiple of chi-square (1954).
             Where the former has no power to offer (a few directions hold nearly all that is left
-            out), it gives way to the latter.
+            out), it gives way to the latter. "empirical": the quantile of what `calibrate` saw.
         """
-        _check_confidence(confidence)
-        _check_choice("method", method, ("jackson-mudholkar", "box"))
-        theta1, theta2, theta3 = (float((self.left_out**k).sum()) for k in (1, 2, 3))
-        if theta2 == 0.0:
-            return 0.0
-        h0 = 1.0 - 2.0 * theta1 * theta3 / (3.0 * theta2**2)
-        if method == "jackson-mudholkar" and h0 > 0:
-            z = NormalDist().inv_cdf(confidence)
-            base = 1.0 + theta2 * h0 * (h0 - 1.0) / theta1**2
-            base += z * (2.0 * theta2 * h0**2) ** 0.5 / theta1
-            if base > 0:
-                return theta1 * float(base ** (1.0 / h0))
-        freedom = theta1**2 / theta2
-        return theta2 / theta1 * float(_distributions().chi2.ppf(confidence, freedom))
+        if method == "empirical":
+            return self._normal_spe.limit(confidence)
+        limits.check_choice("method", method, ("jackson-mudholkar", "box", "empirical"))
+        if method == "box":
+            return limits.box(self.left_out, confidence)
+        return limits.jackson_mudholkar(self.left_out, confidence)
 
-    def t2_limit(self, confidence: float = 0.99, method: str = "f") -> float:
+    def t2_limit(
+        self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None
+    ) -> float:
         """T^2 that normal rows exceed with probability 1 - confidence.
 
         Parameters
         ----------
         confidence : float
             Between 0 and 1.
-        method : {"f", "chi2"}
+        method : {"f", "chi2", "empirical"}
             "f" allows for the mean and variances having been estimated from N rows:
-            p (N^2 - 1) / (N (N - p)) F(p, N - p); "chi2" takes them for known.
+            p (N^2 - 1) / (N (N - p)) F(p, N - p); "chi2" takes them for known. "empirical": the
+            quantile of what `calibrate` saw.
+        n_components : int, optional
+            Of T^2 along so many components; all of them by default. Not for "empirical".
         """
-        _check_confidence(confidence)
-        _check_choice("method", method, ("f", "chi2"))
-        p = self.statistics.n_kept
-        if p == 0:
-            return 0.0
+        if method == "empirical":
+            if n_components is not None:
+                raise ValueError(
+                    "method='empirical' is not accepted with n_components: calibrate() keeps T^2 "
+                    "of all components"
+                )
+            return self._normal_t2.limit(confidence)
+        limits.check_choice("method", method, ("f", "chi2", "empirical"))
+        p = self.statistics.n_kept if n_components is None else n_components
         if method == "chi2":
-            return float(_distributions().chi2.ppf(confidence, p))
+            return limits.chi_square(p, confidence)
         N = min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
-        if p >= N:
-            return float("inf")
-        scale = p * (N * N - 1.0) / (N * (N - p))
-        return scale * float(_distributions().f.ppf(confidence, p, N - p))
-
-
-def empirical_limit(values: ArrayLike, confidence: float = 0.99) -> float:
-    """The value that a share 1 - confidence of `values`, from rows known to be normal, exceeds.
-
-    Examples
-    --------
-    >>> empirical_limit(range(1, 101), 0.95)
-    95.0
-    """
-    _check_confidence(confidence)
-    return float(np.quantile(np.asarray(values, "float64"), confidence, method="inverted_cdf"))
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence={confidence!r} is not accepted: give a number such as 0.99")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is not accepted: give one of {', '.join(choices)}")
-
-
-def _distributions() -> Any:
-    try:
-        from scipy import stats
-    except ImportError as error:  # pragma: no cover - the test environment has scipy
-        raise ImportError('control limits need scipy: pip install "streampca[monitor]"') from error
-    return stats
+        return limits.hotelling(p, N, confidence)
