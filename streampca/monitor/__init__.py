@@ -4,12 +4,13 @@ And the same question of models: `trends` of a history of checkpoints, and limit
 """
 
 from streampca.monitor.limits import empirical_limit
-from streampca.monitor.monitor import Monitor
+from streampca.monitor.monitor import Assessment, Monitor
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
 from streampca.monitor.trends import IndividualsChart, Trends, individuals_chart, trends
 
 __all__ = [
+    "Assessment",
     "IndividualsChart",
     "Monitor",
     "QuantileSketch",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from streampca._loadings import leading_features
 from streampca.plots.models import checkpoint_of, how_many
 from streampca.plots.style import SMALL, TEXT, dress, feature_labels, ink_on, new_figure
 
@@ -50,7 +51,7 @@ def plot_loadings(
     p = how_many("n_components", n_components, _NUMBERED, most)
     count = how_many("n_features", n_features, 25, n)
     loadings = checkpoint.components[:p].astype("float64")  # (p, n)
-    shown = np.sort(np.argsort(-np.abs(loadings).max(axis=0), kind="stable")[:count])
+    shown = leading_features(loadings, count)
     cells = loadings[:, shown].T  # (features, components)
     figure = new_figure(1.3 + 0.26 * count)
     axes = figure.subplots()
