@@ -43,10 +43,13 @@ class Entry(NamedTuple):
     is_folder: bool
 
 
-Look = Callable[[bytes, bytes, int], None]
-"""Raises if a file cannot be a checkpoint, by its first bytes, its last ones, and its size."""
+ReadAt = Callable[[int, int], bytes]
+"""So many bytes of a file from an offset on."""
 
-_ENDS = 64  # bytes at either end that are looked at before all are read
+Look = Callable[[ReadAt, int], None]
+"""Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
+
+_LOOK = 2**24  # larger files are looked at before all of them is read
 
 
 class Files(Protocol):
@@ -59,7 +62,7 @@ class Files(Protocol):
         """What is in a folder; nothing if it does not exist."""
 
     def read(self, relative: str, look: Look) -> bytes:
-        """All of a file, once `look` has found nothing wrong with its ends."""
+        """All of a file, once `look` has found nothing wrong with a large one."""
 
     def write(self, relative: str, data: bytes) -> None:
         """Write a file so that it is there whole and for good, or not at all."""
@@ -103,11 +106,14 @@ class LocalFiles:
                 raise Unusable("it is not a regular file")
             _check_size(state.st_size)
             with open(number, "rb", closefd=False) as file:
-                head = file.read(_ENDS)
-                file.seek(-min(_ENDS, state.st_size), os.SEEK_END)
-                look(head, file.read(_ENDS), state.st_size)
-                file.seek(0)
-                return file.read(state.st_size)
+
+                def read_at(offset: int, size: int) -> bytes:
+                    file.seek(offset)
+                    return file.read(size)
+
+                if state.st_size > _LOOK:
+                    look(read_at, state.st_size)
+                return read_at(0, state.st_size)
         finally:
             os.close(number)
 
@@ -157,8 +163,8 @@ class RemoteFiles:
         with self.filesystem.open_input_file(self._at(relative)) as file:
             size = file.size()
             _check_size(size)
-            ends = min(_ENDS, size)
-            look(file.read_at(ends, 0), file.read_at(ends, size - ends), size)
+            if size > _LOOK:
+                look(lambda offset, n: bytes(file.read_at(n, offset)), size)
             return bytes(file.read_at(size, 0))
 
     def write(self, relative: str, data: bytes) -> None:

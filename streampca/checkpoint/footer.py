@@ -51,8 +51,11 @@ def footer_start(data: memoryview, size: int | None = None) -> int:
     return size - _TAIL.size - int(length)
 
 
-def check_footer(footer: bytes, size: int) -> None:
-    """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes."""
+def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
+    """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes.
+
+    With `pages`, columns have to fill just the first so many bytes, after the magic word.
+    """
     try:
         file = _Thrift(footer).struct()
         # First, so that a newer file is called newer, not wrong.
@@ -70,6 +73,9 @@ def check_footer(footer: bytes, size: int) -> None:
             # values, uncompressed size, compressed size, offset of the first page
             if not plain or any(not 0 <= column[field] <= size for field in (5, 6, 7, 9)):
                 raise WireError("a column claims more than the file can hold")
+        claimed = len(_MAGIC) + sum(chunk[3][7] for chunk in group[1])
+        if pages is not None and claimed != pages:
+            raise WireError(f"its columns claim {claimed} bytes where there are {pages}")
     except WireError:
         raise
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
