@@ -9,7 +9,7 @@ DOCS_STAMP := $(VENV)/.installed-docs
 PIP := pip>=25.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench paper docs docs-serve clean
+.PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ types: $(STAMP)  ## mypy, strict on streampca
 
 bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
 	$(BIN)/python -m benchmarks.core $(ARGS)
+
+fast: $(STAMP)  ## the speeds that are promised, each beside its limit: four minutes (ARGS="mnist10" picks)
+	$(BIN)/python -m benchmarks.fast $(ARGS)
+
+peers: $(STAMP)  ## speed, accuracy and cost beside all peers; renders docs/performance.md (ARGS picks)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS="figure1 cost" picks some)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)
