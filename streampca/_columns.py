@@ -213,11 +213,13 @@ def _is_numeric(kind: pa.DataType) -> bool:
 
 def _from_arrow_column(column: Any, name: str) -> NDArray[Any]:
     kind = column.type
-    if pa.types.is_dictionary(kind):
+    is_dictionary = pa.types.is_dictionary(kind)
+    if is_dictionary:
         kind = kind.value_type
-        column = column.cast(kind)
     if not _is_numeric(kind):
         raise ValueError(_no_number(column, kind, name))
+    if is_dictionary:
+        column = column.cast(kind)
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.uint8()), pa.uint8()
     small = kind.bit_width <= 16 if not pa.types.is_null(kind) else False
@@ -257,6 +259,8 @@ def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
 
 
 def _from_series(series: Any, name: str) -> NDArray[Any]:
+    if hasattr(series.dtype, "fill_value"):  # pandas.SparseDtype
+        series = series.sparse.to_dense()
     dtype = series.dtype
     if dtype.kind in "fiub":
         if isinstance(dtype, np.dtype):
