@@ -90,11 +90,16 @@ class BlockCoder(Coder):
                 )
             rows, width, single, size = _SHAPE.unpack_from(encoded, _BLOCK.size)
             start = _BLOCK.size + _SHAPE.size
-            names = tuple(json.loads(encoded[start : start + size])) if size else None
+            names = json.loads(encoded[start : start + size]) if size else None
+            if names is not None and not (_are_names(names) and len(names) == width):
+                raise WireError(f"Corrupt data: a block of {width} features without their names.")
             dtype = np.dtype("<f4" if single else "<f8")
             flat = np.frombuffer(encoded, dtype, offset=start + size)
-            return Block(names, flat.astype(dtype.newbyteorder("=")).reshape(rows, width))
-        except (struct.error, json.JSONDecodeError, ValueError) as error:
+            return Block(
+                None if names is None else tuple(names),
+                flat.astype(dtype.newbyteorder("=")).reshape(rows, width),
+            )
+        except (struct.error, ValueError, RecursionError) as error:
             if isinstance(error, WireError):
                 raise
             raise WireError(f"Torn data: a block of rows cannot be read ({error}).") from error

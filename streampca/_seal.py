@@ -51,7 +51,10 @@ def unseal(
     payload = _check_trailer(data)
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(payload))
-        schema = pa.ipc.read_schema(reader.read_next_message())
+        message = reader.read_next_message()
+        if message.type != "schema":  # pyarrow would end the process on some others
+            raise WireError("Corrupt data: an Arrow stream that does not begin with its schema.")
+        schema = pa.ipc.read_schema(message)
         check_version(schema.metadata)
         check_schema(schema)
         message = reader.read_next_message()

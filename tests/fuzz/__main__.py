@@ -46,7 +46,9 @@ def fuzz(target: str, seconds: int) -> tuple[str, bool, str]:
         )
         ran = statistics.get("number_of_executed_units", "?").strip()
         kept = len(list(Path(corpus).iterdir()))
-    return target, done.returncode == 0, f"{ran} inputs, {kept} of them new paths\n{said}"
+    noise = ("INFO", "WARNING", "#", "Extension modules")
+    told = [line for line in said.splitlines() if not line.startswith(noise)]
+    return target, done.returncode == 0, f"{ran} inputs, {kept} kept\n" + "\n".join(told)
 
 
 def main() -> int:
@@ -77,7 +79,7 @@ def main() -> int:
             )
             if not well:
                 failed.append(target)
-                print(said[-6000:])
+                print(said[-3000:])
     print(f"{len(chosen)} targets, {each} s each, {time.monotonic() - started:.0f} s in all")
     if failed:
         print(f"Inputs that failed are in {FOUND}; the suite fails on them until this is mended.")
