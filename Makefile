@@ -46,8 +46,8 @@ paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)
 
 # The theme's notice is about MkDocs 2, which pyproject.toml keeps out.
-docs: $(DOCS_STAMP)  ## the documentation site, in site/; every warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+docs: $(DOCS_STAMP)  ## the documentation site, in site/; a warning is an error (not with --quiet, which hides them)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html opens in a browser as it is"
 
 docs-serve: $(DOCS_STAMP)  ## show the site while you write it
