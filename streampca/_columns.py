@@ -79,8 +79,13 @@ def number(value: Any) -> float:
     ValueError
         With the end of a sentence that begins with the name of the place.
     """
+    if hasattr(value, "as_py"):  # pyarrow's scalars
+        value = value.as_py()
     if value is None or type(value).__name__ == "NAType":
         return math.nan
+    alone = getattr(value, "shape", None) == ()  # an array or a tensor of no dimension
+    if alone and not isinstance(value, (np.generic, np.ma.MaskedArray)):
+        value = value.item()
     real = isinstance(value, (numbers.Real, Decimal, np.bool_))
     if not real or isinstance(value, np.timedelta64):  # which numpy counts among the integers
         kind = "text" if isinstance(value, str) else type(value).__name__
@@ -89,6 +94,8 @@ def number(value: Any) -> float:
             "leave it out"
         )
     try:
+        if isinstance(value, np.longdouble) and abs(value) > np.finfo("float64").max:
+            return math.copysign(math.inf, value)  # float() would warn
         return float(value)
     except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
         raise ValueError(
