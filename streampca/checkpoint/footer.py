@@ -54,7 +54,8 @@ def footer_start(data: memoryview, size: int | None = None) -> int:
 def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
     """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes.
 
-    With `pages`, columns have to fill just the first so many bytes, after the magic word.
+    With `pages`, columns have to fill the first so many bytes, after the magic word. Older writers
+    put a copy of each column's metadata, which is in the footer too, behind its pages.
     """
     try:
         file = _Thrift(footer).struct()
@@ -74,7 +75,7 @@ def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
             if not plain or any(not 0 <= column[field] <= size for field in (5, 6, 7, 9)):
                 raise WireError("a column claims more than the file can hold")
         claimed = len(_MAGIC) + sum(chunk[3][7] for chunk in group[1])
-        if pages is not None and claimed != pages:
+        if pages is not None and not claimed <= pages <= claimed + len(footer):
             raise WireError(f"its columns claim {claimed} bytes where there are {pages}")
     except WireError:
         raise
