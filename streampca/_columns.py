@@ -99,7 +99,7 @@ def number(value: Any) -> float:
         return float(value)
     except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
         raise ValueError(
-            f"is {_short(value)}, too large for a float or no number at all"
+            f"is {_short(value)}, too large for a float or no number at all: leave the row out"
         ) from error
 
 

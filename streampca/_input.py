@@ -88,14 +88,14 @@ def read_rows(
         values = _from_sparse(X, sparse)
         allow_missing = False
     elif isinstance(X, np.ndarray):
-        values = _from_numpy(X)
+        values = _from_numpy(X, feature_names)
     else:
         columns = read_columns(X, feature_names)
         if isinstance(columns, Columns):
             names = columns.names
             values = _from_numpy(columns.values, names)
         else:
-            values = _from_anything(X)
+            values = _from_anything(X, feature_names)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
     check_entries(values, names or feature_names, allow_missing, largest)
     return InputRows(values, names)
@@ -184,7 +184,7 @@ def _from_sparse(X: Any, sparse: Any) -> Any:
     return rows
 
 
-def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[Any]:
+def _from_numpy(X: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError(
             "got a masked array, whose mask would be lost: give X.filled(numpy.nan) with "
@@ -196,7 +196,7 @@ def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[
         and X.ndim == 1
         and any(isinstance(row, (list, tuple, np.ndarray)) for row in X)
     ):
-        return _from_anything(list(X))  # an array of rows
+        return _from_anything(list(X), names)  # an array of rows
     if X.dtype.names is not None:
         raise ValueError(
             f"got a structured array with fields {X.dtype.names}: give "
@@ -205,6 +205,7 @@ def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[
     if X.dtype.kind == "c":
         raise ValueError(_complex(X.dtype))
     if X.dtype.kind in "OUST" and X.ndim == 2:
+        names = names if names is not None and len(names) == X.shape[1] else None
         read = [numbers_of(X[:, j].astype(object), label(j, names)) for j in range(X.shape[1])]
         return np.stack(read, axis=1) if read else np.empty(X.shape)
     if X.dtype.kind not in "fiub" and X.ndim == 2:
@@ -212,7 +213,7 @@ def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[
     return _as_float(X)
 
 
-def _from_anything(X: Any) -> NDArray[Any]:
+def _from_anything(X: Any, names: Sequence[str] | None) -> NDArray[Any]:
     """Lists of lists, and whatever else numpy takes."""
     if X is None or isinstance(X, (str, bytes, dict, set, frozenset)) or hasattr(X, "__next__"):
         raise ValueError(
@@ -231,7 +232,7 @@ def _from_anything(X: Any) -> NDArray[Any]:
     if array.dtype.kind in "USTMmc":
         # numpy made all entries alike, [[1.0, "a"]] all text: look at what was given instead
         array = np.array(X, dtype=object)
-    return _from_numpy(array)
+    return _from_numpy(array, names)
 
 
 def _as_float(X: NDArray[Any]) -> NDArray[Any]:
