@@ -247,7 +247,7 @@ def main() -> None:
             page = PAGE.read_text()
             if not between.search(page):
                 raise SystemExit(f"{PAGE} has no lines <!-- choosing: {name} --> and <!-- end -->")
-            PAGE.write_text(between.sub(lambda _, table=table: table + "\n", page))
+            PAGE.write_text(between.sub(lambda _, table=table: table + "\n", page, count=1))
 
 
 if __name__ == "__main__":

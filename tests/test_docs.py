@@ -6,12 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from beam_pipelines import run
@@ -94,6 +96,12 @@ def test_the_commands_of_the_readme_run(tmp_path, monkeypatch):
             assert words[:3] == ["python", "-m", "beam_pipelines.run"]
             assert run.main(words[3:]) == 0, command
     assert (tmp_path / "scree.png").stat().st_size > 1000
+
+
+def test_the_citation_names_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
 
 
 @pytest.mark.skipif(
