@@ -51,7 +51,7 @@ docs: $(DOCS_STAMP)  ## the documentation site, in site/; a warning is an error 
 	@echo "site/index.html opens in a browser as it is"
 
 docs-serve: $(DOCS_STAMP)  ## show the site while you write it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
 
 clean:  ## remove caches and results; .venv stays
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out site
