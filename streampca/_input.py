@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array
-from streampca._columns import Columns, label, numbers_of, read_columns
+from streampca._columns import Columns, label, number, numbers_of, read_columns
 from streampca._entries import LARGEST, check_entries
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
@@ -228,7 +228,9 @@ def _from_anything(X: Any, names: Sequence[str] | None) -> NDArray[Any]:
     try:
         array = np.asarray(X)
     except ValueError as error:
-        raise ValueError(_ragged(X)) from error
+        raise ValueError(_ragged(X, names)) from error
+    except UserWarning:  # of masked entries, where warnings are errors
+        array = np.array(X, dtype=object)
     if array.dtype.kind in "USTMmc":
         # numpy made all entries alike, [[1.0, "a"]] all text: look at what was given instead
         array = np.array(X, dtype=object)
@@ -258,13 +260,20 @@ def _check_shape(values: Any, n_features: int | None) -> None:
         raise ValueError(f"rows have {shape[1]} features, but {n_features} are expected")
 
 
-def _ragged(X: Any) -> str:
-    """Say which of the rows is not like the first."""
+def _ragged(X: Any, names: Sequence[str] | None) -> str:
+    """Say which of the rows is not like the first, or which entry is no number."""
     lengths = [len(row) if hasattr(row, "__len__") else None for row in X]
     for row, length in enumerate(lengths):
         if length != lengths[0]:
             found = "is no row" if length is None else f"has {length} features"
             return f"row {row} {found} where row 0 has {lengths[0]}: all rows have one length"
+    names = names if names is not None and len(names) == lengths[0] else None
+    for row, entries in enumerate(X):
+        for column, entry in enumerate(entries):
+            try:
+                number(entry)
+            except ValueError as error:
+                return f"row {row}, {label(column, names)} {error}"
     return "entries of rows must be single numbers, but some are sequences of several lengths"
 
 
