@@ -7,9 +7,14 @@ STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 # What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
 PIP := pip>=25.1
+UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
+# What is tested with the lowest versions: all that meets a dependency.
+LOWEST := tests/checkpoint tests/beam tests/cli tests/fuzz tests/test_estimator.py tests/test_river.py \
+    tests/test_input.py tests/test_layer.py tests/test_plots.py tests/test_regression.py tests/test_wire.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean
+.PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean \
+    fuzz kill soak lowest dist smoke audit
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +57,37 @@ docs: $(DOCS_STAMP)  ## the documentation site, in site/; a warning is an error 
 
 docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
+
+fuzz: $(STAMP)  ## a minute of hostile bytes for all that is read (ARGS="--seconds 3600 block")
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(ARGS)
+
+kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, five minutes (KILLS=2000)
+	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
+
+soak: $(STAMP)  ## ten million rows through River and through Beam: memory, speed, orthogonality
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
+
+# Old versions warn of what newer ones have mended: here a warning is no error.
+lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproject.toml allows
+	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
+	$(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
+	    --disable-warnings -p no:cacheprovider $(LOWEST) $(ARGS)
+
+dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist
+
+smoke: dist  ## install the wheel into empty environments, without extras and with all, and use it
+	for extras in "" "[all]"; do \
+	    $(UV) venv --quiet --clear --python $(BIN)/python build/empty && \
+	    $(UV) pip install --quiet --python build/empty/bin/python --constraint constraints.txt "$$(echo dist/*.whl)$$extras" && \
+	    (cd / && "$(CURDIR)/build/empty/bin/python" -I "$(CURDIR)/tests/smoke.py" $${extras:+all}) || exit 1; \
+	done
+
+# Asks a service about every version: not a step of continuous integration, which has to pass without.
+audit: $(STAMP)  ## known vulnerabilities of the versions in constraints.txt
+	$(UV) tool run "pip-audit>=2.7" --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
 clean:  ## remove caches and results; .venv stays
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out site
