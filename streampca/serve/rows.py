@@ -66,7 +66,7 @@ def parse(body: bytes) -> list[Any]:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number in JSON; a gap is null, where the model fills gaps")
+    raise ValueError(f"{word} is no number in JSON")
 
 
 def in_order(rows: Sequence[Any], checkpoint: Checkpoint) -> list[list[Any]]:
