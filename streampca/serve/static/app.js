@@ -88,6 +88,13 @@ function render() {
   byId("link-history").href = `history?${query()}`;
 }
 
+// Whether the charts already hold what the server has just told of.
+function isShown(seen) {
+  const last = state.history?.checkpoints.at(-1);
+  return last && state.history.n_checkpoints === seen.n_checkpoints
+    && last.window_end === seen.window_end && last.sequence === seen.sequence;
+}
+
 // The server says when a checkpoint has been written; the browser reconnects by itself.
 function follow() {
   state.source?.close();
@@ -102,8 +109,8 @@ function follow() {
       if (state.key !== before) { follow(); refresh(); return; }
     }
     const last = seen.n_checkpoints ? `; last ${when(seen)}` : "";
+    if (!isShown(seen)) await refresh();
     byId("live").textContent = `Live: ${seen.n_checkpoints} checkpoints${last}.`;
-    refresh();
   });
   source.onerror = () => {
     byId("live").textContent = "Not live: the connection is lost; trying again.";
