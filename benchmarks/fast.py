@@ -22,8 +22,7 @@ from benchmarks.peers import install
 from benchmarks.peers.limits import own_product, two_products
 from benchmarks.peers.measure import Runs, Truth, batched, pinned, time_pass, time_products
 from benchmarks.peers.methods import DENSE, EXACT, FACTORED, INCREMENTAL, Method
-from benchmarks.peers.wide import WideRows
-from streampca import StreamingPCA
+from benchmarks.peers.wide import WideRows, in_step
 
 ROUNDS = 3
 OURS_A_ROUND = 4
@@ -108,50 +107,28 @@ def mnist_at(p: int, speed: dict[str, float]) -> None:
 
 
 def wide() -> None:
-    rows = WideRows()
-    n, blocks = len(rows.U), WIDE_ROWS // WIDE_BATCH
-    print(f"\nn = {n:,}, p = {WIDE_P}, {WIDE_ROWS:,} rows in minibatches of {WIDE_BATCH}")
-    peer, pca = INCREMENTAL.make(n, WIDE_P), StreamingPCA(WIDE_P)
-    products = two_products(n, WIDE_P, WIDE_BATCH)
-    spent = {"peer": 0.0, "ours": 0.0, "products": 0.0}
-    shown, prefix = 0, None
-    for block in range(blocks):  # minibatch by minibatch, in turns: all rows would take 8 GB
-        X = rows.block(block, WIDE_BATCH)
-        if spent["peer"] < WIDE_BUDGET:
-            spent["peer"] += _clock(lambda X=X: peer.learn(X.copy()))
-            shown = block + 1
-            prefix = (prefix or StreamingPCA(WIDE_P)).partial_fit(X)
-        spent["products"] += _clock(lambda X=X: products(X))
-        spent["ours"] += _clock(lambda X=X: pca.partial_fit(X))
-    spent["peer"] += _clock(peer.components)
-    spent["ours"] += _clock(lambda: pca.components_)
-    assert prefix is not None
-    some, all_rows = rows.truth(shown, WIDE_BATCH), rows.truth(blocks, WIDE_BATCH)
-    seen = shown * WIDE_BATCH
-    stopped = "" if shown == blocks else f", stopped after {WIDE_BUDGET:.0f} s"
-    rates = {
-        "peer": seen / spent["peer"],
-        "ours": WIDE_ROWS / spent["ours"],
-        "products": WIDE_ROWS / spent["products"],
-    }
-    theirs, own = some.excess(peer.components()), some.excess(prefix.components_)
-    share = rates["products"] / rates["ours"]
+    rows, m, p = WideRows(), WIDE_BATCH, WIDE_P
+    n, blocks = len(rows.U), WIDE_ROWS // m
+    print(f"\nn = {n:,}, p = {p}, {WIDE_ROWS:,} rows in minibatches of {m}")
+    learners = {"peer": INCREMENTAL.make(n, p), "ours": FACTORED.make(n, p)}
+    found, bare = in_step(rows, learners, p, m, blocks, WIDE_BUDGET)
+    (peer, shown), (ours, _) = found["peer"], found["ours"]
+    prefix = FACTORED.make(n, p)  # ours after the rows that the peer had time for
+    for block in range(shown):
+        prefix.learn(rows.block(block, m))
+    some, every = rows.truth(shown, m), rows.truth(blocks, m)
+    theirs, own = some.excess(peer.components), some.excess(prefix.components())
+    stopped = "" if peer.whole else f", stopped after {WIDE_BUDGET:.0f} s"
     lines = [
-        ("IncrementalPCA", "peer", f"excess {theirs:.2e} of {seen:,} rows{stopped}"),
-        ("streampca", "ours", f"excess {own:.2e} of these rows"),
-        ("", "ours", f"excess {all_rows.excess(pca.components_):.2e} of all {WIDE_ROWS:,} rows"),
-        ("two products", "products", f"streampca takes {share:.1f} times as long"),
+        ("IncrementalPCA", peer.rate, f"excess {theirs:.2e} of {peer.rows:,} rows{stopped}"),
+        ("factored", ours.rate, f"excess {own:.2e} of these rows"),
+        ("", ours.rate, f"excess {every.excess(ours.components):.2e} of all {WIDE_ROWS:,} rows"),
+        ("two products", WIDE_ROWS / bare, f"factored takes {ours.seconds / bare:.1f} times this"),
     ]
     for name, rate, said in lines:
-        print(f"  {name:16}{rates[rate]:>10,.0f} rows/s, {said}")
-    claim("factored against IncrementalPCA", rates["ours"] / rates["peer"], 10)
+        print(f"  {name:16}{rate:>10,.0f} rows/s, {said}")
+    claim("factored against IncrementalPCA", ours.rate / peer.rate, 10)
     claim("excess as a share of IncrementalPCA's", own / theirs, 1.0, at_least=False)
-
-
-def _clock(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 PARTS: dict[str, Callable[[], None]] = {

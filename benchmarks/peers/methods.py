@@ -16,6 +16,7 @@ from sklearn.decomposition import IncrementalPCA as SklearnIncrementalPCA
 
 from benchmarks.peers.install import load
 from benchmarks.peers.measure import Learner, Matrix
+from benchmarks.peers.online import CCIPCA, AdaOja, FrequentDirections, HistoryPCA, Oja
 from streampca import StreamingPCA
 
 
@@ -115,3 +116,15 @@ INTELEX = Method(
     "scikit-learn-intelex IncrementalPCA",
     lambda n, p: PartialFit(load("scikit-learn-intelex").IncrementalPCA(n_components=p)),
 )
+OJA = tuple(
+    Method(f"Oja, rate {rate:g}/t", lambda n, p, rate=rate: Oja(n, p, rate=rate))  # type: ignore[misc]
+    for rate in (1.0, 10.0, 100.0)
+)
+CCI = Method("CCIPCA", CCIPCA, "row by row")
+SKETCH = Method("Frequent Directions, 4 p rows", FrequentDirections)
+ADA_OJA, HISTORY = Method("AdaOja", AdaOja), Method("History PCA", HistoryPCA)
+REFERENCES = (CCI, *OJA, ADA_OJA, HISTORY, SKETCH)
+
+EVERYTHING = (DENSE, FACTORED, INCREMENTAL, EXACT, INTELEX, *TORCH[:2], *BATCH, *REFERENCES)
+FASTEST = (DENSE, FACTORED, INCREMENTAL, EXACT, INTELEX, CCI, HISTORY, SKETCH)
+"""For a second look at rows that all have seen."""

@@ -7,9 +7,14 @@ n x n is formed, and no method is told.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 import numpy as np
 
-from benchmarks.peers.measure import Matrix, Truth
+from benchmarks.peers.limits import two_products
+from benchmarks.peers.measure import Learner, Matrix, Timing, Truth
 
 
 class WideRows:
@@ -48,3 +53,46 @@ class WideTruth(Truth):
         Q, _ = np.linalg.qr(components.T.astype("float64"))
         C = self._basis.T @ Q  # (r, p)
         return float(np.einsum("ij,ij->", C, self.Sigma @ C))
+
+
+class Shown(NamedTuple):
+    """What came of one method."""
+
+    timing: Timing
+    blocks: int  # that it saw before its budget was spent
+
+
+def in_step(
+    rows: WideRows, learners: Mapping[str, Learner], p: int, m: int, n_blocks: int, budget: float
+) -> tuple[dict[str, Shown], float]:
+    """Show blocks of m rows to every learner in turn; and seconds of the two bare products.
+
+    All rows at once would take 8 GB, so methods take turns at each block. One that has spent its
+    budget sees no more.
+    """
+    products = two_products(len(rows.U), p, m)
+    spent = dict.fromkeys(learners, 0.0)
+    shown = dict.fromkeys(learners, 0)
+    bare = 0.0
+    for block in range(n_blocks):
+        X = rows.block(block, m)
+        for name, learner in learners.items():
+            if spent[name] < budget:
+                copy = X.copy()
+                spent[name] += _clock(lambda: learner.learn(copy))  # noqa: B023
+                shown[name] += 1
+        bare += _clock(lambda: products(X))  # noqa: B023
+    found = {}
+    for name, learner in learners.items():
+        start = time.perf_counter()
+        components = learner.components().astype("float64")
+        seconds = spent[name] + time.perf_counter() - start
+        whole = shown[name] == n_blocks
+        found[name] = Shown(Timing(seconds, shown[name] * m, components, whole), shown[name])
+    return found, bare
+
+
+def _clock(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
