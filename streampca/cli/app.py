@@ -59,7 +59,8 @@ class Commands(TyperGroup):
 
 
 def _usage(error: Any) -> str:
-    message = " ".join(error.format_message().split())
+    plain = getattr(error, "param", None) is None  # ours, which names the option itself
+    message = " ".join((error.message if plain else error.format_message()).split())
     context = getattr(error, "ctx", None)
     return message if context is None else f"{message} ({context.command_path} --help says more)"
 

@@ -6,6 +6,8 @@ This room knows which reader is whose, and Parquet; what the columns mean is for
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +29,8 @@ def header(source: Source) -> dict[str, pa.DataType | None]:
         If the file has no columns that can be read.
     """
     if source.form == "parquet":
-        schema = _parquet(source).schema_arrow
+        with _parquet(source) as file:
+            schema = file.schema_arrow
         return dict(zip(schema.names, schema.types, strict=True))
     if source.is_pipe:  # opens once
         return dict.fromkeys(_names(source.open(), source))
@@ -59,7 +62,8 @@ def chunks(
     """
     try:
         if source.form == "parquet":
-            yield from _read_parquet(source, wanted, start, n_rows)
+            with _parquet(source) as file:
+                yield from _read_parquet(file, source, wanted, start, n_rows)
             return
         with source.open() as stream:
             names = _names(stream, source)
@@ -90,10 +94,20 @@ def _require(source: Source, wanted: Sequence[str], names: Sequence[str]) -> Non
 # --- Parquet ----------------------------------------------------------------------------------
 
 
-def _parquet(source: Source) -> pq.ParquetFile:
+@contextmanager
+def _parquet(source: Source) -> Iterator[pq.ParquetFile]:
+    file = source.open_file()
+    try:
+        yield _opened(file, source)
+    finally:
+        if not source.is_pipe:  # whose bytes on disk are wanted again
+            file.close()
+
+
+def _opened(file: Any, source: Source) -> pq.ParquetFile:
     try:
         # a buffer, and nothing read ahead: pages of a row group come one after another
-        return pq.ParquetFile(source.open_file(), buffer_size=1 << 20, pre_buffer=False)
+        return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -102,9 +116,8 @@ def _parquet(source: Source) -> pq.ParquetFile:
 
 
 def _read_parquet(
-    source: Source, wanted: Sequence[str], start: Place, n_rows: int
+    file: pq.ParquetFile, source: Source, wanted: Sequence[str], start: Place, n_rows: int
 ) -> Iterator[tuple[Chunk, int]]:
-    file = _parquet(source)
     _require(source, wanted, file.schema_arrow.names)
     meta = file.metadata
     size = source.size or 1

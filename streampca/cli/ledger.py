@@ -108,9 +108,5 @@ def path_in(store: CheckpointStore) -> str:
 
 def fingerprint(source: Source, size: int = _HEAD) -> tuple[int, str]:
     """How many of a file's first bytes there are, up to `size`, and a digest of them."""
-    if source.is_pipe:
-        head = source.open().head(size)
-    else:
-        with source.open_file() as file:
-            head = file.read(size)
+    head = source.head(size)
     return len(head), hashlib.blake2b(head, digest_size=16).hexdigest()

@@ -175,13 +175,27 @@ class Source:
         file = sys.stdin.buffer if self.path == STDIN else open(self.path, "rb")  # noqa: SIM115
         return Stream(file, file, live=True)
 
+    def head(self, size: int) -> bytes:
+        """The first bytes as they are stored; a pipe has not been read yet, or is Parquet."""
+        if self.is_pipe and self.form != "parquet":
+            return self._pipe.head(size)
+        file = self.open_file()
+        file.seek(0)
+        head = bytes(file.read(size))
+        if not self.is_pipe:
+            file.close()
+        return head
+
     @cached_property
     def _spooled(self) -> Any:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as this source lives
-        while data := self._pipe.read(1 << 20):
-            file.write(data)
-        file.seek(0)
-        return file
+        number, path = tempfile.mkstemp()
+        try:
+            with open(number, "wb") as file:
+                while data := self._pipe.read(1 << 20):
+                    file.write(data)
+            return pa.OSFile(path)
+        finally:
+            os.unlink(path)  # what is open stays until it is closed
 
 
 class _Raw(io.RawIOBase):
