@@ -144,7 +144,10 @@ def fit(
     models = Models(parameters, tuple(chosen.names), half_life_us, store)
     if ledger is None:
         ledger = Ledger({}, [], 0, 0, "", 0, settings)
-        ledger.points = _points(store) if store is not None and resume else []
+        if store is not None:
+            ledger.points = _points(store) if resume else []
+            # before any checkpoint: one that is alone in the store would count without its rows
+            ledger.write(store)
     for point in ledger.points:
         models.resume(point)
     bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
@@ -187,7 +190,8 @@ def _ledger(store: CheckpointStore, resume: bool) -> Ledger | None:
         return Ledger.read(store)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if store.keys() or Ledger.read(store) is not None:
+        ledger = Ledger.read(store)
+        if store.keys() or (ledger is not None and ledger.points):
             raise typer.BadParameter(
                 f"{store.uri} holds checkpoints already; go on from them with --resume, or give "
                 "another folder"
