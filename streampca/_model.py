@@ -142,7 +142,7 @@ class Model:
         observed entries, regularised by what coordinates are without any, so that rows with
         fewer observed entries than components are defined too (none observed: the mean).
         """
-        C, _ = self._regulariser
+        C, _, _ = self._regulariser
         filled = np.array(X)
         gaps = np.isnan(filled)
         for rows in self._together(np.flatnonzero(gaps.any(axis=1))):
@@ -152,27 +152,36 @@ class Model:
         return filled
 
     @cached_property
-    def _regulariser(self) -> tuple[Float64, Float64]:
-        """Components (p, n) in float64, and noise over the variances of coordinates (p, p)."""
+    def _regulariser(self) -> tuple[Float64, Float64, float]:
+        """Components (p, n) in float64, variances of coordinates without noise (p,), the noise."""
         noise, eigenvalues = self._positive()
-        rounding = np.finfo("float64").eps * max(float(eigenvalues[0]), np.finfo(float).tiny)
-        prior = np.diag(noise / np.maximum(eigenvalues - noise, rounding))
-        return self.components.astype("float64"), prior
+        tiny = np.finfo(float).tiny  # where nothing varies
+        rounding = max(np.finfo("float64").eps * float(eigenvalues[0]), tiny)
+        variances = np.maximum(eigenvalues - noise, rounding)
+        return self.components.astype("float64"), variances, max(noise, tiny)
 
     def _coordinates_given(self, seen: NDArray[np.bool_], D: Float64) -> Float64:
         """Expected coordinates (k, p) of rows less the mean, zero where not seen (k, n).
 
         Tipping & Bishop (1999), Eq. 12, for C' z with z of variances eigenvalues - noise.
         """
-        C, prior = self._regulariser
+        C, variances, noise = self._regulariser
         p, n = C.shape
-        if len(D) < _FEW_ROWS or n * p * p > _MOST_NUMBERS:
-            M = np.stack([C[:, s] @ C[:, s].T for s in seen])
-        else:
-            # all rows' C diag(seen) C' in one product
-            outer = (C[:, None] * C).reshape(p * p, n)
-            M = (seen @ outer.T).reshape(-1, p, p)
-        return np.asarray(np.linalg.solve(M + prior, (D @ C.T)[..., None])[..., 0])
+        z = np.empty((len(D), p))
+        enough = seen.sum(axis=1) >= p
+        if enough.any():
+            if len(D) < _FEW_ROWS or n * p * p > _MOST_NUMBERS:
+                M = np.stack([C[:, s] @ C[:, s].T for s in seen[enough]])
+            else:  # all rows' C diag(seen) C' in one product
+                M = (seen[enough] @ (C[:, None] * C).reshape(p * p, n).T).reshape(-1, p, p)
+            right = (D[enough] @ C.T)[..., None]
+            z[enough] = np.linalg.solve(M + np.diag(noise / variances), right)[..., 0]
+        for i in np.flatnonzero(~enough):
+            # with next to no noise M is singular there: the covariance of what was seen is not
+            S = C[:, seen[i]]
+            Sigma = (S.T * variances) @ S + noise * np.eye(S.shape[1])
+            z[i] = variances * (S @ np.linalg.solve(Sigma, D[i, seen[i]]))
+        return z
 
     def _together(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
