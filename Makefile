@@ -8,9 +8,10 @@ DOCS_STAMP := $(VENV)/.installed-docs
 # What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
 PIP := pip>=25.1
 UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
-# What is tested with the lowest versions: all that meets a dependency.
-LOWEST := tests/checkpoint tests/beam tests/cli tests/fuzz tests/test_estimator.py tests/test_river.py \
-    tests/test_input.py tests/test_layer.py tests/test_plots.py tests/test_regression.py tests/test_wire.py
+# What is tested with the lowest versions: what meets a dependency, in two minutes.
+LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
+    $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_run.py test_write.py) \
+    $(addprefix tests/test_,estimator.py input.py layer.py plots.py river.py regression.py wire.py) tests/cli/test_fit.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean \
