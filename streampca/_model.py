@@ -153,12 +153,16 @@ class Model:
 
     @cached_property
     def _regulariser(self) -> tuple[Float64, Float64, float]:
-        """Components (p, n) in float64, variances of coordinates without noise (p,), the noise."""
-        noise, eigenvalues = self._positive()
-        tiny = np.finfo(float).tiny  # where nothing varies
-        rounding = max(np.finfo("float64").eps * float(eigenvalues[0]), tiny)
-        variances = np.maximum(eigenvalues - noise, rounding)
-        return self.components.astype("float64"), variances, max(noise, tiny)
+        """Components (p, n) in float64, variances of coordinates without noise (p,), the noise.
+
+        Both in units of the largest: only ratios matter. Where nothing varies all is noise.
+        """
+        C = self.components.astype("float64")
+        largest = float(self.eigenvalues[0])
+        if largest <= 0:
+            return C, np.full(len(C), np.finfo("float64").eps), 1.0
+        noise, eigenvalues = (value / largest for value in self._positive())
+        return C, np.maximum(eigenvalues - noise, np.finfo("float64").eps), float(noise)
 
     def _coordinates_given(self, seen: NDArray[np.bool_], D: Float64) -> Float64:
         """Expected coordinates (k, p) of rows less the mean, zero where not seen (k, n).
