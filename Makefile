@@ -62,7 +62,7 @@ docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 fuzz: $(STAMP)  ## a minute of hostile bytes for all that is read (ARGS="--seconds 3600 block")
 	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(ARGS)
 
-kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, five minutes (KILLS=2000)
+kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)
 	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
 
 soak: $(STAMP)  ## ten million rows through River and through Beam: memory, speed, orthogonality
