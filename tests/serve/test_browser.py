@@ -111,6 +111,7 @@ def test_a_time_can_be_chosen_and_is_kept(page, store, fill):
 def test_it_follows_a_job_that_writes(page, store, fill):
     page.open()
     assert page.find("empty").is_displayed()
+    assert not page.find("panels").is_displayed()
     fill(store, "press 4", hours=1)
     page.until(lambda: "50 rows" in page.text("summary"))
     fill(store, "press 4", hours=3, start=1)
@@ -125,6 +126,7 @@ def test_it_follows_a_job_that_writes(page, store, fill):
 def test_pasted_rows_are_judged_and_the_feature_named(page, store, fill):
     fill(store)
     page.open()
+    assert not page.find("rows-charts").is_displayed()
     page.find("rows-text").send_keys("oil,air,<b>load</b>\n10,10,10\n10,10,40\n")
     page.find("rows").find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
     page.until(lambda: page.text("rows-result") == "2 rows, 1 above a limit.")
@@ -172,7 +174,12 @@ def test_text_stands_out_from_the_page(page, store, fill, scheme):
         " const of = getComputedStyle(document.querySelector(name));"
         " return [of.color, getComputedStyle(document.body).backgroundColor]; })"
     )
-    assert min(contrast(*pair) for pair in pairs) >= 4.5
+    cells = page.script(
+        "[...document.querySelectorAll('.heat td')].map(cell => {"
+        " const of = getComputedStyle(cell); return [of.color, of.backgroundColor]; })"
+    )
+    assert len(cells) == 6
+    assert min(contrast(*pair) for pair in pairs + cells) >= 4.5
     dark = luminance(pairs[0][1]) < 0.2
     assert dark == (scheme == "dark")
 

@@ -162,6 +162,8 @@ window.addEventListener("resize", () => {
   }, 150);
 });
 
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
+
 try {
   await loadKeys();
   await refresh();

@@ -93,7 +93,7 @@ function frame(width, title, described, scale, labels, format, bands = false) {
   const every = Math.max(1, Math.ceil((count - 1) / Math.max(fits - 1, 1)));
   labels.forEach((label, i) => {
     if (i % every) return;
-    const anchor = count > 1 && i + every >= count && x(i) > width - longest * 4 ? "end" : i || bands || count < 2 ? "middle" : "start";
+    const anchor = x(i) > width - longest * 4 ? "end" : "middle";
     svg.append(draw("text", { x: anchor === "end" ? width : x(i), y: height - 8, "text-anchor": anchor }, label));
   });
   return { svg, x, y, left, right, height, bottom };

@@ -43,17 +43,32 @@ export function loadings(model) {
   const largest = Math.max(...shown.flat().map(Math.abs), 1e-300);
   const made = table(["feature", ...shown.map((_, i) => String(i + 1))],
     names.map((name, j) => [name, ...shown.map((component) => signed(component[j]))]), "heat");
+  const colours = groundColours();
   made.querySelectorAll("tbody tr").forEach((row, j) => {
     row.querySelectorAll("td").forEach((cell, i) => {
       const value = shown[i][j], share = Math.abs(value) / largest;
-      cell.style.backgroundColor = `rgb(var(--${value < 0 ? "minus" : "plus"}) / ${share.toFixed(3)})`;
-      if (share > 0.6) cell.className = "strong";
+      const ground = colours.page.map((part, c) => part + share * (colours[value < 0 ? "minus" : "plus"][c] - part));
+      cell.style.backgroundColor = `rgb(${ground.map(Math.round).join(" ")})`;
+      cell.style.color = luminance(ground) < 0.179 ? "#ffffff" : "#000000"; // whichever stands out
     });
   });
   made.setAttribute("aria-label", "Loadings");
   const left = model.n_features - names.length;
   const note = left > 0 ? `The ${names.length} of ${model.n_features} features with the largest loadings.` : `All ${names.length} features.`;
   fill("loadings", "Loadings: what each component is made of", made, node("p", { class: "note" }, note));
+}
+
+// The page's colours as red, green and blue, light or dark as they are now.
+function groundColours() {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name) => style.getPropertyValue(name).trim().split(" ").map(Number);
+  return { page: read("--ground"), plus: read("--plus"), minus: read("--minus") };
+}
+
+function luminance(rgb) {
+  const [red, green, blue] = rgb.map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 function signed(value) {
