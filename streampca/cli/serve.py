@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from streampca.cli.find import open_store
 
 __all__ = ["serve"]
 
@@ -15,9 +14,14 @@ def serve(
     store: Annotated[str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name that browsers may call it by."),
+    ] = None,
 ) -> None:
     """Show a store as a live page, on this machine only unless --host says otherwise."""
-    open_store(store)
+    if Path(store).is_file():
+        raise ValueError(f"{store}: is a file, not a folder; give the folder of a store")
     from streampca.serve import serve as run  # an extra, and slow to import
 
-    run(store, host=host, port=port)
+    run(store, host=host, port=port, allowed_hosts=tuple(allowed_hosts or ()))
