@@ -15,7 +15,7 @@ from streampca.monitor import (
     individuals_chart,
     trends,
 )
-from streampca.monitor.limits import box, hotelling, jackson_mudholkar
+from streampca.monitor.limits import box, hotelling, jackson_mudholkar, saddlepoint
 
 
 def gaussian(m, n=8, seed=0):
@@ -166,26 +166,42 @@ def exceeded(weights, limit):
     return 0.5 + integrate.quad(integrand, 1e-12, np.inf, limit=500)[0] / np.pi
 
 
-# How often Gaussian rows exceed a limit, over alpha: between these. Both are approximations, coarse
-# far out where a few directions hold most of what is left out.
+# How often Gaussian rows exceed a limit, over alpha: between these. Approximations are coarse far
+# out where a few directions hold most of what is left out; the saddlepoint's is not.
 ACCURACY = {
-    "equal": (np.ones(20), (0.96, 1.01), (0.99, 1.01)),
-    "geometric": (0.8 ** np.arange(25), (0.63, 1.0), (0.97, 2.1)),
-    "harmonic": (1 / np.arange(1.0, 31), (0.92, 3.8), (0.92, 3.8)),
+    "equal": (np.ones(20), {jackson_mudholkar: (0.96, 1.01), box: (0.99, 1.01)}),
+    "geometric": (0.8 ** np.arange(25), {jackson_mudholkar: (0.63, 1.0), box: (0.97, 2.1)}),
+    "harmonic": (1 / np.arange(1.0, 31), {jackson_mudholkar: (0.94, 1.06), box: (0.92, 3.8)}),
+    "one leads": (np.r_[1.0, np.full(20, 0.01)], {box: (0.5, 10)}),
 }
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99, 0.999])
 @pytest.mark.parametrize("name", ACCURACY)
 def test_limits_of_spe_are_quantiles_of_a_sum_of_chi_squares(name, confidence):
-    left_out, *bounds = ACCURACY[name]
-    for limit, (low, high) in zip((jackson_mudholkar, box), bounds, strict=True):
+    left_out, bounds = ACCURACY[name]
+    for limit, (low, high) in {saddlepoint: (0.93, 1.05), **bounds}.items():
         assert low <= exceeded(left_out, limit(left_out, confidence)) / (1 - confidence) <= high
 
 
-def test_jackson_and_mudholkar_give_way_to_box_where_there_is_no_power():
+def test_jackson_and_mudholkar_give_way_where_there_is_no_power():
     left_out = ACCURACY["harmonic"][0]
-    assert jackson_mudholkar(left_out, 0.99) == box(left_out, 0.99)
+    assert jackson_mudholkar(left_out, 0.99) == saddlepoint(left_out, 0.99)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 100])
+@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.7, 0.99, 0.99999])
+def test_the_saddlepoint_of_equal_variances_is_that_of_chi_square(n, confidence):
+    limit = saddlepoint(np.full(n, 0.3), confidence) / 0.3
+    assert stats.chi2.sf(limit, n) == pytest.approx(1 - confidence, rel=0.09)
+
+
+def test_the_saddlepoint_scales_and_leaves_out_what_has_no_variance():
+    left_out = np.array([3.0, 1.0, 0.5])
+    limit = saddlepoint(left_out, 0.99)
+    assert saddlepoint(1e-200 * left_out, 0.99) == pytest.approx(1e-200 * limit)
+    assert saddlepoint(np.r_[left_out, 0.0], 0.99) == limit
+    assert saddlepoint(np.zeros(3), 0.99) == 0.0
 
 
 def test_limits_of_equal_variances_are_those_of_chi_square():

@@ -24,6 +24,12 @@ __all__ = ["Assessment", "Monitor"]
 
 Float64 = NDArray[np.float64]
 
+_SPE_LIMITS = {
+    "jackson-mudholkar": limits.jackson_mudholkar,
+    "saddlepoint": limits.saddlepoint,
+    "box": limits.box,
+}
+
 
 class Fitted(Protocol):
     """What a `Checkpoint` has, and `StreamingPCA.checkpoint()` gives."""
@@ -82,8 +88,8 @@ class Monitor:
     References
     ----------
     J. E. Jackson and G. S. Mudholkar, Technometrics 21 (1979) 341-349; G. E. P. Box, Annals of
-    Mathematical Statistics 25 (1954) 290-302; P. Nomikos and J. F. MacGregor, Technometrics 37
-    (1995) 41-59.
+    Mathematical Statistics 25 (1954) 290-302; D. Kuonen, Biometrika 86 (1999) 929-935;
+    P. Nomikos and J. F. MacGregor, Technometrics 37 (1995) 41-59.
 
     Examples
     --------
@@ -231,16 +237,22 @@ class Monitor:
         ----------
         confidence : float
             Between 0 and 1.
-        method : {"jackson-mudholkar", "box", "empirical"}
-            A power of SPE taken as normal (1979), or SPE as a multiple of chi-square (1954).
-            Where the former has no power to offer (a few directions hold nearly all that is left
-            out), it gives way to the latter. "empirical": the quantile of what `calibrate` saw.
+        method : {"jackson-mudholkar", "saddlepoint", "box", "empirical"}
+            A power of SPE taken as normal (1979); the saddlepoint approximation of its
+            distribution (1999), the most accurate of the three; or SPE as a multiple of
+            chi-square (1954). Where the first has no power to offer (a few directions hold
+            nearly all that is left out), it gives way to the second. "empirical": the quantile of
+            what `calibrate` saw.
         """
         if method == "empirical":
             return self._normal_spe.limit(confidence)
-        limits.check_choice("method", method, ("jackson-mudholkar", "box", "empirical"))
+        limits.check_choice(
+            "method", method, ("jackson-mudholkar", "saddlepoint", "box", "empirical")
+        )
         if method == "box":
             return limits.box(self.left_out, confidence)
+        if method == "saddlepoint":
+            return limits.saddlepoint(self.left_out, confidence)
         return limits.jackson_mudholkar(self.left_out, confidence)
 
     def t2_limit(
