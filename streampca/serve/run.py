@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import sys
@@ -63,7 +64,8 @@ def serve(
         _say(f"http://{shown}:{number}/ shows {getattr(store, 'uri', store)}; Ctrl-C ends it")
         if not _is_loopback(host):
             _say("warning: everyone who can reach this machine can look; there is no password")
-        server.run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # raised again once all has been closed
+            server.run(sockets=[listening])
 
 
 def _is_loopback(host: str) -> bool:

@@ -63,7 +63,7 @@ def test_an_interrupt_ends_the_server_while_somebody_looks(store):
                 assert next(events)["n_checkpoints"] == 0
                 os.kill(server.pid, signal.SIGINT)
                 assert list(events) == []  # the stream was ended, not torn
-            server.wait(30)
+            assert (server.wait(30), server.stderr.read()) == (0, "")
         finally:
             server.kill()
 
