@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
 from streampca import Checkpoint
 from streampca.cli import options, output
@@ -62,7 +61,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, object]:
     return heading(checkpoint) | {name: full[name] for name in names}
 
 
-def history_table(found: Sequence[Checkpoint]) -> Table:
+def history_table(found: Sequence[Checkpoint]) -> output.Titled:
     """A row for each checkpoint: rows, shares of variance, how far the components turned."""
     p = min(6, max(len(checkpoint.components) for checkpoint in found))
     timed = any(checkpoint.window_end is not None for checkpoint in found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from streampca import Checkpoint
 from streampca.cli import output
@@ -57,7 +56,7 @@ def title(checkpoint: Checkpoint) -> str:
     return f"Components{whose} after {checkpoint.n_samples_seen:,} rows{when}"
 
 
-def component_table(checkpoint: Checkpoint, features: int | None = None) -> Table:
+def component_table(checkpoint: Checkpoint, features: int | None = None) -> output.Titled:
     """What each feature has in the components; the `features` that have most in them."""
     components = checkpoint.components.astype("float64")
     p, n = components.shape

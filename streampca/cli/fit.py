@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 import warnings
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from streampca import Checkpoint, CheckpointStore, StreamingPCA, _options
+from streampca import CheckpointStore, StreamingPCA, _options
 from streampca._cells import UNITS
 from streampca._input import LARGEST
-from streampca.cli import options, output
-from streampca.cli.describe import component_table, described
+from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
@@ -169,11 +166,11 @@ def fit(
         try:
             run.run()
         except KeyboardInterrupt:
-            output.say(_interrupted(run, output_))
+            output.say(report.interrupted(run, output_))
             raise typer.Exit(130) from None
         finally:
             bad.close()
-    _report(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
+    report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
 
 
 def check_format(form: str | None) -> None:
@@ -229,79 +226,16 @@ def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]
 
 def _columns(source: Source, settings: dict[str, Any], parameters: dict[str, Any]) -> Columns:
     small = parameters.get("dtype") == "float32"
+    before = settings.get("features")
     chosen = choose_columns(
         source,
-        columns=settings["columns"],
-        exclude=settings["exclude"] or [],
+        columns=before or settings["columns"],
+        exclude=[] if before else settings["exclude"] or [],
         key=settings["key_column"],
         timestamp=settings["timestamp_column"],
         unit=settings["timestamp_unit"] or "s",
         gaps=parameters.get("missing") == "impute",
         largest=float(np.finfo("float32").max) if small else LARGEST,
     )
-    if settings["columns"] is None:
-        # a later file may have more columns: features stay those of the first
-        settings["columns"], settings["exclude"] = chosen.features, None
-    return dataclasses.replace(chosen)
-
-
-# --- afterwards -------------------------------------------------------------------------------
-
-
-def _interrupted(run: Fit, store: str | None) -> str:
-    if store is None:
-        return f"interrupted after {run.n_rows:,} rows; nothing is kept without --output"
-    kept = run.ledger.n_rows - run.n_lost
-    return f"interrupted: {kept:,} rows are in {store}; go on with --resume"
-
-
-def _report(
-    run: Fit, models: Models, store: str | None, seconds: float, *, json: bool, quiet: bool
-) -> None:
-    latest = [model.last for model in models.by_key.values() if model.last is not None]
-    if not latest:
-        raise ValueError(
-            f"no row could be learned from: {run.ledger.n_rows:,} rows were read, of which "
-            f"{run.ledger.n_bad:,} are bad"
-        )
-    if json:
-        output.as_json(
-            {
-                "store": store,
-                "n_rows": run.n_rows,
-                "n_bad_rows": run.ledger.n_bad,
-                "seconds": round(seconds, 3),
-                "models": [described(checkpoint) for checkpoint in latest]
-                if store is None
-                else [_brief(checkpoint) for checkpoint in latest],
-            }
-        )
-        return
-    if store is None:
-        for checkpoint in latest:
-            output.show(component_table(checkpoint))
-    if not quiet:
-        output.text(_summary(run, latest, store, seconds))
-
-
-def _brief(checkpoint: Checkpoint) -> dict[str, Any]:
-    full = described(checkpoint)
-    names = ("key", "window_end", "sequence", "n_samples_seen", "explained_variance_ratio")
-    return {name: full[name] for name in names}
-
-
-def _summary(run: Fit, latest: Sequence[Checkpoint], store: str | None, seconds: float) -> str:
-    parts = [f"{run.n_rows:,} rows read in {seconds:.1f} s"]
-    if run.ledger.n_bad:
-        where = run.ledger.bad_rows
-        parts.append(f"{run.ledger.n_bad:,} bad rows {'skipped' if where == 'skip' else where}")
-    if len(latest) == 1:
-        (one,) = latest
-        p, n = one.components.shape
-        share = one.explained_variance_ratio.sum()
-        parts.append(f"{p} components of {n} features explain {share:.1%} of the variance")
-    else:
-        parts.append(f"{len(latest):,} models")
-    if store is not None:
-        parts.append(f"checkpoints in {store}")
-    return "; ".join(parts)
+    settings["features"] = chosen.features  # of later files too, which may have more columns
+    return chosen

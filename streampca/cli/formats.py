@@ -28,14 +28,15 @@ def header(source: Source) -> dict[str, pa.DataType | None]:
     ValueError
         If the file has no columns that can be read.
     """
-    if source.form == "parquet":
-        with _parquet(source) as file:
-            schema = file.schema_arrow
-        return dict(zip(schema.names, schema.types, strict=True))
-    if source.is_pipe:  # opens once
-        return dict.fromkeys(_names(source.open(), source))
-    with source.open() as stream:
-        return dict.fromkeys(_names(stream, source))
+    with _naming(source):
+        if source.form == "parquet":
+            with _parquet(source) as file:
+                schema = file.schema_arrow
+            return dict(zip(schema.names, schema.types, strict=True))
+        if source.is_pipe:  # opens once
+            return dict.fromkeys(_names(source.open(), source))
+        with source.open() as stream:
+            return dict.fromkeys(_names(stream, source))
 
 
 def chunks(
@@ -60,7 +61,7 @@ def chunks(
     ValueError
         If a column is missing or the file is damaged; it names the file.
     """
-    try:
+    with _naming(source):
         if source.form == "parquet":
             with _parquet(source) as file:
                 yield from _read_parquet(file, source, wanted, start, n_rows)
@@ -72,12 +73,20 @@ def chunks(
                 yield from csvfile.read(stream, names, wanted, numbers, start)
             else:
                 yield from jsonlines.read(stream, wanted, numbers, start)
-    except pa.ArrowException as error:
-        raise ValueError(f"{source.name}: cannot be read ({_first_line(error)})") from error
-    except OSError as error:
-        if error.errno is not None:
+
+
+@contextmanager
+def _naming(source: Source) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError, OSError) as error:
+        text = _first_line(error)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's trouble
+        if type(error) is ValueError and text.startswith(source.name):
             raise
-        raise ValueError(f"{source.name}: cannot be read ({_first_line(error)})") from error
+        raise ValueError(f"{source.name}: cannot be read ({text})") from error
 
 
 def _first_line(error: BaseException) -> str:

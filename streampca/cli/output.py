@@ -22,8 +22,16 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=sys.stderr if stderr else sys.stdout, highlight=False)
 
 
-def show(made: Table) -> None:
+class Titled(Table):
+    """A table with a line above it, which may be longer than the table is wide."""
+
+    heading: str | None = None
+
+
+def show(made: Titled) -> None:
     """Print a table; in a pipe without the blanks that fill its lines up."""
+    if made.heading is not None:
+        text(made.heading)
     if sys.stdout.isatty():
         console().print(made)
         return
@@ -32,11 +40,10 @@ def show(made: Table) -> None:
     text("\n".join(line.rstrip() for line in held.getvalue().rstrip("\n").split("\n")))
 
 
-def table(title: str | None, left: Sequence[str], right: Sequence[str] = ()) -> Table:
+def table(title: str | None, left: Sequence[str], right: Sequence[str] = ()) -> Titled:
     """An empty table with columns set to the left and then to the right."""
-    made = Table(
-        title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, show_edge=False
-    )
+    made = Titled(box=SIMPLE_HEAD, show_edge=False)
+    made.heading = title
     for name in left:
         made.add_column(name, no_wrap=True)
     for name in right:

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 import re
 import shlex
 import subprocess
@@ -36,7 +37,7 @@ def run(line):
         data, said = found.stdout_bytes, said + found.stderr
         if found.exit_code:
             said += f"[exit code {found.exit_code}]\n"
-    return data.decode() + said
+    return (data.decode() + said).replace(os.getcwd(), "/data")
 
 
 def played(text):
