@@ -46,7 +46,7 @@ def blocks(stream: Stream, offset: int, line: int, *, quoted: bool) -> Iterator[
     >>> import io
     >>> file = io.BytesIO(b'a,"b\nc"\nd')
     >>> [block.data for block in blocks(Stream(file, file), 0, 0, quoted=True)]
-    [b'a,"b\nc"\nd']
+    [b'a,"b\nc"\n', b'd']
     """
     data, end = b"", False
     while not end:

@@ -51,7 +51,7 @@ def killed(cli, monkeypatch, n, *arguments):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.parquet"])
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8, 12])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8])
 def test_killed_at_any_write(cli, write, rows, monkeypatch, name, n):
     press = np.where(np.arange(3000) % 3 == 0, "a", "b").tolist()
     files = [write(f"1{name}", rows[:1700], press=press[:1700])]
@@ -90,33 +90,33 @@ def test_killed_with_any_option(cli, write, rows, monkeypatch, options):
 
 def test_killed_by_the_system(cli, tmp_path):
     """SIGKILL, in the middle of a real process."""
-    X = np.random.default_rng(0).normal(size=(200_000, 5)) * [5, 4, 3, 2, 1]
+    X = np.random.default_rng(0).normal(size=(50_000, 5)) * [5, 4, 3, 2, 1]
     np.savetxt("a.csv", X, delimiter=",", fmt="%.5f", header="a,b,c,d,e", comments="")
     given = ["fit", "a.csv", "-n", "3", "--checkpoint-rows", "1000"]
     command = [sys.executable, "-m", "streampca", *given, "-o", "store"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
-    while len(list(Path("store").rglob("*.parquet"))) < 20:
+    while len(list(Path("store").rglob("*.parquet"))) < 8:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     read = Ledger.read(CheckpointStore("store")).n_rows
-    assert 15_000 < read < 200_000
+    assert 6_000 < read < 50_000
     # this process may have another number of threads, so both others run where it does
     for store, more in (("store", ["--resume"]), ("whole", [])):
         subprocess.run([*command[:-1], store, *more], cwd=tmp_path, check=True, capture_output=True)
     assert content("store") == content("whole")
     latest, whole = CheckpointStore("store").latest(), CheckpointStore("whole").latest()
     assert latest == whole
-    assert latest.n_samples_seen == 200_000
+    assert latest.n_samples_seen == 50_000
     np.testing.assert_array_equal(latest.components, whole.components)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "streampca", "fit", "-", "-n", "1", "-o", "store"]
     process = subprocess.Popen(
-        [*command, "--checkpoint-rows", "2"],
+        [*command, "--checkpoint-rows", "200"],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,10 +147,9 @@ def test_resuming_what_is_finished_changes_nothing(cli, write, rows, name):
 def test_only_new_files_and_new_rows_are_read(cli, write, rows):
     write("1.csv", rows[:1000])
     cli("fit", "*.csv", "-n", 2, "-o", "store")
-    lines = Path("1.csv").read_text()
     write("2.csv", rows[1200:])
-    more = write("more.tsv", rows[1000:1200])
-    Path("1.csv").write_text(lines + Path(more).read_text().split("\n", 1)[1].replace("\t", ","))
+    with open("1.csv", "a") as file:
+        np.savetxt(file, rows[1000:1200], delimiter=",", fmt="%.6f")
     assert "2,000 rows read" in cli("fit", "*.csv", "-n", 2, "-o", "store", "--resume").out
     found = CheckpointStore("store").latest()
     pca = StreamingPCA(2).fit(rows)

@@ -196,6 +196,7 @@ def test_serve_is_called_with_the_store(cli, store, monkeypatch):
 def test_a_missing_extra_is_named(cli, store, monkeypatch, module, arguments, extra):
     for name in [n for n in sys.modules if n.startswith((module, "streampca.plots"))]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("streampca.plots", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     said = CliRunner().invoke(app, arguments)
     assert said.exit_code == 2
