@@ -111,7 +111,7 @@ def wide() -> None:
     n, blocks = len(rows.U), WIDE_ROWS // m
     print(f"\nn = {n:,}, p = {p}, {WIDE_ROWS:,} rows in minibatches of {m}")
     learners = {"peer": INCREMENTAL.make(n, p), "ours": FACTORED.make(n, p)}
-    found, bare = in_step(rows, learners, p, m, blocks, WIDE_BUDGET)
+    found, bare = in_step(rows, learners, p, m, blocks, {"peer": WIDE_BUDGET})
     (peer, shown), (ours, _) = found["peer"], found["ours"]
     prefix = FACTORED.make(n, p)  # ours after the rows that the peer had time for
     for block in range(shown):

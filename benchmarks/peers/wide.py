@@ -15,6 +15,8 @@ import numpy as np
 
 from benchmarks.peers.limits import two_products
 from benchmarks.peers.measure import Learner, Matrix, Timing, Truth
+from benchmarks.peers.methods import FACTORED, WIDE
+from benchmarks.peers.results import Figure
 
 
 class WideRows:
@@ -63,12 +65,17 @@ class Shown(NamedTuple):
 
 
 def in_step(
-    rows: WideRows, learners: Mapping[str, Learner], p: int, m: int, n_blocks: int, budget: float
+    rows: WideRows,
+    learners: Mapping[str, Learner],
+    p: int,
+    m: int,
+    n_blocks: int,
+    budgets: Mapping[str, float],
 ) -> tuple[dict[str, Shown], float]:
     """Show blocks of m rows to every learner in turn; and seconds of the two bare products.
 
     All rows at once would take 8 GB, so methods take turns at each block. One that has spent its
-    budget sees no more.
+    budget, in seconds, sees no more.
     """
     products = two_products(len(rows.U), p, m)
     spent = dict.fromkeys(learners, 0.0)
@@ -77,7 +84,7 @@ def in_step(
     for block in range(n_blocks):
         X = rows.block(block, m)
         for name, learner in learners.items():
-            if spent[name] < budget:
+            if spent[name] < budgets.get(name, np.inf):
                 copy = X.copy()
                 spent[name] += _clock(lambda: learner.learn(copy))  # noqa: B023
                 shown[name] += 1
@@ -96,3 +103,58 @@ def _clock(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def measure(
+    n: int = 100_000, p: int = 20, m: int = 200, n_rows: int = 20_000, budget: float = 15.0
+) -> list[Figure]:
+    """Every method that does not need n x n; each gets `budget` seconds, factored all it needs.
+
+    Excess is that of the rows a method saw, against batch PCA of these rows.
+    """
+    rows, learners, missing = WideRows(n), {}, []
+    at = {"part": "speed", "data": f"n = {n:,}, p = {p}", "n": n, "p": p, "m": m}
+    for method in WIDE:
+        try:
+            learners[method.name] = method.make(n, p)
+        except ImportError as error:
+            missing.append(
+                Figure(
+                    method=method.name,
+                    measure="rows/s",
+                    value=np.nan,
+                    note=f"not measured: {error}",
+                    **at,
+                )
+            )  # type: ignore[arg-type]
+    budgets = {name: budget for name in learners if name != FACTORED.name}
+    blocks = n_rows // m
+    found, bare = in_step(rows, learners, p, m, blocks, budgets)
+    truths = {shown: rows.truth(shown, m) for shown in {s.blocks for s in found.values()}}
+    figures = [
+        Figure(
+            method="two products",
+            measure="rows/s",
+            value=n_rows / bare,
+            rows=n_rows,
+            note="the limit",
+            **at,
+        ),
+        *missing,
+    ]  # type: ignore[arg-type]
+    for name, (timing, shown) in found.items():
+        stopped = "" if timing.whole else f"stopped after {budget:.0f} s, {timing.rows:,} rows"
+        truth = truths[shown]
+        for measure_, value in (
+            ("rows/s", timing.rate),
+            ("seconds for all rows", n_rows / timing.rate),
+            ("excess", truth.excess(timing.components)),
+            ("ordered", truth.ordered(timing.components)),
+            ("times two products", n_rows / timing.rate / bare),
+        ):
+            figures.append(
+                Figure(
+                    method=name, measure=measure_, value=value, rows=timing.rows, note=stopped, **at
+                )
+            )  # type: ignore[arg-type]
+    return figures
