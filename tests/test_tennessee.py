@@ -66,6 +66,8 @@ def test_contributions_name_the_sensors_at_the_fault(plant, monitor, fault, sens
 
 
 def test_the_page_shows_what_the_script_prints(plant, monitor):
-    shown = re.findall(r"^\| (?:fault|\d+|false alarms, .*) \|.*\|$", PAGE.read_text(), re.MULTILINE)
+    shown = re.findall(
+        r"^\| (?:fault|\d+|false alarms, .*) \|.*\|$", PAGE.read_text(), re.MULTILINE
+    )
     printed = [line for line in tennessee.table(plant, monitor) if not line.startswith("|--")]
     assert shown == printed
