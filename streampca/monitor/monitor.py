@@ -246,14 +246,8 @@ class Monitor:
         """
         if method == "empirical":
             return self._normal_spe.limit(confidence)
-        limits.check_choice(
-            "method", method, ("jackson-mudholkar", "saddlepoint", "box", "empirical")
-        )
-        if method == "box":
-            return limits.box(self.left_out, confidence)
-        if method == "saddlepoint":
-            return limits.saddlepoint(self.left_out, confidence)
-        return limits.jackson_mudholkar(self.left_out, confidence)
+        limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
+        return _SPE_LIMITS[method](self.left_out, confidence)
 
     def t2_limit(
         self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None
