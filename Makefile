@@ -8,7 +8,7 @@ DOCS_STAMP := $(VENV)/.installed-docs
 # What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
 PIP := pip>=25.1
 UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
-# What is tested with the lowest versions: what meets a dependency, in two minutes.
+# What is tested with the lowest versions: what meets a dependency, in a minute.
 LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
     $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
     $(addprefix tests/test_,estimator.py layer.py plots.py river.py wire.py) tests/cli/test_fit.py \
