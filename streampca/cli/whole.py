@@ -43,6 +43,8 @@ def write(path: str, data: bytes) -> None:
     filesystem, place_ = fs.FileSystem.from_uri(path)
     direct = filesystem.type_name in _OBJECT_STORES
     here = place_ if direct else f"{place_}.{secrets.token_hex(4)}.tmp"
+    if not direct:
+        filesystem.create_dir(place_.rpartition("/")[0], recursive=True)
     with filesystem.open_output_stream(here, compression=None) as stream:
         stream.write(data)
     if not direct:

@@ -176,6 +176,15 @@ def test_a_file_that_was_replaced_is_not_gone_on_with(cli, write, rows):
     assert "is not the file that was read before" in cli(*given, "--resume", code=2).err
 
 
+def test_uris_are_read_and_written_too(cli, write, rows, tmp_path):
+    path, store = (tmp_path / write("a.parquet", rows)).as_uri(), (tmp_path / "uri").as_uri()
+    cli("fit", path, *OPTIONS, "-o", store)
+    assert "0 rows read" in cli("fit", path, "-o", store, "--resume").out
+    cli("fit", "a.parquet", *OPTIONS, "-o", "local")
+    assert content("uri") == content("local")
+    assert cli("history", store, "--json").json == cli("history", "local", "--json").json
+
+
 def test_a_store_is_not_overwritten_by_accident(cli, write, rows):
     path = write("a.csv", rows)
     cli("fit", path, "-o", "store")
