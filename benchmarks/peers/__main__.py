@@ -3,6 +3,7 @@
     make peers                                 all parts, then docs/performance.md
     make peers ARGS="speed --data MNIST"       one part; each takes below three minutes, apart
                                                from speed, whose data sets take one to two each
+    make peers ARGS="--quick"                  shorter and fewer runs: a look, in five minutes
     make peers ARGS="--draw"                   tables and pictures again, nothing measured
 
 Figures go to benchmarks/results/peers-<date>.csv, where a part that is measured again replaces its
@@ -34,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
     parser.add_argument("--data", action="append", default=[], help="data sets of speed, by name")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, fewer turns")
     parser.add_argument("--draw", action="store_true", help="only tables and pictures")
     parser.add_argument("--no-page", action="store_true", help="leave docs/performance.md alone")
     chosen = parser.parse_args()
@@ -42,14 +44,14 @@ def main() -> None:
         parser.error(f"--data {', '.join(sorted(unknown))} is not one of {', '.join(known)}")
     if not chosen.draw:
         path = results.path_of()
-        measure(chosen.parts or list(PARTS), chosen.data, path)
+        measure(chosen.parts or list(PARTS), chosen.data, path, quick=chosen.quick)
     if not chosen.no_page:
         figures = results.read(results.latest())
         page.render(figures, results.latest().name)
         plots.draw(figures)
 
 
-def measure(parts: Iterable[str], data_sets: list[str], path: Path) -> None:
+def measure(parts: Iterable[str], data_sets: list[str], path: Path, *, quick: bool = False) -> None:
     """Measure parts; each is written as soon as it is done."""
     for requirement, reason in install.install().items():
         print(f"{requirement} does not install: {reason}")
@@ -58,15 +60,17 @@ def measure(parts: Iterable[str], data_sets: list[str], path: Path) -> None:
     warnings.filterwarnings("ignore", module="sklearn|torchdr|daal4py|onedal|torch")
     start = time.perf_counter()
     with pinned() as threads:
-        results.replace([about(threads)], path)
-        print(f"{time.strftime('%Y-%m-%d')}, {about(threads).note}")
+        results.replace([about(threads, quick)], path)
+        print(f"{time.strftime('%Y-%m-%d')}, {about(threads, quick).note}")
         for part in parts:
             if part == "speed":
-                for figures in speed.measure(data_sets):
+                budget = speed.Budget(whole=4.0, again=0.5, rounds=2) if quick else speed.Budget()
+                for figures in speed.measure(data_sets, budget):
                     results.replace(figures, path)
                 continue
             began = time.perf_counter()
-            figures = SINGLE[part]()
+            with pinned(1 if part in UNTIMED else threads):
+                figures = SINGLE[part](quick)
             results.replace(figures, path)
             if part != "profile":  # which prints as it goes
                 print(listing(part, figures))
@@ -74,14 +78,19 @@ def measure(parts: Iterable[str], data_sets: list[str], path: Path) -> None:
     print(f"{time.perf_counter() - start:.0f} s, written: {path}")
 
 
-SINGLE: dict[str, Callable[[], list[Figure]]] = {
-    "wide": wide.measure,
-    "efficiency": lambda: list(efficiency.r_ex()),
-    "change": lambda: list(efficiency.change()),
-    "shards": lambda: list(efficiency.shards()),
-    "profile": profile.measure,
-    "cost": lambda: list(cost.measure()),
+SINGLE: dict[str, Callable[[bool], list[Figure]]] = {
+    "wide": lambda quick: wide.measure(n_rows=4000, budget=5.0) if quick else wide.measure(),
+    "efficiency": lambda quick: list(efficiency.r_ex(streams=1 if quick else efficiency.STREAMS)),
+    "change": lambda quick: list(efficiency.change()),
+    "shards": lambda quick: list(efficiency.shards()),
+    "profile": lambda quick: profile.measure(seconds=0.3 if quick else 2.0),
+    "cost": lambda quick: list(cost.measure(seconds=0.1 if quick else 0.7)),
 }
+"""Parts that are measured as one, each told whether it must be quick."""
+
+
+UNTIMED = ("efficiency", "change", "shards")
+"""Small matrices and no clock: one thread, since two that wait for each other are slower."""
 
 
 def listing(part: str, figures: list[Figure]) -> str:
@@ -96,12 +105,14 @@ def listing(part: str, figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def about(threads: int) -> Figure:
+def about(threads: int, quick: bool) -> Figure:
     """Machine and versions, as a row of the file."""
     versions = (
         f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sklearn.__version__}"
     )
     note = f"{processor()}, {os.cpu_count()} cores, {threads} threads, {versions}"
+    if quick:
+        note += "; a quick run: short runs on a busy machine say little"
     return Figure("machine", "", "", "threads", float(threads), note=note)
 
 
