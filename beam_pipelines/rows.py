@@ -16,6 +16,7 @@ import pyarrow as pa
 from apache_beam.pvalue import Row
 from numpy.typing import NDArray
 
+from beam_pipelines.together import together
 from streampca._columns import number as read_number
 from streampca._input import LARGEST, InputRows, read_rows
 
@@ -161,6 +162,13 @@ class RowReader:
         read = self._checked(element, self._names)
         values = np.asarray(read.values.cpu() if hasattr(read.values, "cpu") else read.values)
         return Block(self._names or read.feature_names, values)
+
+    def together(self, rows: list[Any]) -> Block | None:
+        """Return single rows as one block; None if they have to be read one by one."""
+        if self._gaps:
+            return None
+        found = together(rows, self._names, self._width, self._largest)
+        return None if found is None else Block(*found)
 
     def _checked(self, rows: Any, names: tuple[str, ...] | None) -> InputRows:
         return read_rows(
