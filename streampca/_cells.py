@@ -138,7 +138,7 @@ def _numbers(column: Any) -> NDArray[Any]:
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             column = pc.utf8_trim_whitespace(column)
             try:
-                return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+                return np.asarray(pc.cast(column, pa.float64()))
             except pa.ArrowInvalid:
                 return np.array([_parsed(text) for text in column.to_pylist()])
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -184,12 +184,13 @@ def _fast_times(column: pa.Array, unit: str) -> NDArray[np.int64] | None:
     if pa.types.is_integer(kind):
         values = column.to_numpy().astype("int64")
         if len(values) and np.abs(values).max() < _LIMIT / max(UNITS[unit], 1):
-            return values // 1000 if unit == "ns" else values * int(UNITS[unit])
+            found: NDArray[np.int64] = values * int(UNITS[unit]) if unit != "ns" else values // 1000
+            return found
         return None
     if pa.types.is_floating(kind):
         scaled = column.to_numpy() * UNITS[unit]
         if len(scaled) and np.abs(scaled).max() < _LIMIT:  # NaN compares as False
-            return np.round(scaled).astype("int64")
+            return np.asarray(np.round(scaled), "int64")
     return None
 
 
