@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.ticker
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -111,6 +112,9 @@ def change(figures: Sequence[Figure]) -> Any:
         xlabel="rows after the change of subspace",
         ylabel="excess over the oracle's",
     )
+    seen = sorted({found.rows for found in group})
+    axis.set_xticks(seen, [f"{rows:,}" for rows in seen])
+    axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
