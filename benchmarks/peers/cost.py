@@ -36,7 +36,7 @@ def possible(method: Method, n: int, p: int, m: int) -> bool:
     if method is DENSE:
         return n <= MOST_DENSE
     if method is INCREMENTAL:
-        return m >= p and n * m <= 5_000_000
+        return m >= p and n * m <= 2_000_000
     return True
 
 
