@@ -130,3 +130,11 @@ FASTEST = (DENSE, FACTORED, INCREMENTAL, EXACT, INTELEX, CCI, HISTORY, SKETCH)
 """For a second look at rows that all have seen."""
 WIDE = (FACTORED, INCREMENTAL, *TORCH, CCI, OJA[1], HISTORY, SKETCH)
 """For so many features that nothing n x n can be held."""
+
+FORMS_COVARIANCE = frozenset(m.name for m in (DENSE, EXACT, INTELEX, BATCH[0]))
+"""Methods whose limit is X'X; that of all others is the two thin products."""
+
+
+def limit_of(name: str) -> str:
+    """Which bare products a method cannot do without."""
+    return "X'X" if name in FORMS_COVARIANCE else "two products"

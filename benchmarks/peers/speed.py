@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import data
 from benchmarks.peers.limits import own_product, two_products
 from benchmarks.peers.measure import Matrix, Runs, Truth, batched, time_pass, time_products
-from benchmarks.peers.methods import EVERYTHING, FASTEST, Method
+from benchmarks.peers.methods import EVERYTHING, FASTEST, Method, limit_of
 from benchmarks.peers.results import Figure
 
 BATCH = 1000
@@ -139,8 +139,7 @@ def table(figures: Sequence[Figure]) -> str:
         line = f"{method:38}{rate.value:>10,.0f}{rate.low:>10,.0f}{rate.high:>10,.0f}"
         if "excess" in of:
             line += f"{of['excess'].value:>10.1e}{of['ordered'].value:>9.0%}"
-            limit = min(f.value for m, f in of.items() if m.startswith("times"))
-            line += f"{limit:>6.1f}x"
+            line += f"{of[f'times {limit_of(method)}'].value:>6.1f}x"
         lines.append(f"{line}  {rate.note}")
     return "\n".join(lines)
 
