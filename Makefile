@@ -4,14 +4,22 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 # What installs from a PEP 735 dependency group; the pip that comes with Python 3.11 is too old for it.
 PIP := pip>=25.1
+UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
+# What is tested with the lowest versions: what meets a dependency, in a minute.
+LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
+    $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
+    $(addprefix tests/test_,estimator.py layer.py plots.py river.py wire.py) tests/cli/test_fit.py \
+    -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench paper clean
+.PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean \
+    fuzz kill soak lowest dist smoke audit
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP)  ## set up .venv (the other targets do it by themselves)
 
@@ -35,11 +43,57 @@ types: $(STAMP)  ## mypy, strict on streampca
 bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
+fast: $(STAMP)  ## the speeds that are promised, each beside its limit: four minutes (ARGS="mnist10" picks)
+	$(BIN)/python -m benchmarks.fast $(ARGS)
+
+peers: $(STAMP)  ## speed, accuracy and cost beside all peers; renders docs/performance.md (ARGS picks)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS="figure1 cost" picks some)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)
 
+# The theme's notice is about MkDocs 2, which pyproject.toml keeps out. With --quiet, --strict counts no
+# warnings.
+docs: $(DOCS_STAMP)  ## the documentation site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html opens in a browser as it is"
+
+docs-serve: $(DOCS_STAMP)  ## show the site while you write it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
+
+fuzz: $(STAMP)  ## a minute of hostile bytes for all that is read (ARGS="--seconds 3600 block")
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(ARGS)
+
+kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)
+	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
+
+soak: $(STAMP)  ## ten million rows through River and through Beam: memory, speed, orthogonality
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
+
+# Old versions warn of what newer ones have mended: here a warning is no error.
+lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproject.toml allows
+	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
+	$(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
+	    --disable-warnings -p no:cacheprovider $(LOWEST) $(ARGS)
+
+dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist
+
+smoke: dist  ## install the wheel into empty environments, without extras and with all, and use it
+	for extras in "" "[all]"; do \
+	    $(UV) venv --quiet --clear --python $(BIN)/python build/empty && \
+	    $(UV) pip install --quiet --python build/empty/bin/python --constraint constraints.txt "$$(echo dist/*.whl)$$extras" && \
+	    (cd / && "$(CURDIR)/build/empty/bin/python" -I "$(CURDIR)/tests/smoke.py" $${extras:+all}) || exit 1; \
+	done
+
+# Asks a service about every version: not a step of continuous integration, which has to pass without.
+audit: $(STAMP)  ## known vulnerabilities of the versions in constraints.txt
+	$(UV) tool run "pip-audit>=2.7" --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
 clean:  ## remove caches and results; .venv stays
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out site
 	find streampca beam_pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Asks each candidate itself: a python3.11 on the PATH may be a shim that cannot start.
@@ -57,4 +111,8 @@ $(BIN)/python:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade "$(PIP)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[all]"
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
 	@touch $@

@@ -30,8 +30,8 @@ class PCAReconstruction(AnomalyDetector):
         Rows after which a row has half its weight.
     features : iterable of str, optional
         Which fields of a row to use; all by default.
-    threshold_criterion, model_id, target
-        As for every detector of Beam.
+    **kwargs
+        `threshold_criterion`, `model_id` and `target`, as for every detector of Beam.
 
     Notes
     -----

@@ -5,23 +5,27 @@ What is done to a row one at a time costs more than everything that is done to a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import Row, TaggedOutput
+from apache_beam.transforms.window import IntervalWindow
+from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipelines.rows import BAD_ROWS, BadRow, Block, RowReader, key_text, keyed
 
-_MOST = 256
+_MOST = 512
 """Rows in a block that was gathered: products of so many are near a matrix's full speed."""
 
 _HELD = 2**21
 """Numbers that rows waiting in a bundle may take together: 16 MB, however many keys there are."""
+
+_SINGLE = (Mapping, Row, tuple)  # a vector apart
 
 
 class ReadBlocks(beam.DoFn):
@@ -78,59 +82,96 @@ class ReadBlocks(beam.DoFn):
         yield TaggedOutput(BAD_ROWS, BadRow(key, rows, reason))
 
 
+class _Waiting(NamedTuple):
+    """Rows of one key and window.
+
+    Only rows and times: each object that can refer to others and is kept, such as an element with
+    its window, costs a microsecond or two of garbage collection.
+    """
+
+    first: WindowedValue
+    rows: list[Any]
+    micros: list[int]
+
+
 class GatherBlocks(ReadBlocks):
-    """The same, with single rows of one key and window gathered into blocks.
+    """The same, with single rows of one key and window gathered into blocks and checked together.
 
     For windows that an element's timestamp does not change any more: fixed ones, and the global.
     """
 
     def start_bundle(self) -> None:
-        self._waiting: dict[Any, tuple[Block, Any, list[Any]]] = {}
+        self._waiting: dict[Any, _Waiting] = {}
         self._held = 0
-        self._counted = 0
+        self._limit = _HELD  # rows that may wait
 
-    def process(
+    def process(  # type: ignore[override]
         self,
         element: Any,
-        window: Any = beam.DoFn.WindowParam,
-    ) -> Iterable[Any]:
-        if type(element) is tuple and len(element) == 2:
-            key, rows = element
-        else:
-            key, rows = None, element
+        # Half of what WindowParam costs, with which Beam builds the arguments anew for each row.
+        at: Any = beam.DoFn.WindowedValueParam,
+    ) -> Iterable[Any] | None:
+        """Keep a single row until its block is full."""
+        key, row = element if type(element) is tuple and len(element) == 2 else (None, element)
+        single = row.ndim == 1 if type(row) is np.ndarray else isinstance(row, _SINGLE)
+        windows = at.windows
+        if not single or len(windows) != 1:
+            return super().process(element)
+        window = windows[0]
+        # Hashing a window costs more than all else here; the end of a fixed one says which it is.
+        end = window._end_micros if type(window) is IntervalWindow else window
         try:
-            text, block = key_text(key), self._read(rows)
-        except ValueError as error:
-            return self._rescued(key, rows, error)
-        values = block.values
-        if len(values) > 1:
-            self._counted += len(values)
-            return ((self._part(text), block),)
-        width = values.shape[1]
-        # Hashing a window costs more than all else here; its end says which one it is.
-        place = (text, window.end.micros, id(block.names), width, values.dtype.char)
-        found = self._waiting.get(place)
-        if found is None:
-            self._waiting[place] = block, window, [values]
-        else:
-            found[2].append(values)
-            if len(found[2]) >= _MOST:
-                del self._waiting[place]
-                self._held -= (_MOST - 1) * width
-                self._counted += _MOST
-                return ((self._part(text), Block(block.names, np.concatenate(found[2]))),)
-        self._held += width
-        return () if self._held < _HELD else self._all()
+            # 1 and True are the same key in a dictionary.
+            _, rows, micros = self._waiting[key, type(key), end]
+        except KeyError:
+            _, rows, micros = self._waiting[key, type(key), end] = _Waiting(at, [], [])
+            self._limit = min(self._limit, _HELD // max(_size(row), 1))
+        except TypeError:  # what cannot be hashed is no key
+            return super().process(element)
+        rows.append(row)
+        micros.append(at.timestamp_micros)
+        self._held += 1
+        if len(rows) >= _MOST:
+            self._held -= len(rows)
+            return self._together(self._waiting.pop((key, type(key), end)))
+        return None if self._held < self._limit else self._all()
 
     def finish_bundle(self) -> Iterable[Any]:
         """Hand on what is waiting."""
-        found = list(self._all())
-        self._rows.inc(self._counted)
-        return found
+        return self._all()
 
-    def _all(self) -> Iterator[WindowedValue]:
-        for (text, *_), (block, window, values) in self._waiting.items():
-            self._counted += len(values)
-            gathered = (self._part(text), Block(block.names, np.concatenate(values)))
-            yield WindowedValue(gathered, window.max_timestamp(), (window,))
-        self._waiting, self._held = {}, 0
+    def _all(self) -> Iterator[Any]:
+        found, self._waiting, self._held = self._waiting, {}, 0
+        for waiting in found.values():
+            yield from self._together(waiting)
+
+    def _together(self, waiting: _Waiting) -> Iterable[Any]:
+        """All rows as one block; where one is bad, each is read by itself."""
+        key, _ = keyed(waiting.first.value)
+        try:
+            text, block = key_text(key), self._read.together(waiting.rows)
+        except ValueError:  # of the key
+            block = None
+        if block is None:
+            return self._one_by_one(key, waiting)
+        self._rows.inc(len(waiting.rows))
+        return (waiting.first.with_value((self._part(text), block)),)
+
+    def _one_by_one(self, key: Any, waiting: _Waiting) -> Iterator[Any]:
+        first = waiting.first
+        good: dict[Any, tuple[str, Block, list[Any]]] = {}
+        for row, micros in zip(waiting.rows, waiting.micros, strict=True):
+            for found in super().process((key, row)):
+                if isinstance(found, TaggedOutput):
+                    bad = WindowedValue(found.value, Timestamp(micros=micros), first.windows)
+                    yield TaggedOutput(found.tag, bad)
+                    continue
+                text, block = found
+                alike = block.names, block.values.shape[1], block.values.dtype.char
+                good.setdefault(alike, (text, block, []))[-1].append(block.values)
+        for text, block, values in good.values():
+            yield first.with_value((text, Block(block.names, np.concatenate(values))))
+
+
+def _size(row: Any) -> int:
+    return len(vars(row) if type(row) is Row else row)

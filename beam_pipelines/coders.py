@@ -41,8 +41,23 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
     if family != "moments":
         raise WireError(f"Expected moments, but the data holds {wire.kind!r}.")
     names = wire.meta.get("names")
-    moments = moments_from_state(kind, wire.arrays, device=device)
+    if names is not None and not _are_names(names):
+        raise WireError(f"Corrupt data: {str(names)[:80]!r} are no names of features.")
+    try:
+        moments = moments_from_state(kind, wire.arrays, device=device)
+    except MemoryError as error:
+        raise WireError(f"The moments claim more than memory can hold ({error}).") from error
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise WireError(f"Corrupt data: these are no {kind!r} moments ({error}).") from error
+    if names is not None and len(names) != moments.n_features:
+        raise WireError(
+            f"Corrupt data: {len(names)} names for moments of {moments.n_features} features."
+        )
     return moments, None if names is None else tuple(names)
+
+
+def _are_names(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(name, str) for name in found)
 
 
 class BlockCoder(Coder):
@@ -75,14 +90,23 @@ class BlockCoder(Coder):
                 )
             rows, width, single, size = _SHAPE.unpack_from(encoded, _BLOCK.size)
             start = _BLOCK.size + _SHAPE.size
-            names = tuple(json.loads(encoded[start : start + size])) if size else None
+            names = json.loads(encoded[start : start + size]) if size else None
+            if names is not None and not (_are_names(names) and len(names) == width):
+                raise WireError(f"Corrupt data: a block of {width} features without their names.")
             dtype = np.dtype("<f4" if single else "<f8")
             flat = np.frombuffer(encoded, dtype, offset=start + size)
-            return Block(names, flat.astype(dtype.newbyteorder("=")).reshape(rows, width))
-        except (struct.error, json.JSONDecodeError, ValueError) as error:
+            return Block(
+                None if names is None else tuple(names),
+                flat.astype(dtype.newbyteorder("=")).reshape(rows, width),
+            )
+        except (struct.error, ValueError, RecursionError) as error:
             if isinstance(error, WireError):
                 raise
             raise WireError(f"Torn data: a block of rows cannot be read ({error}).") from error
+
+    def estimate_size(self, value: Block) -> int:
+        """Bytes, roughly, for Beam's counters: by default it encodes what it wants to count."""
+        return value.values.nbytes
 
     def is_deterministic(self) -> bool:
         return True
@@ -99,6 +123,11 @@ class CheckpointCoder(Coder):
 
     def decode(self, encoded: bytes) -> Checkpoint:
         return Checkpoint.from_bytes(encoded)
+
+    def estimate_size(self, value: Checkpoint) -> int:
+        """Bytes, roughly, for Beam's counters."""
+        arrays = [value.components, value.decoder, value.encoder, *value.moments.values()]
+        return sum(array.nbytes for array in arrays)
 
     def is_deterministic(self) -> bool:
         return True

@@ -38,8 +38,8 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
         Seconds after which the store is asked for a newer checkpoint. A path that
         ``RunInference(model_metadata_pcoll=...)`` brings is used at once, until the store has a
         newer one.
-    **batching
-        `min_batch_size` and `max_batch_size`, as Beam's own handlers have.
+    min_batch_size, max_batch_size : int, optional
+        Rows handed over at once, as Beam's own handlers have it.
 
     Examples
     --------

@@ -23,10 +23,11 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines import cells, formats
+from beam_pipelines import formats
 from beam_pipelines.formats import Chunk
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.windows import slots
+from streampca import _cells as cells
 
 
 class Columns(NamedTuple):

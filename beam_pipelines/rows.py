@@ -16,6 +16,8 @@ import pyarrow as pa
 from apache_beam.pvalue import Row
 from numpy.typing import NDArray
 
+from beam_pipelines.together import together
+from streampca._columns import number as read_number
 from streampca._input import LARGEST, InputRows, read_rows
 
 BAD_ROWS = "bad_rows"
@@ -161,6 +163,13 @@ class RowReader:
         values = np.asarray(read.values.cpu() if hasattr(read.values, "cpu") else read.values)
         return Block(self._names or read.feature_names, values)
 
+    def together(self, rows: list[Any]) -> Block | None:
+        """Return single rows as one block; None if they have to be read one by one."""
+        if self._gaps:
+            return None
+        found = together(rows, self._names, self._width, self._largest)
+        return None if found is None else Block(*found)
+
     def _checked(self, rows: Any, names: tuple[str, ...] | None) -> InputRows:
         return read_rows(
             rows,
@@ -191,8 +200,9 @@ class RowReader:
             raise ValueError("the row is empty: it has no feature")
         try:
             vector = np.array(values)
-            fine = vector.ndim == 1 and vector.dtype.kind in "fiub"
-        except ValueError:
+            # not long doubles, which may be too large for a float
+            fine = vector.ndim == 1 and vector.dtype.kind in "fiub" and vector.dtype.itemsize <= 8
+        except (ValueError, UserWarning):  # the latter of masked entries, where it is an error
             fine = False
         if fine:
             vector = vector.astype("float64", copy=False)
@@ -202,10 +212,10 @@ class RowReader:
         return Block(names, vector[None])
 
     def _number(self, name: str, value: Any) -> float:
-        if self._gaps and (value is None or (isinstance(value, float) and math.isnan(value))):
-            return math.nan
         number = _as_float(value)
-        if not math.isfinite(number):
+        if self._gaps and number is not None and math.isnan(number):
+            return math.nan
+        if number is None or not math.isfinite(number):
             raise ValueError(
                 f"feature {name!r} is {short(value)}, not a finite number: correct the row or "
                 "leave it out"
@@ -237,11 +247,12 @@ class RowReader:
         return order
 
 
-def _as_float(value: Any) -> float:
+def _as_float(value: Any) -> float | None:
+    """A number; NaN where it is missing, None where it is no number."""
     try:
-        return math.nan if isinstance(value, (str, bytes)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+        return read_number(value)
+    except ValueError:
+        return None
 
 
 def short(value: Any) -> str:

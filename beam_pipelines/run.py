@@ -22,12 +22,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.cells import UNITS
 from beam_pipelines.files import WriteCheckpoints
 from beam_pipelines.reading import ReadRows, choose_columns, find_files
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.windows import parse
+from streampca._cells import UNITS
 
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""

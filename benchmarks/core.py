@@ -29,32 +29,12 @@ from sklearn.decomposition import IncrementalPCA
 
 from beam_pipelines import run
 from benchmarks.data import mnist
+from benchmarks.peers.measure import Truth
 from streampca import CheckpointStore, StreamingPCA
 from streampca.metrics import principal_angles
 
 Matrix = NDArray[np.floating]
 BATCH = 1000
-
-
-class Oracle:
-    """Batch PCA in float64."""
-
-    def __init__(self, X: Matrix) -> None:
-        X = X.astype("float64")
-        X -= X.mean(0)
-        self.Sigma = X.T @ X / (len(X) - 1)
-        values, vectors = np.linalg.eigh(self.Sigma)
-        self.values, self.vectors = values[::-1], vectors[:, ::-1]
-
-    def excess(self, components: Matrix) -> float:
-        p = len(components)
-        Q, _ = np.linalg.qr(components.T.astype("float64"))
-        kept = float(np.trace(Q.T @ self.Sigma @ Q))
-        return (self.values[:p].sum() - kept) / self.values[p:].sum()
-
-    def ordered(self, components: Matrix) -> float:
-        cosines = np.abs((components.T * self.vectors[:, : len(components)]).sum(0))
-        return float((cosines > 0.99).mean())
 
 
 def batches(X: Matrix) -> Iterator[Matrix]:
@@ -76,7 +56,7 @@ def speed(repeats: int = 3) -> None:
     X, digits = mnist()
     print(f"\nMNIST {X.shape[0]:,} x {X.shape[1]}, one pass, batches of {BATCH:,}")
     by_digit = X[np.argsort(digits, kind="stable")]
-    oracle = Oracle(X)
+    oracle = Truth(X)
     for name, rows in (("as it comes", X), ("sorted by digit", by_digit)):
         for p in (10, 100):
             makers: dict[str, Callable[[], object]] = {
@@ -224,7 +204,7 @@ def beam(window: str = "1h", seconds: int = 3600) -> None:
     excess, ordered, turned = [], [], []
     for checkpoint in history:
         end = (checkpoint.window_end - history[0].window_start) // 1_000_000  # one row a second
-        oracle = Oracle(X[:end])
+        oracle = Truth(X[:end])
         components = checkpoint.components
         excess.append(abs(oracle.excess(components)))
         ordered.append(oracle.ordered(components))

@@ -79,8 +79,13 @@ def number(value: Any) -> float:
     ValueError
         With the end of a sentence that begins with the name of the place.
     """
+    if hasattr(value, "as_py"):  # pyarrow's scalars
+        value = value.as_py()
     if value is None or type(value).__name__ == "NAType":
         return math.nan
+    alone = getattr(value, "shape", None) == ()  # an array or a tensor of no dimension
+    if alone and not isinstance(value, (np.generic, np.ma.MaskedArray)):
+        value = value.item()
     real = isinstance(value, (numbers.Real, Decimal, np.bool_))
     if not real or isinstance(value, np.timedelta64):  # which numpy counts among the integers
         kind = "text" if isinstance(value, str) else type(value).__name__
@@ -89,10 +94,12 @@ def number(value: Any) -> float:
             "leave it out"
         )
     try:
+        if isinstance(value, np.longdouble) and abs(value) > np.finfo("float64").max:
+            return math.copysign(math.inf, value)  # float() would warn
         return float(value)
     except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
         raise ValueError(
-            f"is {_short(value)}, too large for a float or no number at all"
+            f"is {_short(value)}, too large for a float or no number at all: leave the row out"
         ) from error
 
 
@@ -213,11 +220,13 @@ def _is_numeric(kind: pa.DataType) -> bool:
 
 def _from_arrow_column(column: Any, name: str) -> NDArray[Any]:
     kind = column.type
-    if pa.types.is_dictionary(kind):
+    is_dictionary = pa.types.is_dictionary(kind)
+    if is_dictionary:
         kind = kind.value_type
-        column = column.cast(kind)
     if not _is_numeric(kind):
         raise ValueError(_no_number(column, kind, name))
+    if is_dictionary:
+        column = column.cast(kind)
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.uint8()), pa.uint8()
     small = kind.bit_width <= 16 if not pa.types.is_null(kind) else False
@@ -257,6 +266,8 @@ def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
 
 
 def _from_series(series: Any, name: str) -> NDArray[Any]:
+    if hasattr(series.dtype, "fill_value"):  # pandas.SparseDtype
+        series = series.sparse.to_dense()
     dtype = series.dtype
     if dtype.kind in "fiub":
         if isinstance(dtype, np.dtype):

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, dtype_name
-from streampca._columns import Columns, label, numbers_of, read_columns
+from streampca._arrays import Array
+from streampca._columns import Columns, label, number, numbers_of, read_columns
+from streampca._entries import LARGEST, check_entries
 
-LARGEST = 1e151
-"""Entries may be this large: a million of their squares still add up to a float."""
+__all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
 
 _SMALL_TORCH = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.bfloat16)
 
@@ -88,14 +88,14 @@ def read_rows(
         values = _from_sparse(X, sparse)
         allow_missing = False
     elif isinstance(X, np.ndarray):
-        values = _from_numpy(X)
+        values = _from_numpy(X, feature_names)
     else:
         columns = read_columns(X, feature_names)
         if isinstance(columns, Columns):
             names = columns.names
             values = _from_numpy(columns.values, names)
         else:
-            values = _from_anything(X)
+            values = _from_anything(X, feature_names)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
     check_entries(values, names or feature_names, allow_missing, largest)
     return InputRows(values, names)
@@ -184,13 +184,19 @@ def _from_sparse(X: Any, sparse: Any) -> Any:
     return rows
 
 
-def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[Any]:
+def _from_numpy(X: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError(
             "got a masked array, whose mask would be lost: give X.filled(numpy.nan) with "
             "missing='impute', or the rows without gaps"
         )
     X = np.asarray(X)  # numpy.matrix and memmap become plain views
+    if (
+        X.dtype.kind == "O"
+        and X.ndim == 1
+        and any(isinstance(row, (list, tuple, np.ndarray)) for row in X)
+    ):
+        return _from_anything(list(X), names)  # an array of rows
     if X.dtype.names is not None:
         raise ValueError(
             f"got a structured array with fields {X.dtype.names}: give "
@@ -199,6 +205,7 @@ def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[
     if X.dtype.kind == "c":
         raise ValueError(_complex(X.dtype))
     if X.dtype.kind in "OUST" and X.ndim == 2:
+        names = names if names is not None and len(names) == X.shape[1] else None
         read = [numbers_of(X[:, j].astype(object), label(j, names)) for j in range(X.shape[1])]
         return np.stack(read, axis=1) if read else np.empty(X.shape)
     if X.dtype.kind not in "fiub" and X.ndim == 2:
@@ -206,7 +213,7 @@ def _from_numpy(X: NDArray[Any], names: Sequence[str] | None = None) -> NDArray[
     return _as_float(X)
 
 
-def _from_anything(X: Any) -> NDArray[Any]:
+def _from_anything(X: Any, names: Sequence[str] | None) -> NDArray[Any]:
     """Lists of lists, and whatever else numpy takes."""
     if X is None or isinstance(X, (str, bytes, dict, set, frozenset)) or hasattr(X, "__next__"):
         raise ValueError(
@@ -221,11 +228,13 @@ def _from_anything(X: Any) -> NDArray[Any]:
     try:
         array = np.asarray(X)
     except ValueError as error:
-        raise ValueError(_ragged(X)) from error
+        raise ValueError(_ragged(X, names)) from error
+    except UserWarning:  # of masked entries, where warnings are errors
+        array = np.array(X, dtype=object)
     if array.dtype.kind in "USTMmc":
         # numpy made all entries alike, [[1.0, "a"]] all text: look at what was given instead
         array = np.array(X, dtype=object)
-    return _from_numpy(array)
+    return _from_numpy(array, names)
 
 
 def _as_float(X: NDArray[Any]) -> NDArray[Any]:
@@ -251,64 +260,20 @@ def _check_shape(values: Any, n_features: int | None) -> None:
         raise ValueError(f"rows have {shape[1]} features, but {n_features} are expected")
 
 
-def check_entries(
-    values: Any, names: Sequence[str] | None, allow_missing: bool, largest: float
-) -> None:
-    """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one."""
-    largest = min(largest, float(np.finfo(dtype_name(values)).max))
-    if isinstance(values, torch.Tensor):
-        bad = _unfit(values, allow_missing, largest)
-        if not bool(bad.any()):  # the one synchronisation with the device
-            return
-        bad = bad.cpu().numpy()
-    else:
-        entries = values if isinstance(values, np.ndarray) else values.data
-        if entries.size == 0 or _within(entries, allow_missing, largest):
-            return
-        bad = _unfit(entries, allow_missing, largest)
-    at = int(np.argmax(bad))
-    sparse = bad.ndim == 1
-    if sparse:
-        row = int(np.searchsorted(values.indptr, at, side="right")) - 1
-        column, value = int(values.indices[at]), float(values.data[at])
-    else:
-        row, column = divmod(at, bad.shape[1])
-        value = float(values[row, column])
-    where = f"row {row}, {label(column, names)} is {value}"
-    if np.isinf(value):
-        raise ValueError(f"{where}, or was too large for a float: leave the row out or rescale it")
-    if abs(value) > largest:
-        raise ValueError(
-            f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "
-            "row out or rescale the feature"
-        )
-    if sparse:
-        raise ValueError(f"{where}: leave the row out or fill it in (sparse gaps are not imputed)")
-    raise ValueError(f"{where}: leave the row out, fill it in, or use missing='impute'")
-
-
-def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
-    """Whether every entry can be used; without a temporary array."""
-    if entries.flags.c_contiguous and np.vdot(entries, entries) <= min(largest, largest * largest):
-        return True  # one pass: no square is above their sum, and NaN fails the comparison
-    if allow_missing:
-        low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
-        return bool((low >= -largest and high <= largest) or np.isnan(low))
-    return bool(entries.min() >= -largest and entries.max() <= largest)  # NaN fails both
-
-
-def _unfit(entries: Array, allow_missing: bool, largest: float) -> Array:
-    fit = abs(entries) <= largest
-    return ~(fit | (entries != entries)) if allow_missing else ~fit
-
-
-def _ragged(X: Any) -> str:
-    """Say which of the rows is not like the first."""
+def _ragged(X: Any, names: Sequence[str] | None) -> str:
+    """Say which of the rows is not like the first, or which entry is no number."""
     lengths = [len(row) if hasattr(row, "__len__") else None for row in X]
     for row, length in enumerate(lengths):
         if length != lengths[0]:
             found = "is no row" if length is None else f"has {length} features"
             return f"row {row} {found} where row 0 has {lengths[0]}: all rows have one length"
+    names = names if names is not None and len(names) == lengths[0] else None
+    for row, entries in enumerate(X):
+        for column, entry in enumerate(entries):
+            try:
+                number(entry)
+            except ValueError as error:
+                return f"row {row}, {label(column, names)} {error}"
     return "entries of rows must be single numbers, but some are sequences of several lengths"
 
 

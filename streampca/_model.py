@@ -17,6 +17,12 @@ from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_
 
 Float64 = NDArray[np.float64]
 
+_FEW_ROWS = 4
+"""Fewer rows with gaps are filled one by one: preparing the product for all costs more."""
+
+_MOST_NUMBERS = 2**21
+"""Numbers in a temporary array while gaps are filled: 16 MB."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -132,21 +138,59 @@ class Model:
     def fill(self, X: NDArray[Any]) -> NDArray[Any]:
         """A copy of X (m, n) with each NaN replaced by its expectation given the row's own entries.
 
-        The coordinates of a row are the least-squares fit of its observed entries, with the
-        Gaussian model's prior as regulariser, so that rows with fewer observed entries than
-        components are defined too (none observed: the mean).
+        The expectation of probabilistic PCA: a row's coordinates are the least-squares fit of its
+        observed entries, regularised by what coordinates are without any, so that rows with
+        fewer observed entries than components are defined too (none observed: the mean).
+        """
+        C, _, _ = self._regulariser
+        filled = np.array(X)
+        gaps = np.isnan(filled)
+        for rows in self._together(np.flatnonzero(gaps.any(axis=1))):
+            seen = ~gaps[rows]  # (k, n)
+            z = self._coordinates_given(seen, np.where(seen, filled[rows] - self.mean, 0.0))
+            filled[rows] = np.where(seen, filled[rows], self.mean + z @ C)
+        return filled
+
+    @cached_property
+    def _regulariser(self) -> tuple[Float64, Float64, float]:
+        """Components (p, n) in float64, variances of coordinates without noise (p,), the noise.
+
+        Both in units of the largest: only ratios matter. Where nothing varies all is noise.
         """
         C = self.components.astype("float64")
-        noise, eigenvalues = self._positive()
-        filled = np.array(X)
-        for i in np.flatnonzero(np.isnan(X).any(axis=1)):
-            seen = ~np.isnan(X[i])
-            S = C[:, seen]  # (p, observed)
-            z = np.linalg.solve(
-                S @ S.T + np.diag(noise / eigenvalues), S @ (X[i, seen] - self.mean[seen])
-            )
-            filled[i, ~seen] = self.mean[~seen] + z @ C[:, ~seen]
-        return filled
+        largest = float(self.eigenvalues[0])
+        if largest <= 0:
+            return C, np.full(len(C), np.finfo("float64").eps), 1.0
+        noise, eigenvalues = (value / largest for value in self._positive())
+        return C, np.maximum(eigenvalues - noise, np.finfo("float64").eps), float(noise)
+
+    def _coordinates_given(self, seen: NDArray[np.bool_], D: Float64) -> Float64:
+        """Expected coordinates (k, p) of rows less the mean, zero where not seen (k, n).
+
+        Tipping & Bishop (1999), Eq. 12, for C' z with z of variances eigenvalues - noise.
+        """
+        C, variances, noise = self._regulariser
+        p, n = C.shape
+        z = np.empty((len(D), p))
+        enough = seen.sum(axis=1) >= p
+        if enough.any():
+            if len(D) < _FEW_ROWS or n * p * p > _MOST_NUMBERS:
+                M = np.stack([C[:, s] @ C[:, s].T for s in seen[enough]])
+            else:  # all rows' C diag(seen) C' in one product
+                M = (seen[enough] @ (C[:, None] * C).reshape(p * p, n).T).reshape(-1, p, p)
+            right = (D[enough] @ C.T)[..., None]
+            z[enough] = np.linalg.solve(M + np.diag(noise / variances), right)[..., 0]
+        for i in np.flatnonzero(~enough):
+            # with next to no noise M is singular there: the covariance of what was seen is not
+            S = C[:, seen[i]]
+            Sigma = (S.T * variances) @ S + noise * np.eye(S.shape[1])
+            z[i] = variances * (S @ np.linalg.solve(Sigma, D[i, seen[i]]))
+        return z
+
+    def _together(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
+        size = max(1, _MOST_NUMBERS // len(self.components) ** 2)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def cast_components(A: Float64, dtype: str) -> NDArray[Any]:

@@ -38,8 +38,9 @@ class RecordPairs:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self._parameters = parameters
-        self.inputs = Records(_room, allow_missing=False)
-        self.targets = Records(_room, allow_missing=False)
+        # absent ones stand at their means, but there is no option to take None as absent
+        self.inputs = Records(_room, allow_missing=False, advice="")
+        self.targets = Records(_room, allow_missing=False, advice="")
         self._weights: list[float] = []
         self.model: PairModel | None = None
         self._regression: StreamingReducedRankRegression | None = None

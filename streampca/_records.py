@@ -6,7 +6,9 @@ Knows what a feature's name and a number are; knows nothing of components.
 from __future__ import annotations
 
 import math
+import re
 import struct
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -22,6 +24,10 @@ Record = Mapping[Any, Any]
 
 _NOT_AS_USUAL = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, struct.error)
 """What reading a row at full speed raises where it is not like the others."""
+
+# struct would take the real part of a complex numpy scalar, after a warning of numpy's; as an error
+# in this module it sends the row to where it is named
+warnings.filterwarnings("error", category=np.exceptions.ComplexWarning, module=re.escape(__name__))
 
 _USUAL = LARGEST * LARGEST
 """A sum of squares below this comes from numbers that are finite and not too large."""
@@ -80,11 +86,20 @@ class Records:
         How many rows make a minibatch, given the number of features.
     allow_missing : bool
         Whether None and NaN count as absent; otherwise they are errors.
+    advice : str
+        What to do about them besides leaving them out, as the end of a sentence.
     """
 
-    def __init__(self, room: Callable[[int], int], *, allow_missing: bool) -> None:
+    def __init__(
+        self,
+        room: Callable[[int], int],
+        *,
+        allow_missing: bool,
+        advice: str = ", or use missing='impute'",
+    ) -> None:
         self._room = room
         self._allow_missing = allow_missing
+        self._advice = advice
         self.layout = Layout(())
         self.n_held = 0
         self.n_taken = 0
@@ -229,6 +244,6 @@ class Records:
         if math.isnan(read) and not self._allow_missing:
             raise ValueError(
                 f"{where} {feature!r} is {'nan' if value is not None else 'None'}: leave the "
-                "feature out of this row, or use missing='impute'"
+                f"feature out of this row{self._advice}"
             )
         return read

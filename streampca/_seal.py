@@ -19,10 +19,24 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-__all__ = ["SCHEMA_VERSION", "VERSION_KEY", "WireError", "check_version", "seal", "unseal"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "UNREADABLE",
+    "VERSION_KEY",
+    "WireError",
+    "check_version",
+    "seal",
+    "unseal",
+]
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"streampca.schema"
+
+# RuntimeError: pyarrow_hotfix, beside older pyarrow, refuses extension types that were pickled.
+UNREADABLE = (
+    *(pa.ArrowException, ValueError, StopIteration, EOFError, OSError),
+    *(struct.error, RuntimeError),
+)
 
 _MAGIC = b"streamP1"
 _TRAILER = struct.Struct("<8sIQ")
@@ -51,7 +65,10 @@ def unseal(
     payload = _check_trailer(data)
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(payload))
-        schema = pa.ipc.read_schema(reader.read_next_message())
+        message = reader.read_next_message()
+        if message.type != "schema":  # pyarrow would end the process on some others
+            raise WireError("Corrupt data: an Arrow stream that does not begin with its schema.")
+        schema = pa.ipc.read_schema(message)
         check_version(schema.metadata)
         check_schema(schema)
         message = reader.read_next_message()
@@ -61,7 +78,7 @@ def unseal(
         batch.validate(full=True)
     except WireError:
         raise
-    except (pa.ArrowException, ValueError, StopIteration, EOFError, OSError, struct.error) as error:
+    except UNREADABLE as error:
         raise WireError(f"Corrupt data: not a readable Arrow stream ({error}).") from error
     return batch
 

@@ -14,6 +14,28 @@ def batch_pca(X, p, weights=None):
     return mean, vectors[:, ::-1][:, :p].T, values[::-1][:p], float(np.trace(Sigma))
 
 
+def batch_covariance(X, weights=None, remembered=None):
+    """Mean (n,) and unbiased covariance (n, n) of rows; differences from row 0 come first.
+
+    So that means far above the spread cost no digits. `remembered` (m,) is what forgetting has
+    left of each row's weight. The denominator is w - sum(weights remembered^2) / w, which is
+    w - 1 where nothing is forgotten; it is kept above w / 2, as documented.
+    """
+    X = np.asarray(X, dtype="float64")
+    copies = np.ones(len(X)) if weights is None else np.asarray(weights, dtype="float64")
+    g = np.ones(len(X)) if remembered is None else np.asarray(remembered, dtype="float64")
+    w = copies * g
+    total = w.sum()
+    if total == 0:
+        return np.zeros(X.shape[1]), np.zeros((X.shape[1], X.shape[1]))
+    D = X - X[0]
+    offset = w @ D / total
+    D -= offset
+    D -= w @ D / total  # what rounding left of the mean
+    scatter = (D.T * w) @ D
+    return X[0] + offset, scatter / max(total - (copies * g * g).sum() / total, total / 2)
+
+
 def excess_error(components, X):
     """Extra reconstruction error of the rows relative to batch PCA's.
 
@@ -36,3 +58,18 @@ def ordered_share(components, reference, threshold=0.99):
     """Share of the reference directions found in the right place; both of unit rows (p, n)."""
     cosines = np.abs((np.asarray(components) * np.asarray(reference)).sum(axis=1))
     return float((cosines > threshold).mean())
+
+
+def leading_sines(components, vectors):
+    """For each k, the sine of the largest angle between the first k of both, of unit rows (p, n).
+
+    By the part that sticks out, not by the cosine: that would lose half the digits.
+    """
+    C = np.asarray(components, dtype="float64")
+    U = np.asarray(vectors, dtype="float64")
+    return np.array(
+        [
+            np.linalg.norm(C[:k] - C[:k] @ U[:k].T @ U[:k], 2) if k else 0.0
+            for k in range(1, len(C) + 1)
+        ]
+    )

@@ -331,7 +331,7 @@ WHEN = datetime.datetime(2026, 1, 1)
         (np.ma.masked_array(X), "masked array"),
         ([[1.0, 2.0], [3.0]], "row 1 has 1 features where row 0 has 2"),
         ([[1.0, 2.0], 3.0], "row 1 is no row where row 0 has 2"),
-        ([[1.0, [2.0, 3.0]]], "single numbers"),
+        ([[1.0, [2.0, 3.0]]], "row 0, feature 1 is [2.0, 3.0] (list), not a number"),
         (1.0, "got shape ()"),
         ([1.0, 2.0], "got shape (2,): X.reshape(1, -1) if it is a single row"),
         (torch.ones(3), "got shape (3,)"),

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
-from oracle import batch_pca
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import batch_pca, excess_error
 from sklearn.datasets import load_digits
+from strategies import data_matrices, seeds, splits
 
 from streampca import Checkpoint, StreamingPCA
 from streampca.metrics import principal_angles
@@ -76,3 +79,107 @@ def test_merging_tells_where_unseen_features_stand():
     late = StreamingPCA(2, missing="impute").partial_fit(X[150:])
     assert early.merge(late).mean_[2] == pytest.approx(np.nanmean(X[:, 2]))
     np.testing.assert_allclose(early.mean_[:2], X[:, :2].mean(0))
+
+
+# --- how good imputation is -----------------------------------------------------------------------
+
+
+def sensors(m=4000, n=30, rank=4, seed=0):
+    """Rows that few hidden causes explain, up to noise."""
+    draws = np.random.default_rng(seed)
+    W = draws.normal(size=(rank, n)) * np.linspace(2, 1, rank)[:, None]
+    return draws.normal(size=(m, rank)) @ W + 0.5 * draws.normal(size=(m, n)) + 10
+
+
+def scattered(X, share, seed=1):
+    return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
+
+
+def sensors_out(X, share, seed=1):
+    draws, gappy = np.random.default_rng(seed), X.copy()
+    while np.isnan(gappy).mean() < share:
+        start = draws.integers(0, len(X) - 50)
+        gappy[start : start + 100, draws.integers(X.shape[1])] = np.nan
+    return gappy
+
+
+def fed(X, **options):
+    pca = StreamingPCA(4, batch_size=100, **options)
+    for start in range(0, len(X), 100):
+        pca.partial_fit(X[start : start + 100])
+    return pca
+
+
+@pytest.mark.parametrize("p", [1, 3, 6])
+@pytest.mark.parametrize("count", [1, 200])
+def test_a_gap_is_filled_with_its_expectation_under_the_model(p, count):
+    X = sensors(500, 6, 3)
+    pca = StreamingPCA(p, missing="impute").fit(X)
+    gappy = scattered(X[:count], 0.4)
+    filled = pca._model.fill(gappy)
+    Sigma, mean = pca.get_covariance(), pca.mean_
+    for row, rest in zip(filled, gappy, strict=True):
+        gone = np.isnan(rest)
+        seen = ~gone
+        across = Sigma[np.ix_(gone, seen)] @ np.linalg.pinv(Sigma[np.ix_(seen, seen)])
+        expected = mean[gone] + across @ (rest[seen] - mean[seen])
+        np.testing.assert_allclose(row[gone], expected, rtol=1e-7, atol=1e-7)
+        np.testing.assert_array_equal(row[seen], rest[seen])
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+@pytest.mark.parametrize("gaps", [scattered, sensors_out])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
+def test_imputing_beats_means_and_complete_rows(gaps, share, memory):
+    X = sensors()
+    gappy = gaps(X, share)
+    mean_filled = np.where(np.isnan(gappy), np.nanmean(gappy, axis=0), gappy)
+    by_components, by_means = fed(gappy, missing="impute", memory=memory), fed(mean_filled)
+    _, _, variances, _ = batch_pca(X, 4)
+    assert excess_error(by_components.components_, X) < excess_error(by_means.components_, X) / 2
+
+    def bias(pca):
+        return abs(1 - pca.explained_variance_.sum() / variances.sum())
+
+    # conditional expectations vary less than what they stand for, means not at all
+    assert bias(by_components) < bias(by_means) / 4
+    complete = gappy[~np.isnan(gappy).any(1)]
+    if len(complete) >= 8:
+        by_complete = fed(complete)
+        assert excess_error(by_components.components_, X) < excess_error(by_complete.components_, X)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_imputed_variances_are_too_small_by_no_more_than_the_noise_of_what_is_missing(share):
+    # each missing entry lacks its conditional variance, about that of the noise (0.25), so the
+    # total falls short by about share * n * 0.25 and the components' variances by less
+    X = sensors(seed=2)
+    pca = fed(scattered(X, share), missing="impute")
+    short = X.var(0, ddof=1).sum() - pca.var_.sum()
+    assert 0 < short < 1.5 * share * 30 * 0.25 + 0.01 * X.var(0).sum()
+
+
+@settings(max_examples=100)
+@given(
+    X=data_matrices(max_rows=40, max_features=8),
+    share=st.sampled_from([0.05, 0.3, 0.7]),
+    seed=seeds,
+    batch=st.integers(1, 50),
+    memory=st.sampled_from(["dense", "factored"]),
+    data=st.data(),
+)
+def test_whatever_is_missing_all_answers_are_numbers(X, share, seed, batch, memory, data):
+    p = data.draw(st.integers(1, X.shape[1]))
+    gappy = scattered(X, share, seed)
+    pca = StreamingPCA(p, missing="impute", batch_size=batch, memory=memory)
+    for piece in data.draw(splits(gappy)):
+        pca.partial_fit(piece)
+    seen = ~np.isnan(gappy)
+    for shown in (pca.components_, pca.explained_variance_, pca.mean_, pca.transform(gappy)):
+        assert np.isfinite(shown).all()
+    filled = pca._model.fill(gappy)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[seen], gappy[seen])
+    # what is filled in is no further out than what was seen would have it
+    spread = np.abs(gappy - pca.mean_)[seen].max(initial=0.0)
+    assert np.abs(filled - pca.mean_).max() <= 1e3 * spread + 1e-9 * np.abs(pca.mean_).max()

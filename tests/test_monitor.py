@@ -7,7 +7,12 @@ from scipy import stats
 from strategies import data_matrices
 
 from streampca import StreamingPCA
-from streampca.monitor import Monitor, empirical_limit
+from streampca.monitor import (
+    Monitor,
+    empirical_limit,
+    individuals_chart,
+    trends,
+)
 
 
 def gaussian(m, n=8, seed=0):
@@ -133,7 +138,64 @@ def test_bad_input_is_named():
         monitor.spe([[1, 2, np.nan, 4, 5, 6, 7, 8]])
     with pytest.raises(ValueError, match="confidence=99"):
         monitor.spe_limit(99)
+    with pytest.raises(ValueError, match="needs 100 normal rows at least, and has 0: calibrate"):
+        monitor.spe_limit(0.99, "empirical")
+    with pytest.raises(ValueError, match="with n_components"):
+        monitor.t2_limit(0.99, "empirical", n_components=2)
     with pytest.raises(ValueError, match="method='f2'"):
         monitor.t2_limit(0.9, "f2")
     with pytest.raises(ValueError, match="confidence=0"):
         empirical_limit([1.0], 0)
+
+
+def test_an_assessment_is_statistics_limits_and_the_largest_part():
+    X = gaussian(1000)
+    monitor = Monitor(StreamingPCA(3).fit(X))
+    rows = np.vstack([X[:50], X[:8] + 30 * np.eye(8)])
+    found = monitor.assess(rows, 0.95)
+    np.testing.assert_array_equal(found.spe, monitor.spe(rows))
+    np.testing.assert_array_equal(found.t2, monitor.t2(rows))
+    assert found.spe_limit == monitor.spe_limit(0.95)
+    assert found.t2_limit == monitor.t2_limit(0.95)
+    for i in range(len(rows)):
+        by_spe = found.spe[i] / found.spe_limit >= found.t2[i] / found.t2_limit
+        of = monitor.spe_contributions if by_spe else monitor.t2_contributions
+        parts = of(rows[i : i + 1])[0]
+        assert (found.by_spe[i], found.feature[i]) == (by_spe, parts.argmax())
+        assert found.share[i] == pytest.approx(parts.max() / parts.sum())
+    assert found.alarm[50:].all()
+
+
+def test_what_leaves_a_constant_stream_is_an_alarm():
+    monitor = Monitor(StreamingPCA(2).fit(np.full((50, 4), 3.0)))
+    found = monitor.assess([[3, 3, 3, 3], [3, 3, 4, 3]])
+    assert found.alarm.tolist() == [False, True]
+    assert found.feature[1] == 2
+
+
+# --- histories ------------------------------------------------------------------------------------
+
+
+def test_trends_are_angles_shares_and_what_is_left_out():
+    history = []
+    for degrees in (0, 5, 45):
+        angle = np.radians(degrees)
+        axes = np.array(
+            [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        ) * np.array([[3.0], [2.0], [1.0]])
+        history.append(StreamingPCA(1).fit(np.vstack([axes, -axes])).checkpoint())
+    found = trends(history)
+    np.testing.assert_allclose(np.degrees(found.angles[:, 0]), [np.nan, 5, 40])
+    np.testing.assert_allclose(np.degrees(found.subspace), [np.nan, 5, 40])
+    np.testing.assert_allclose(found.shares[:, 0], 9 / 14)
+    np.testing.assert_allclose(found.left_out, 5 / 14)
+
+
+def test_three_in_a_thousand_gaussian_values_leave_an_individuals_chart():
+    values = np.random.default_rng(0).normal(5, 2, size=50_000)
+    chart = individuals_chart(values)
+    assert (chart.centre, chart.upper) == pytest.approx((5, 11), abs=0.1)
+    outside = ((values < chart.lower) | (values > chart.upper)).mean()
+    assert outside == pytest.approx(2 * stats.norm.sf(3), rel=0.25)
+    assert individuals_chart([np.nan, 1.0, 2.0]) is None
+    assert individuals_chart([np.nan, 1.0, 1.0, 1.0]) == (1.0, 1.0, 1.0)

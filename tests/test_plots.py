@@ -1,4 +1,4 @@
-"""The figure shows what the checkpoints say, and is told apart without colour."""
+"""Figures show what models and rows say, without colour, and at the width of a phone."""
 
 import io
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from streampca import StreamingPCA
-from streampca.plots import plot_components
+from streampca.plots import (
+    plot_components,
+)
 
 HOUR = 3_600_000_000
 

@@ -20,7 +20,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from streampca import _wire
-from streampca._seal import SCHEMA_VERSION, VERSION_KEY, WireError, check_version
+from streampca._seal import (
+    SCHEMA_VERSION,
+    UNREADABLE,
+    VERSION_KEY,
+    WireError,
+    check_version,
+)
 from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
 
@@ -92,7 +98,7 @@ def as_checkpoint_error(what: str) -> Iterator[None]:
     """Report any trouble in reading as one `CheckpointError`."""
     try:
         yield
-    except (ValueError, TypeError, OverflowError, OSError, pa.ArrowException) as error:
+    except (*UNREADABLE, TypeError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's or the network's trouble, not the file's; Arrow's own has no number
         raise CheckpointError(f"This {what} is not a readable checkpoint: {error}") from error

@@ -1,6 +1,6 @@
 """Files of a store on a local disk and on any other file system that pyarrow knows.
 
-Both have the same four verbs. A file appears whole or not at all; what is opened for reading is a
+Both have the same verbs. A file appears whole or not at all; what is opened for reading is a
 regular file of bearable size. This room does not know what is in the files.
 """
 
@@ -11,14 +11,22 @@ import errno
 import os
 import secrets
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pyarrow import fs
 
+from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY, sweep, temporary
+
 __all__ = ["Entry", "Files", "LocalFiles", "RemoteFiles", "Unusable"]
 
 MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
+
+# Of files that are being written. Not a key's folder, so that readers pass it over.
+_TEMPORARY = ".tmp"
+_TRIES = 10
 
 # Their files appear when the stream is closed, and they have no rename.
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
@@ -35,6 +43,15 @@ class Entry(NamedTuple):
     is_folder: bool
 
 
+ReadAt = Callable[[int, int], bytes]
+"""So many bytes of a file from an offset on."""
+
+Look = Callable[[ReadAt, int], None]
+"""Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
+
+_LOOK = 2**24  # larger files are looked at before all of them is read
+
+
 class Files(Protocol):
     """Folders one deep, files in them; paths are relative, with "/"."""
 
@@ -44,8 +61,8 @@ class Files(Protocol):
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
 
-    def read(self, relative: str) -> bytes:
-        """All of a file."""
+    def read(self, relative: str, look: Look) -> bytes:
+        """All of a file, once `look` has found nothing wrong with a large one."""
 
     def write(self, relative: str, data: bytes) -> None:
         """Write a file so that it is there whole and for good, or not at all."""
@@ -74,7 +91,7 @@ class LocalFiles:
         except NotADirectoryError as error:
             raise Unusable("it is not a folder") from error
 
-    def read(self, relative: str) -> bytes:
+    def read(self, relative: str, look: Look) -> bytes:
         """All of a regular file; NONBLOCK so that a named pipe cannot hold us up."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
@@ -89,28 +106,39 @@ class LocalFiles:
                 raise Unusable("it is not a regular file")
             _check_size(state.st_size)
             with open(number, "rb", closefd=False) as file:
-                return file.read(state.st_size)
+
+                def read_at(offset: int, size: int) -> bytes:
+                    file.seek(offset)
+                    return file.read(size)
+
+                if state.st_size > _LOOK:
+                    look(read_at, state.st_size)
+                return read_at(0, state.st_size)
         finally:
             os.close(number)
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""
         place = self.root / relative
-        if not place.parent.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self.root)
-        # Begins with a dot: readers pass over what a killed writer leaves behind.
-        temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
+        waiting = self.root / _TEMPORARY
+        for last in (*[False] * (_TRIES - 1), True):
+            if not place.parent.is_dir():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _sync_folder(self.root)
+            with temporary(waiting, place.name) as (file, at):
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+                now = os.fstat(file.fileno()).st_mtime
+                try:
+                    os.replace(at, place)
+                except FileNotFoundError:  # another host's writer took it for a dead one's
+                    if last:
+                        raise
+                    continue
+            break
         _sync_folder(place.parent)
+        sweep(waiting, now)
 
 
 class RemoteFiles:
@@ -130,11 +158,14 @@ class RemoteFiles:
         found = self.filesystem.get_file_info(selector)
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
-    def read(self, relative: str) -> bytes:
+    def read(self, relative: str, look: Look) -> bytes:
         """All of a file."""
         with self.filesystem.open_input_file(self._at(relative)) as file:
-            _check_size(file.size())
-            return bytes(file.read())
+            size = file.size()
+            _check_size(size)
+            if size > _LOOK:
+                look(lambda offset, n: bytes(file.read_at(n, offset)), size)
+            return bytes(file.read_at(size, 0))
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""
@@ -146,15 +177,28 @@ class RemoteFiles:
             self._upload(place, data)
             return
         folder, name = place.rsplit("/", 1)
-        self.filesystem.create_dir(folder, recursive=True)
-        temporary = f"{folder}/.{name}.{secrets.token_hex(8)}.tmp"
+        waiting = self._at(_TEMPORARY)
+        for each in (folder, waiting):
+            self.filesystem.create_dir(each, recursive=True)
+        here = f"{waiting}/{name}.{secrets.token_hex(8)}{SUFFIX}"
         try:
-            self._upload(temporary, data)
-            self.filesystem.move(temporary, place)
+            self._upload(here, data)
+            self.filesystem.move(here, place)
         except BaseException:
             with contextlib.suppress(OSError):
-                self.filesystem.delete_file(temporary)
+                self.filesystem.delete_file(here)
             raise
+        self._sweep(waiting)
+
+    def _sweep(self, waiting: str) -> None:
+        """Remove what killed writers have left; nothing tells the living but their age."""
+        for info in self.filesystem.get_file_info(fs.FileSelector(waiting, allow_not_found=True)):
+            written = info.mtime
+            if info.type != fs.FileType.File or not info.base_name.endswith(SUFFIX):
+                continue
+            if written is not None and time.time() - written.timestamp() > UNTOUCHED_DAY:
+                with contextlib.suppress(OSError):  # another writer was faster
+                    self.filesystem.delete_file(info.path)
 
     def _upload(self, place: str, data: bytes) -> None:
         with self.filesystem.open_output_stream(place, compression=None) as stream:

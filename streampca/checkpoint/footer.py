@@ -32,18 +32,18 @@ _PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
 _UNCOMPRESSED = 0
 
 
-def footer_start(data: memoryview) -> int:
-    """Where the footer begins.
+def footer_start(data: memoryview, size: int | None = None) -> int:
+    """Where the footer begins; `size` of the file, where `data` has only its beginning and end.
 
     Raises
     ------
     WireError
         If the bytes do not begin and end as a Parquet file does.
     """
-    size = len(data)
+    size = len(data) if size is None else size
     if size < 12 or data[:4] != _MAGIC:
         raise WireError(f"{size} bytes that are no Parquet file")
-    length, magic = _TAIL.unpack_from(data, size - _TAIL.size)
+    length, magic = _TAIL.unpack_from(data, len(data) - _TAIL.size)
     if magic != _MAGIC or length > size - 12:
         raise WireError(
             f"a Parquet file of {size} bytes that is torn: its end is missing or changed"
@@ -51,8 +51,12 @@ def footer_start(data: memoryview) -> int:
     return size - _TAIL.size - int(length)
 
 
-def check_footer(footer: bytes, size: int) -> None:
-    """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes."""
+def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
+    """Let pass one row in one group of plain, uncompressed columns that fit into `size` bytes.
+
+    With `pages`, columns have to fill the first so many bytes, after the magic word. Older writers
+    put a copy of each column's metadata, which is in the footer too, behind its pages.
+    """
     try:
         file = _Thrift(footer).struct()
         # First, so that a newer file is called newer, not wrong.
@@ -70,6 +74,9 @@ def check_footer(footer: bytes, size: int) -> None:
             # values, uncompressed size, compressed size, offset of the first page
             if not plain or any(not 0 <= column[field] <= size for field in (5, 6, 7, 9)):
                 raise WireError("a column claims more than the file can hold")
+        claimed = len(_MAGIC) + sum(chunk[3][7] for chunk in group[1])
+        if pages is not None and not claimed <= pages <= claimed + len(footer):
+            raise WireError(f"its columns claim {claimed} bytes where there are {pages}")
     except WireError:
         raise
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -20,10 +21,11 @@ from streampca._seal import WireError
 from streampca.checkpoint.columns import SCHEMA, check_schema, from_batch
 from streampca.checkpoint.footer import check_footer, footer_start
 
-__all__ = ["from_parquet", "to_parquet"]
+__all__ = ["from_parquet", "look", "to_parquet"]
 
 _MAGIC = b"streamP1"
 _SEAL = struct.Struct("<8sI")
+_MOST_FOOTER = 2**20  # that of a checkpoint has some thousand bytes, whatever the model
 
 
 def to_parquet(batch: pa.RecordBatch) -> bytes:
@@ -46,6 +48,14 @@ def _sealed(data: bytes) -> bytes:
     return b"".join([pages, _SEAL.pack(_MAGIC, zlib.crc32(footer, zlib.crc32(pages))), footer])
 
 
+def look(read_at: Callable[[int, int], bytes], size: int) -> None:
+    """Raise unless a file claims to be just as large as it is; for looking before reading it."""
+    end = footer_start(memoryview(read_at(0, 8) + read_at(size - 8, 8)), size)
+    if size - end > _MOST_FOOTER:
+        raise WireError(f"its footer claims {size - end} bytes")
+    check_footer(read_at(end, size - end), size, pages=end - _SEAL.size)
+
+
 def from_parquet(data: bytes, *, moments: bool = True) -> dict[str, Any]:
     """What `to_parquet` wrote, in memory bounded by the size of the data."""
     view: memoryview = memoryview(data).cast("B")
@@ -57,7 +67,7 @@ def from_parquet(data: bytes, *, moments: bool = True) -> dict[str, Any]:
     pages, footer = view[:at], view[end:]
     if zlib.crc32(footer, zlib.crc32(pages)) != checksum:
         raise WireError("the checksum of the file does not match: it was changed")
-    check_footer(bytes(footer), len(view))
+    check_footer(bytes(footer), len(view), pages=at)
     file = pq.ParquetFile(pa.BufferReader(view))
     check_schema(file.schema_arrow)
     wanted = [name for name in SCHEMA.names if moments or name != "moments"]

@@ -16,7 +16,7 @@ from streampca.checkpoint import columns, paths
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.files import Files, LocalFiles, RemoteFiles, Unusable
-from streampca.checkpoint.parquet import from_parquet
+from streampca.checkpoint.parquet import from_parquet, look
 from streampca.checkpoint.paths import FileName
 from streampca.checkpoint.record import Checkpoint
 
@@ -58,8 +58,9 @@ class CheckpointStore:
     -----
     Any number of processes may read and write at the same time. Nothing is kept in memory: each
     question looks at the files of one key, and reads only those that answer it. A file that is
-    torn, changed or foreign is named in a `CheckpointWarning` and passed over. What a killed writer
-    leaves is a file whose name begins with a dot and ends with ``.tmp``; it may be deleted.
+    torn, changed or foreign is named in a `CheckpointWarning` and passed over. Files are written in
+    the folder ``.tmp`` and renamed; what a killed writer leaves there is removed by the next write
+    of anybody a minute later (a day, where the file system has no locks).
 
     Examples
     --------
@@ -168,6 +169,15 @@ class CheckpointStore:
         """
         return list(self._newest_first(key, None, moments))[::-1]
 
+    def written(self, key: Key = None) -> list[tuple[int | None, int]]:
+        """Window end and sequence of each checkpoint of a key, oldest first, for `read`.
+
+        From the names of files alone: cheap enough to ask again and again what is new.
+        """
+        names = self._names(paths.key_folder(check_key(key)))
+        names.sort(key=lambda name: name.order)
+        return [(name.window_end, name.sequence) for name in names]
+
     def keys(self) -> list[Key]:
         """The keys that have files: None first, then numbers, then texts, each in order."""
         found: set[Key] = set()
@@ -231,7 +241,7 @@ class CheckpointStore:
     def _read(self, relative: str, moments: bool) -> Checkpoint | None:
         """The checkpoint in a file; None, with a warning that names the file, if it has none."""
         try:
-            data = self._files.read(relative)
+            data = self._files.read(relative, look)
             with columns.as_checkpoint_error("file"):
                 checkpoint = Checkpoint(**from_parquet(data, moments=moments))
                 if relative_path(checkpoint) != relative:

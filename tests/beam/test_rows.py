@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import FixedWindows, GlobalWindows
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import BadRow, LearnComponents, WriteCheckpoints
@@ -157,3 +158,45 @@ def test_torn_or_foreign_blocks_are_refused(data):
 def test_bad_rows_can_be_written_as_json():
     text = json.dumps(BadRow("k", {"air": 1}, "why")._asdict())
     assert json.loads(text)["reason"] == "why"
+
+
+class Pair(NamedTuple):
+    air: float
+    oil: float
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda air, oil: {"oil": oil, "air": air},
+        lambda air, oil: beam.Row(oil=oil, air=air),
+        Pair,
+    ],
+)
+def test_rows_that_are_gathered_are_read_as_one_by_one(kind):
+    rows = [kind(1.0, 2), kind(3, 4.5), kind(-1.0, 0.0)]
+    read = RowReader(None)
+    block = read.together(rows)
+    assert block.names == ("air", "oil")
+    assert block.values.tolist() == [read(row).values[0].tolist() for row in rows]
+
+
+@pytest.mark.parametrize("element", [bad for bad, _ in BAD] + [np.array([1.0, -1e200])])
+def test_a_bad_row_is_never_gathered(element):
+    good = np.ones(2) if isinstance(element, np.ndarray) else GOOD
+    assert RowReader(["air", "oil"]).together([good, element, good]) is None
+
+
+def test_a_bad_row_among_many_keeps_its_own_time_window_and_key():
+    rows = [(f"k{i % 2}", np.array([i, 1.0 if i % 50 else np.nan])) for i in range(200)]
+
+    def placed(bad, time=beam.DoFn.TimestampParam, window=beam.DoFn.WindowParam):
+        return bad.key, int(bad.element[0]), time.micros // 10**6, window.start.micros // 10**6
+
+    with beam.Pipeline("FnApiRunner") as p:
+        elements = p | beam.Create(timed(rows, range(200)))
+        learned = elements | beam.WindowInto(FixedWindows(60)) | LearnComponents(1, bad_rows=True)
+        places = learned.bad_rows | beam.Map(placed)
+        assert_that(places, equal_to([("k0", i, i, i // 60 * 60) for i in (0, 50, 100, 150)]))
+        counts = learned.checkpoints | beam.Map(lambda keyed: keyed[1].n_samples_seen)
+        assert_that(counts, equal_to([28, 57, 86, 96, 30, 60, 90, 100]), "counts")

@@ -52,6 +52,17 @@ def test_latest_goes_by_window_end_then_sequence_whatever_the_order_of_writing(s
     assert store.latest() == checkpoints[-1]
 
 
+def test_written_names_all_that_read_finds_and_opens_none(store, monkeypatch):
+    checkpoints = [*minutes(3, 1), make(window_end=None, sequence=2)]
+    for checkpoint in checkpoints:
+        store.write(checkpoint)
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointStore, "_read", None)
+        assert store.written() == [(None, 2), (MINUTE, 0), (3 * MINUTE, 0)]
+        assert store.written("another") == []
+    assert [store.read(None, *each) for each in store.written()] == checkpoints[::-1]
+
+
 def test_at_is_the_newest_whose_window_had_ended(store):
     one, three = minutes(1, 3)
     outside = make(window_end=None)

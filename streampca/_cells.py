@@ -56,8 +56,21 @@ def times(column: Any, name: str, unit: str) -> tuple[NDArray[np.int64], Reasons
     return found, reasons
 
 
-def matrix(columns: list[Any], names: list[str]) -> tuple[NDArray[Any], Reasons]:
+def matrix(
+    columns: list[Any], names: list[str], *, gaps: bool = False, largest: float = math.inf
+) -> tuple[NDArray[Any], Reasons]:
     """Columns as a matrix (rows, features), and the rows that hold anything but finite numbers.
+
+    Parameters
+    ----------
+    columns : list of Arrow arrays or lists
+        One for each feature; or a single one of fixed-size lists.
+    names : list of str
+        Of the features.
+    gaps : bool, default=False
+        Whether what is missing (null, NaN, an empty cell) is let through, as NaN.
+    largest : float
+        Numbers beyond it count as unusable too.
 
     Examples
     --------
@@ -69,31 +82,53 @@ def matrix(columns: list[Any], names: list[str]) -> tuple[NDArray[Any], Reasons]
         flat = columns[0].flatten()
         if not columns[0].null_count and not flat.null_count and flat.type in _FLOATS:
             values = flat.to_numpy().reshape(len(columns[0]), -1)
-            return values, _not_finite(values, names, None)
+            return values, _unusable(values, names, None, gaps, largest)
         columns = list(map(list, zip(*columns[0].to_pylist(), strict=True)))
     arrays = [_numbers(column) for column in columns]
     dtype = np.result_type(*arrays)
     values = np.empty((len(arrays[0]), len(arrays)), dtype)
     for j, array in enumerate(arrays):
         values[:, j] = array
-    return values, _not_finite(values, names, columns)
+    return values, _unusable(values, names, columns, gaps, largest)
 
 
 _FLOATS = (pa.float32(), pa.float64())
 
 
-def _not_finite(values: NDArray[Any], names: list[str], columns: list[Any] | None) -> Reasons:
-    finite = np.isfinite(values)
-    if finite.all():
+def _unusable(
+    values: NDArray[Any],
+    names: list[str],
+    columns: list[Any] | None,
+    gaps: bool,
+    largest: float,
+) -> Reasons:
+    largest = min(largest, float(np.finfo(values.dtype).max))
+    usable = np.abs(values) <= largest  # NaN is False
+    if usable.all():
         return {}
     reasons = {}
-    for row in np.flatnonzero(~finite.all(axis=1)).tolist():
-        j = int(np.argmin(finite[row]))
-        value = values[row, j].item() if columns is None else columns[j][row]
-        value = value.as_py() if isinstance(value, pa.Scalar) else value
-        what = "missing" if value is None else f"{_short(value)}, not a finite number"
-        reasons[row] = f"feature {names[j]!r} is {what}"
+    for row in np.flatnonzero(~usable.all(axis=1)).tolist():
+        for j in np.flatnonzero(~usable[row]).tolist():
+            value = values[row, j].item() if columns is None else columns[j][row]
+            value = value.as_py() if isinstance(value, pa.Scalar) else value
+            if not (gaps and _is_gap(value)):
+                reasons[row] = f"feature {names[j]!r} is {_trouble(value, float(values[row, j]))}"
+                break
     return reasons
+
+
+def _is_gap(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in ("", "nan")
+    return value is None or value != value
+
+
+def _trouble(value: Any, number: float) -> str:
+    if value is None:
+        return "missing"
+    if math.isfinite(number):
+        return f"{_short(value)}, too large to be squared and summed"
+    return f"{_short(value)}, not a finite number"
 
 
 def _numbers(column: Any) -> NDArray[Any]:
@@ -103,7 +138,7 @@ def _numbers(column: Any) -> NDArray[Any]:
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             column = pc.utf8_trim_whitespace(column)
             try:
-                return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+                return np.asarray(pc.cast(column, pa.float64()))
             except pa.ArrowInvalid:
                 return np.array([_parsed(text) for text in column.to_pylist()])
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -149,12 +184,13 @@ def _fast_times(column: pa.Array, unit: str) -> NDArray[np.int64] | None:
     if pa.types.is_integer(kind):
         values = column.to_numpy().astype("int64")
         if len(values) and np.abs(values).max() < _LIMIT / max(UNITS[unit], 1):
-            return values // 1000 if unit == "ns" else values * int(UNITS[unit])
+            found: NDArray[np.int64] = values * int(UNITS[unit]) if unit != "ns" else values // 1000
+            return found
         return None
     if pa.types.is_floating(kind):
         scaled = column.to_numpy() * UNITS[unit]
         if len(scaled) and np.abs(scaled).max() < _LIMIT:  # NaN compares as False
-            return np.round(scaled).astype("int64")
+            return np.asarray(np.round(scaled), "int64")
     return None
 
 

@@ -1,0 +1,70 @@
+"""Entries of a matrix that can be computed with: the first that cannot is named.
+
+Knows rows as matrices only, not where they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streampca._arrays import Array, dtype_name
+from streampca._columns import label
+
+LARGEST = 1e151
+"""Entries may be this large: a million of their squares still add up to a float."""
+
+
+def check_entries(
+    values: Any, names: Sequence[str] | None, allow_missing: bool, largest: float
+) -> None:
+    """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one."""
+    largest = min(largest, float(np.finfo(dtype_name(values)).max))
+    if isinstance(values, torch.Tensor):
+        bad = _unfit(values, allow_missing, largest)
+        if not bool(bad.any()):  # the one synchronisation with the device
+            return
+        bad = bad.cpu().numpy()
+    else:
+        entries = values if isinstance(values, np.ndarray) else values.data
+        if entries.size == 0 or _within(entries, allow_missing, largest):
+            return
+        bad = _unfit(entries, allow_missing, largest)
+    at = int(np.argmax(bad))
+    sparse = bad.ndim == 1
+    if sparse:
+        row = int(np.searchsorted(values.indptr, at, side="right")) - 1
+        column, value = int(values.indices[at]), float(values.data[at])
+    else:
+        row, column = divmod(at, bad.shape[1])
+        value = float(values[row, column])
+    where = f"row {row}, {label(column, names)} is {value}"
+    if np.isinf(value):
+        raise ValueError(f"{where}, or was too large for a float: leave the row out or rescale it")
+    if abs(value) > largest:
+        raise ValueError(
+            f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "
+            "row out or rescale the feature"
+        )
+    if sparse:
+        raise ValueError(f"{where}: leave the row out or fill it in (sparse gaps are not imputed)")
+    raise ValueError(f"{where}: leave the row out, fill it in, or use missing='impute'")
+
+
+def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
+    """Whether every entry can be used; without a temporary array."""
+    if entries.flags.c_contiguous and np.vdot(entries, entries) <= min(largest, largest * largest):
+        return True  # one pass: no square is above their sum, and NaN fails the comparison
+    if allow_missing:
+        low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
+        return bool((low >= -largest and high <= largest) or np.isnan(low))
+    return bool(entries.min() >= -largest and entries.max() <= largest)  # NaN fails both
+
+
+def _unfit(entries: Array, allow_missing: bool, largest: float) -> Array:
+    fit = abs(entries) <= largest
+    return ~(fit | (entries != entries)) if allow_missing else ~fit

@@ -1,0 +1,92 @@
+"""The commands put together, and what happens to whatever goes wrong: one line, one exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from streampca import CheckpointWarning
+from streampca.cli import output
+
+__all__ = ["app"]
+
+_USAGE: Any = typer.BadParameter.__mro__[2]  # click's own class, wherever typer keeps it
+_BAD, _INTERRUPTED = 2, 130
+
+
+class Commands(TyperGroup):
+    """All commands; no traceback leaves them."""
+
+    def main(self, args: Any = None, *_: Any, standalone_mode: bool = True, **others: Any) -> Any:
+        """Run one command; exit code 0, 1 for something found, 2 for bad use or bad input."""
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            warnings.simplefilter("always", CheckpointWarning)
+            code = self._run(args, others)
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+    def _run(self, args: Any, others: dict[str, Any]) -> int:
+        try:
+            code = super().main(args, standalone_mode=False, **others)
+            sys.stdout.flush()
+        except _USAGE as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                output.say(error.format_message())
+                return _BAD
+            return _say(_usage(error))
+        except typer.Exit as exit_:
+            return exit_.exit_code
+        except SystemExit:  # typer's own end where nobody reads our output any more
+            return 0
+        except BrokenPipeError:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python's last flush fails as well
+            return 0
+        except (KeyboardInterrupt, typer.Abort):
+            output.say("interrupted")
+            return _INTERRUPTED
+        except MemoryError:
+            return _say("there is not enough memory; try --memory factored or fewer columns")
+        except (ValueError, OSError, ImportError, ArithmeticError, TypeError) as error:
+            return _say(_line(error))
+        return code if isinstance(code, int) else 0
+
+
+def _usage(error: Any) -> str:
+    plain = getattr(error, "param", None) is None  # ours, which names the option itself
+    message = " ".join((error.message if plain else error.format_message()).split())
+    context = getattr(error, "ctx", None)
+    return message if context is None else f"{message} ({context.command_path} --help says more)"
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror.lower()}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _say(line: str) -> int:
+    output.say(f"error: {line}")
+    return _BAD
+
+
+def _show(message: Any, *_: Any, **__: Any) -> None:
+    output.warn(str(message))
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="streampca",
+    help="Ordered principal components of a stream: learn them from files, ask, see and use them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)

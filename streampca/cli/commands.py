@@ -1,0 +1,19 @@
+"""Every command by its name."""
+
+from __future__ import annotations
+
+from streampca.cli.app import app
+from streampca.cli.compare import compare
+from streampca.cli.components import components, history
+from streampca.cli.export import export
+from streampca.cli.fit import fit
+from streampca.cli.inspect import inspect
+from streampca.cli.plot import plot
+from streampca.cli.score import score
+from streampca.cli.serve import serve
+from streampca.cli.transform import transform
+
+__all__ = ["app"]
+
+for command in (fit, components, history, transform, score, compare, plot, export, inspect, serve):
+    app.command()(command)

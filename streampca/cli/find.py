@@ -1,0 +1,159 @@
+"""The checkpoint that a command is about: of a store, by key and time, or in a file of its own."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from streampca import Checkpoint, CheckpointStore
+from streampca.cli.options import read_time
+from streampca.cli.output import time_text
+
+__all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
+
+Key = str | int | None
+_NONE = "none"
+
+
+class Found(NamedTuple):
+    """Names of keys for messages."""
+
+    keys: list[Key]
+
+    def __str__(self) -> str:
+        shown = ", ".join(_NONE if key is None else str(key) for key in self.keys[:8])
+        more = len(self.keys) - 8
+        return shown + (f" and {more:,} more" if more > 0 else "")
+
+
+def is_store(place: str) -> bool:
+    """Whether a place is a folder or a URI, and no file."""
+    return "://" in place or Path(place).is_dir()
+
+
+def open_store(place: str) -> CheckpointStore:
+    """The store at a place.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing.
+    """
+    if not is_store(place):
+        what = "a file, not a folder" if Path(place).exists() else "not there"
+        raise ValueError(f"{place}: is {what}; give the folder of a store, as fit --output made it")
+    return CheckpointStore(place)
+
+
+def read_file(place: str, *, moments: bool = False) -> Checkpoint:
+    """The checkpoint in a file: one of a store's, or the bytes of `Checkpoint.to_bytes`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is torn, changed, foreign or newer.
+    """
+    data = Path(place).read_bytes()
+    try:
+        if data[:4] == b"PAR1":
+            return Checkpoint.from_parquet_bytes(data, moments=moments)
+        return Checkpoint.from_bytes(data)
+    except ValueError as error:
+        raise type(error)(f"{place}: {error}") from error
+
+
+def store_key(store: CheckpointStore, key: str | None) -> Key:
+    """The key that a text stands for; the only one where none is given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such key, or there are several to choose from.
+    """
+    keys = store.keys()
+    if not keys:
+        raise ValueError(f"{store.uri}: holds no checkpoint that can be read")
+    if key is None:
+        if None in keys:
+            return None
+        if len(keys) == 1:
+            return keys[0]
+        raise ValueError(
+            f"{store.uri}: has {len(keys):,} keys; choose one with --key: {Found(keys)}"
+        )
+    for found in keys:
+        if found is not None and str(found) == key:
+            return found
+    if key == _NONE and None in keys:
+        return None
+    raise ValueError(f"{store.uri}: there is no key {key!r}; it has {Found(keys)}")
+
+
+def find(
+    place: str, key: str | None = None, at: str | None = None, *, moments: bool = False
+) -> Checkpoint:
+    """The newest checkpoint at a place, or the one of a time.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or a file's is not what was asked for.
+    """
+    time = read_time(at)
+    if not is_store(place) and Path(place).exists():
+        if key is not None or time is not None:
+            raise ValueError(f"{place}: is one checkpoint; --key and --at are for stores")
+        return read_file(place, moments=moments)
+    store = open_store(place)
+    return find_in(store, store_key(store, key), time, moments=moments)
+
+
+def find_in(
+    store: CheckpointStore,
+    key: Key,
+    time: datetime.datetime | None = None,
+    *,
+    moments: bool = False,
+) -> Checkpoint:
+    """The newest checkpoint of a key, or the one of a time.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    whose = "" if key is None else f" of key {key!r}"
+    if time is None:
+        found = store.latest(key, moments=moments)
+        if found is None:
+            raise ValueError(f"{store.uri}: holds no checkpoint{whose} that can be read")
+        return found
+    found = store.at(time, key, moments=moments)
+    if found is not None:
+        return found
+    ends = [c.window_end for c in store.history(key, moments=False) if c.window_end is not None]
+    if not ends:
+        raise ValueError(
+            f"{store.uri}: its checkpoints{whose} have no times; fit with --timestamp-column, or "
+            "leave out --at"
+        )
+    raise ValueError(
+        f"{store.uri}: no checkpoint{whose} had been taken by {time.isoformat()}; the first is of "
+        f"{time_text(ends[0])}"
+    )
+
+
+def find_history(place: str, key: str | None) -> list[Checkpoint]:
+    """All checkpoints of a key, oldest first; without moments.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    store = open_store(place)
+    history = store.history(store_key(store, key), moments=False)
+    if not history:
+        raise ValueError(f"{store.uri}: holds no checkpoint of this key that can be read")
+    return history

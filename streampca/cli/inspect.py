@@ -1,0 +1,130 @@
+"""`streampca inspect`: what is in a file or a store, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from streampca import CheckpointStore, CheckpointWarning
+from streampca._seal import VERSION_KEY
+from streampca.cli import options, output
+from streampca.cli.describe import heading
+from streampca.cli.find import is_store, read_file
+from streampca.cli.ledger import Ledger
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    place: Annotated[
+        str, typer.Argument(metavar="FILE", help="A checkpoint's file, or a whole store.")
+    ],
+    json: options.Json = False,
+) -> None:
+    """Say what is in a file or store; exit code 1 if anything in it is torn, changed or foreign."""
+    if is_store(place):
+        report = _store(CheckpointStore(place), place)
+        sound = not report["unreadable"]
+    else:
+        report = _file(place)
+        sound = report["state"] == "sound"
+    if json:
+        output.as_json(report)
+    else:
+        made = output.table(None, ["", ""])
+        made.show_header = False
+        for name, value in report.items():
+            for i, each in enumerate(value if isinstance(value, list) else [value]):
+                made.add_row("" if i else name.replace("_", " "), _shown(each))
+        output.show(made)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _file(place: str) -> dict[str, Any]:
+    size = Path(place).stat().st_size
+    try:
+        found = read_file(place, moments=True)
+    except ValueError as error:
+        text = str(error).removeprefix(f"{place}: ")
+        return {"file": place, "bytes": size, "state": "unreadable", "reason": text}
+    versions = _versions(Path(place).read_bytes())
+    p, n = found.components.shape
+    return {
+        "file": place,
+        "bytes": size,
+        "state": "sound",
+        "reason": "the checksum matches, and all values fit together",
+        **versions,
+        **heading(found),
+        "n_features": n,
+        "n_components": p,
+        "dtype": found.components.dtype.name,
+        "explained_variance_ratio": float(found.explained_variance_ratio.sum()),
+        "moments_kind": found.moments_kind,
+        "moments_bytes": sum(int(array.nbytes) for array in found.moments.values()),
+        "can_resume": bool(found.moments),
+        "feature_names": found.feature_names,
+        "settings": dict(found.settings),
+    }
+
+
+def _versions(data: bytes) -> dict[str, Any]:
+    """Versions in a file that has been checked."""
+    if data[:4] == b"PAR1":
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata
+    else:
+        metadata = pa.ipc.open_stream(pa.BufferReader(data)).schema.metadata
+    return {
+        "schema_version": int(metadata[VERSION_KEY]),
+        "library_version": metadata.get(b"streampca.version", b"unknown").decode(),
+    }
+
+
+def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
+    keys: list[dict[str, Any]] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CheckpointWarning)
+        for key in store.keys():  # noqa: SIM118 - a method that looks at files
+            history = store.history(key, moments=True)
+            if history:
+                keys.append(heading(history[-1]) | {"n_checkpoints": len(history)})
+    unreadable = list(dict.fromkeys(str(each.message) for each in caught))
+    ledger = None
+    try:
+        ledger = Ledger.read(store)
+    except ValueError as error:
+        unreadable.append(str(error))
+    return {
+        "store": place,
+        "n_checkpoints": sum(each["n_checkpoints"] for each in keys),
+        "keys": keys,
+        "fit": None
+        if ledger is None
+        else {
+            "n_rows": ledger.n_rows,
+            "n_bad_rows": ledger.n_bad,
+            "files": [
+                {"file": name, "read_to_end": reading.done}
+                for name, reading in ledger.readings.items()
+            ],
+        },
+        "unreadable": unreadable,
+    }
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_shown(each)}" for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value[:12])) + (", ..." if len(value) > 12 else "")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if type(value) is int and value >= 10_000 else str(value)

@@ -1,0 +1,112 @@
+"""What a fit has read and which checkpoints hold it: one small file in the store, written last.
+
+Checkpoints of several keys appear one after another; a run may be killed between two of them. So
+what counts is this file, which is replaced whole after they are all there: it names the
+checkpoints that belong together and how far each file had been read then. Checkpoints that a killed
+run wrote after it are passed over, and written again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from streampca import CheckpointStore
+from streampca.cli import whole
+from streampca.cli.chunk import BEGIN, Place
+from streampca.cli.models import Point
+from streampca.cli.source import Source
+
+__all__ = ["Ledger", "Reading"]
+
+_NAME = "fit.json"
+_VERSION = 1
+_HEAD = 4096
+
+
+@dataclasses.dataclass
+class Reading:
+    """How far one file has been read."""
+
+    place: Place
+    done: bool  # to its end
+    size: int | None  # bytes, when it had been read to its end
+    head_size: int  # its first bytes, by which it is known again
+    head: str
+
+    def start(self, source: Source) -> Place | None:
+        """Where to go on in a file; None where all of it has been read.
+
+        Raises
+        ------
+        ValueError
+            If this is not the file that was read before.
+        """
+        size = source.size
+        same = fingerprint(source, self.head_size) == (self.head_size, self.head)
+        if source.is_pipe:
+            return self.place if same else BEGIN  # another stream: nothing of it has been read
+        if not same or (self.size is not None and size is not None and size < self.size):
+            raise ValueError(
+                f"{source.name}: is not the file that was read before, so it cannot be gone on "
+                "with; give it another name to count its rows as new, or fit into a new folder"
+            )
+        return None if self.done and size == self.size else self.place
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What is in a store, and what it was learned from."""
+
+    readings: dict[str, Reading]  # by place
+    points: list[Point]
+    n_rows: int  # read, bad ones included
+    n_bad: int
+    bad_rows: str  # the file that they went to, if any
+    bad_rows_size: int  # bytes of it
+    settings: dict[str, Any]  # columns, key, half-life: what must be as before
+
+    def write(self, store: CheckpointStore) -> None:
+        """Replace the file, whole or not at all."""
+        content = {"version": _VERSION, **dataclasses.asdict(self)}
+        whole.write(path_in(store), json.dumps(content).encode() + b"\n")
+
+    @classmethod
+    def read(cls, store: CheckpointStore) -> Ledger | None:
+        """What a store's file says; None if it has none.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+        try:
+            content = json.loads(whole.read(path_in(store)))
+            if content.pop("version") != _VERSION:
+                raise ValueError("a newer streampca wrote it: upgrade streampca")
+            content["readings"] = {
+                name: Reading(**{**each, "place": Place(*each["place"])})
+                for name, each in content["readings"].items()
+            }
+            content["points"] = [(key, end, sequence) for key, end, sequence in content["points"]]
+            return cls(**content)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path_in(store)}: cannot be read ({error}); it says what has been "
+                "read, and without it no fit can go on: fit into a new folder"
+            ) from error
+
+
+def path_in(store: CheckpointStore) -> str:
+    """Where the ledger of a store lies."""
+    return f"{store.uri.rstrip('/')}/{_NAME}"
+
+
+def fingerprint(source: Source, size: int = _HEAD) -> tuple[int, str]:
+    """How many of a file's first bytes there are, up to `size`, and a digest of them."""
+    head = source.head(size)
+    return len(head), hashlib.blake2b(head, digest_size=16).hexdigest()

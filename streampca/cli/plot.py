@@ -1,0 +1,111 @@
+"""`streampca plot`: the figures of streampca.plots into a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from streampca.cli import options, output, whole
+from streampca.cli.find import find, find_history
+from streampca.cli.fit import check_format
+from streampca.cli.reading import BadRows
+from streampca.cli.source import find_sources
+from streampca.cli.using import Using
+
+__all__ = ["plot"]
+
+_OF_ROWS = ("scores", "control")
+_KINDS = ("scree", "loadings", "drift", "acs", *_OF_ROWS)
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(metavar="|".join(_KINDS), help="What to draw.")],
+    place: Annotated[
+        str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Rows, for scores and control: Parquet, CSV or JSON lines; or -."),
+    ] = None,
+    target: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Ends with .png, .svg or .pdf.")
+    ] = "",
+    key: options.KeyOption = None,
+    at: options.At = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="B",
+            help="For acs: the store or file to compare with; default: the "
+            "first checkpoint of STORE.",
+        ),
+    ] = None,
+    n_components: Annotated[
+        int | None, typer.Option(min=1, metavar="P", help="How many components to draw.")
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of normal rows that lie within a limit.")
+    ] = 0.99,
+    last: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Rows to draw: the last ones.")
+    ] = 10_000,
+    bad_rows: options.BadRowsOption = "fail",
+    input_format: options.InputFormat = None,
+) -> None:
+    """Draw a model, its history, or rows beside it."""
+    if kind not in _KINDS:
+        raise typer.BadParameter(f"{kind!r}: give one of {', '.join(_KINDS)}")
+    if Path(target).suffix not in _SUFFIXES:
+        raise typer.BadParameter(
+            f"--output {target or 'FILE'} is needed; the name must end with {', '.join(_SUFFIXES)}"
+        )
+    if bool(files) != (kind in _OF_ROWS):
+        needs = "needs FILES of rows" if kind in _OF_ROWS else "draws no rows: leave FILES out"
+        raise typer.BadParameter(f"{kind} {needs}")
+    check_format(input_format)
+    from streampca import plots  # an extra, and slow to import
+
+    if kind in _OF_ROWS:
+        using = Using(place, key, at, None, moments=True)
+        rows = _last_rows(using, files or [], input_format, bad_rows, last)
+        if kind == "scores":
+            figure = plots.plot_scores(using.first, rows, confidence=confidence)
+        else:
+            figure = plots.plot_control(using.first, rows, confidence=confidence)
+    elif kind == "drift":
+        figure = plots.plot_components(find_history(place, key), n_components=n_components)
+    elif kind == "acs":
+        now = find(place, key, at)
+        other = find_history(place, key)[0] if against is None else find(against, key)
+        names = ("newest", "first") if against is None else (place, against)
+        figure = plots.plot_acs(now, other, names=names)
+    else:
+        draw = plots.plot_scree if kind == "scree" else plots.plot_loadings
+        figure = draw(find(place, key, at), n_components=n_components)
+    made = io.BytesIO()
+    figure.savefig(made, format=Path(target).suffix[1:])
+    whole.write(target, made.getvalue())
+    output.text(target)
+
+
+def _last_rows(
+    using: Using, files: list[str], input_format: str | None, bad_rows: str, last: int
+) -> Any:
+    """The last rows of the files: a figure needs them all at once."""
+    kept: list[Any] = []
+    bad = BadRows(bad_rows)
+    for source in find_sources(files, input_format):
+        chosen = using.columns(source, columns=None, kept=(), gaps=False)
+        for rows, _ in using.read(source, chosen, bad):
+            kept.append(rows.values)
+            while sum(map(len, kept[1:])) >= last:
+                kept.pop(0)
+    bad.close()
+    if not kept:
+        raise ValueError(f"there is no row to draw: {bad.count:,} bad rows were found")
+    return np.concatenate(kept)[-last:]

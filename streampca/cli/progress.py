@@ -1,0 +1,42 @@
+"""How far a fit is: rows, rows a second, time left; only where somebody can see it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streampca.cli.output import console
+from streampca.cli.source import Source
+
+__all__ = ["watching"]
+
+
+@contextmanager
+def watching(sources: Sequence[Source], *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that takes the rows and the bytes read, and shows them on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda rows, bytes_: None
+        return
+    sizes = [source.size for source in sources]
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
+    bar = Progress(
+        TextColumn("{task.fields[rows]} rows"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]} rows/s"),
+        TextColumn("time left"),
+        TimeRemainingColumn(),
+        console=console(stderr=True),
+    )
+    started = time.monotonic()
+    with bar:
+        task = bar.add_task("rows", total=total, rows="0", speed="-")
+
+        def watch(rows: int, done: int) -> None:
+            seconds = max(time.monotonic() - started, 1e-3)
+            bar.update(task, completed=done, rows=f"{rows:,}", speed=f"{rows / seconds:,.0f}")
+
+        yield watch

@@ -1,0 +1,81 @@
+"""What `fit` says at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streampca import Checkpoint
+from streampca.cli import output
+from streampca.cli.describe import component_table, described
+from streampca.cli.fitting import Fit
+from streampca.cli.models import Models
+
+__all__ = ["finished", "interrupted"]
+
+
+def interrupted(run: Fit, store: str | None) -> str:
+    """What a fit that was stopped says."""
+    if store is None:
+        return f"interrupted after {run.n_rows:,} rows; nothing is kept without --output"
+    kept = run.ledger.n_rows - run.n_lost
+    return f"interrupted: {kept:,} rows are in {store}; go on with --resume"
+
+
+def finished(
+    run: Fit, models: Models, store: str | None, seconds: float, *, json: bool, quiet: bool
+) -> None:
+    """Say what a fit has done.
+
+    Raises
+    ------
+    ValueError
+        If it has learned from no row.
+    """
+    latest = [model.last for model in models.by_key.values() if model.last is not None]
+    if not latest:
+        raise ValueError(
+            f"no row could be learned from: {run.ledger.n_rows:,} rows were read, of which "
+            f"{run.ledger.n_bad:,} are bad"
+        )
+    if json:
+        output.as_json(
+            {
+                "store": store,
+                "n_rows": run.n_rows,
+                "n_bad_rows": run.ledger.n_bad,
+                "seconds": round(seconds, 3),
+                "models": [described(checkpoint) for checkpoint in latest]
+                if store is None
+                else [_brief(checkpoint) for checkpoint in latest],
+            }
+        )
+        return
+    if store is None:
+        for checkpoint in latest:
+            output.show(component_table(checkpoint))
+    if not quiet:
+        output.text(_summary(run, latest, store, seconds))
+
+
+def _brief(checkpoint: Checkpoint) -> dict[str, Any]:
+    full = described(checkpoint)
+    names = ("key", "window_end", "sequence", "n_samples_seen", "explained_variance_ratio")
+    return {name: full[name] for name in names}
+
+
+def _summary(run: Fit, latest: Sequence[Checkpoint], store: str | None, seconds: float) -> str:
+    parts = [f"{run.n_rows:,} rows read in {seconds:.1f} s"]
+    if run.ledger.n_bad:
+        where = run.ledger.bad_rows
+        parts.append(f"{run.ledger.n_bad:,} bad rows {'skipped' if where == 'skip' else where}")
+    if len(latest) == 1:
+        (one,) = latest
+        p, n = one.components.shape
+        share = one.explained_variance_ratio.sum()
+        parts.append(f"{p} components of {n} features explain {share:.1%} of the variance")
+    else:
+        parts.append(f"{len(latest):,} models")
+    if store is not None:
+        parts.append(f"checkpoints in {store}")
+    return "; ".join(parts)

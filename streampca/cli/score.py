@@ -1,0 +1,249 @@
+"""`streampca score`: SPE and T^2 of rows against their control limits, and which feature it is."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from streampca import Checkpoint
+from streampca.cli import options, output
+from streampca.cli.describe import feature_names
+from streampca.cli.fit import check_format
+from streampca.cli.reading import BadRows
+from streampca.cli.source import Source, find_sources
+from streampca.cli.transform import ColumnNames, Files, Keep, KeyColumn, Place, _chosen
+from streampca.cli.using import Using
+from streampca.cli.writer import Writer
+from streampca.monitor import Monitor
+
+__all__ = ["score"]
+
+
+class Watch:
+    """One model's monitor with its two limits."""
+
+    def __init__(self, model: Checkpoint, confidence: float) -> None:
+        self.names = feature_names(model)
+        self.monitor = Monitor(model)
+        self.key = model.key
+        self.spe_limit = self.monitor.spe_limit(confidence)
+        self.t2_limit = self.monitor.t2_limit(confidence)
+
+    def score(self, X: Any) -> dict[str, Any]:
+        """Columns of the rows: statistics, limits, whether they alarm, and the feature."""
+        spe, t2 = self.monitor.spe(X), self.monitor.t2(X)
+        by_spe = _over(spe, self.spe_limit) >= _over(t2, self.t2_limit)
+        parts = np.where(
+            by_spe[:, None], self.monitor.spe_contributions(X), self.monitor.t2_contributions(X)
+        )
+        most = parts.argmax(axis=1)
+        total = np.where(by_spe, spe, t2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(total > 0, parts[np.arange(len(X)), most] / total, 0.0)
+        m = len(X)
+        return {
+            "spe": spe,
+            "spe_limit": np.full(m, self.spe_limit),
+            "t2": t2,
+            "t2_limit": np.full(m, self.t2_limit),
+            "alarm": (spe > self.spe_limit) | (t2 > self.t2_limit),
+            "statistic": np.where(by_spe, "spe", "t2"),
+            "feature": np.array(self.names)[most],
+            "contribution": share,
+        }
+
+
+def _over(values: Any, limit: float) -> Any:
+    """How many limits a statistic is; all of it where the limit is 0."""
+    return values / limit if limit > 0 else np.where(values > 0, np.inf, 0.0)
+
+
+class Tally:
+    """Counts of all rows, and the worst of them."""
+
+    def __init__(self, most: int) -> None:
+        self.n_rows = self.n_alarms = self.n_spe = self.n_t2 = 0
+        self._most = most
+        self._worst: list[tuple[float, int, dict[str, Any]]] = []
+        self._order = itertools.count(0, -1)
+
+    def add(self, scores: dict[str, Any], label: Any, key: Any) -> None:
+        """Count scored rows; `label` and `key` say what a row is called and whose it is."""
+        spe, t2, alarm = scores["spe"], scores["t2"], scores["alarm"]
+        self.n_rows += len(alarm)
+        self.n_alarms += int(alarm.sum())
+        self.n_spe += int((spe > scores["spe_limit"]).sum())
+        self.n_t2 += int((t2 > scores["t2_limit"]).sum())
+        over = np.maximum(
+            _over(spe, float(scores["spe_limit"][0])), _over(t2, float(scores["t2_limit"][0]))
+        )
+        over = np.where(alarm, over, -1.0)
+        for row in np.argsort(-over, kind="stable")[: self._most].tolist():
+            if over[row] < 0:
+                break
+            file, name = label(row)
+            values = {k: v[row].item() for k, v in scores.items() if k != "alarm"}
+            found = {"file": file, "row": name, "key": key, **values}
+            entry = (float(over[row]), next(self._order), found)
+            (heapq.heappush if len(self._worst) < self._most else heapq.heappushpop)(
+                self._worst, entry
+            )
+
+    @property
+    def worst(self) -> list[dict[str, Any]]:
+        """Alarms, the farthest beyond its limit first."""
+        return [found for *_, found in sorted(self._worst, key=lambda e: e[:2], reverse=True)]
+
+
+def score(
+    place: Place,
+    files: Files,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Scores of all rows: .csv, .jsonl, .parquet, -."
+        ),
+    ] = None,
+    key: options.KeyOption = None,
+    at: options.At = None,
+    key_column: KeyColumn = None,
+    columns: ColumnNames = None,
+    keep: Keep = None,
+    confidence: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of normal rows that lie within a limit.")
+    ] = 0.99,
+    normal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Rows known to be normal: limits are taken from them instead."
+        ),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, metavar="N", help="Alarms to show, the worst.")] = 10,
+    fail_on_alarm: Annotated[
+        bool, typer.Option("--fail-on-alarm", help="Exit code 1 if any row alarms.")
+    ] = False,
+    bad_rows: options.BadRowsOption = "fail",
+    input_format: options.InputFormat = None,
+    output_format: Annotated[
+        str | None, typer.Option(metavar="csv|jsonl|parquet", help="By default by the suffix.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Find rows that are unlike those learned from, and the feature that makes them so."""
+    check_format(input_format)
+    if not 0 < confidence < 1:
+        raise typer.BadParameter(f"--confidence {confidence}: give a share such as 0.99")
+    if json and target == "-":
+        raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
+    using = Using(place, key, at, key_column, moments=True)
+    sources = find_sources(files, input_format)
+    kept, chosen_names = options.names(keep) or [], options.names(columns)
+    watches: dict[int, Watch] = {}
+    bad, tally = BadRows(bad_rows), Tally(max(show, 1))
+
+    def watch(model: Checkpoint) -> Watch:
+        if id(model) not in watches:
+            watches[id(model)] = Watch(model, confidence)
+        return watches[id(model)]
+
+    def rows_of(source: Source) -> Any:
+        found = using.columns(source, columns=chosen_names, kept=kept, gaps=False)
+        return using.read(source, found, bad)
+
+    if normal:
+        _calibrate(find_sources(normal, input_format), rows_of, watch, confidence)
+    with ExitStack() as stack:
+        writer = None
+        if target is not None:
+            writer = stack.enter_context(Writer(target, output_format))
+        for source in sources:
+            for rows, groups in rows_of(source):
+                out: dict[str, Any] = {}
+                known = np.zeros(len(rows.values), bool)
+                for model, where, values in groups:
+                    scores = watch(model).score(values)
+                    places = np.arange(len(rows.values))[where]
+                    known[places] = True
+                    labels = _labels(source, rows, places)
+                    tally.add(scores, labels, model.key)
+                    _put(out, scores, places, len(rows.values))
+                if writer is not None and out:
+                    first = {name: _chosen(column, known) for name, column in rows.kept.items()}
+                    if rows.keys is not None and key_column not in first:
+                        first[str(key_column)] = _chosen(rows.keys, known)
+                    writer.write(first | {name: column[known] for name, column in out.items()})
+    bad.close()
+    if tally.n_rows == 0:
+        raise ValueError(f"no row could be scored: {bad.count:,} bad rows were found")
+    if target != "-":
+        _report(tally, list(watches.values()), confidence, bad.count, show, json=json)
+    if fail_on_alarm and tally.n_alarms:
+        raise typer.Exit(1)
+
+
+def _labels(source: Source, rows: Any, places: Any) -> Any:
+    return lambda row: (source.name, rows.label(int(places[row])))
+
+
+def _put(out: dict[str, Any], scores: dict[str, Any], places: Any, n_rows: int) -> None:
+    """Scores of some rows into columns of all."""
+    for name, column in scores.items():
+        if name not in out:
+            kind = object if column.dtype.kind == "U" else column.dtype
+            out[name] = np.zeros(n_rows, kind)
+        out[name][places] = column
+
+
+def _calibrate(sources: Sequence[Source], rows_of: Any, watch: Any, confidence: float) -> None:
+    """Take limits from rows known to be normal."""
+    calibrated = {}
+    for source in sources:
+        for _, groups in rows_of(source):
+            for model, _, values in groups:
+                watched = watch(model)
+                watched.monitor.calibrate(values)
+                calibrated[id(watched)] = watched
+    for watched in calibrated.values():
+        watched.spe_limit = watched.monitor.spe_limit(confidence, "empirical")
+        watched.t2_limit = watched.monitor.t2_limit(confidence, "empirical")
+
+
+def _report(
+    tally: Tally, watches: list[Watch], confidence: float, n_bad: int, show: int, *, json: bool
+) -> None:
+    worst = tally.worst[:show]
+    if json:
+        limits = [{"key": w.key, "spe": w.spe_limit, "t2": w.t2_limit} for w in watches]
+        output.as_json(
+            {
+                "n_rows": tally.n_rows,
+                "n_bad_rows": n_bad,
+                "confidence": confidence,
+                "limits": limits,
+                "n_alarms": tally.n_alarms,
+                "n_spe_alarms": tally.n_spe,
+                "n_t2_alarms": tally.n_t2,
+                "alarms": worst,
+            }
+        )
+        return
+    if worst:
+        left = ["row", "feature", "its part"]
+        made = output.table("The worst alarms", left, ["SPE", "limit", "T²", "limit"])
+        for each in worst:
+            numbers = (each[name] for name in ("spe", "spe_limit", "t2", "t2_limit"))
+            where = f"{each['file']}, {each['row']}"
+            part = f"{each['contribution']:.0%} of {'SPE' if each['statistic'] == 'spe' else 'T²'}"
+            made.add_row(where, each["feature"], part, *(f"{number:.4g}" for number in numbers))
+        output.show(made)
+    share = tally.n_alarms / tally.n_rows
+    output.text(
+        f"{tally.n_rows:,} rows, {tally.n_alarms:,} alarms ({share:.2%}): {tally.n_spe:,} by SPE, "
+        f"{tally.n_t2:,} by T²; limits at {confidence:.4g}" + (f"; {n_bad:,} bad" if n_bad else "")
+    )

@@ -1,0 +1,139 @@
+"""Rows of files beside the models of a store that are to use them: one for all, or one a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import typer
+
+from streampca import Checkpoint
+from streampca.cli.find import Key, find, find_in, open_store
+from streampca.cli.formats import header
+from streampca.cli.models import grouped
+from streampca.cli.options import read_time
+from streampca.cli.reading import BadRow, BadRows, Columns, Rows, choose_columns, read
+from streampca.cli.source import Source
+
+__all__ = ["Group", "Using"]
+
+
+class Group(NamedTuple):
+    """Rows of a chunk that one model is to use."""
+
+    model: Checkpoint
+    at: Any  # where they are among the rows of the chunk
+    values: Any
+
+
+class Using:
+    """Reads sources, and finds each row's model.
+
+    Parameters
+    ----------
+    place : str
+        A store, or the file of one checkpoint.
+    key, at : str, optional
+        Which checkpoint.
+    key_column : str, optional
+        A column that says each row's key; instead of `key`.
+    moments : bool
+        Whether the models need what is only for going on and for limits.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        key: str | None,
+        at: str | None,
+        key_column: str | None,
+        *,
+        moments: bool = False,
+    ) -> None:
+        if key is not None and key_column is not None:
+            raise typer.BadParameter("--key is one model and --key-column each row's: give one")
+        self.key_column = key_column
+        self._moments = moments
+        self._models: dict[Key, Checkpoint | str] = {}
+        self._store = None
+        if key_column is not None:
+            self._store, self._time = open_store(place), read_time(at)
+            keys = self._store.keys()
+            self._keys = {str(each): each for each in keys if each is not None}
+            if not self._keys:
+                raise ValueError(f"{place}: has no models of keys; leave out --key-column")
+            self._first = find_in(self._store, next(iter(self._keys.values())), moments=False)
+        else:
+            self._first = find(place, key, at, moments=moments)
+            self._models[None] = self._first
+
+    @property
+    def n_components(self) -> int:
+        """Of the model, or the most that any model so far has."""
+        found = [m for m in self._models.values() if isinstance(m, Checkpoint)]
+        return max(len(model.components) for model in found or [self._first])
+
+    @property
+    def first(self) -> Checkpoint:
+        """The only model, or the one by whose features columns are chosen."""
+        return self._first
+
+    def columns(
+        self, source: Source, *, columns: list[str] | None, kept: Sequence[str], gaps: bool
+    ) -> Columns:
+        """The columns of a source that the models want.
+
+        Raises
+        ------
+        ValueError
+            If a feature is missing, or the number of columns is not that of the features.
+        """
+        names = self._first.feature_names
+        others: dict[str, Any] = {"key": self.key_column, "kept": tuple(kept), "gaps": gaps}
+        if names is not None and columns is None:
+            types = header(source)
+            if names[0] in types or "_" not in names[0]:
+                return choose_columns(source, columns=list(names), **others)
+            columns = [names[0].rpartition("_")[0]]  # one column of lists, as `fit` names them
+        chosen = choose_columns(source, columns=columns, **others)
+        n = self._first.components.shape[1]
+        if len(chosen.names) != n:
+            raise ValueError(
+                f"{source.name}: has {len(chosen.names)} columns of features, and the model "
+                f"{n} features; choose with --columns"
+            )
+        return chosen
+
+    def groups(self, rows: Rows) -> Iterator[Group | BadRow]:
+        """Rows with their models; those whose key has none are bad."""
+        for key, at in grouped(rows.keys, len(rows.values)):
+            model = self._model(key)
+            if isinstance(model, Checkpoint):
+                yield Group(model, at, rows.values[at])
+                continue
+            for row in np.arange(len(rows.values))[at].tolist():
+                reason = f"{rows.label(row)}: {model}"
+                yield BadRow(int(rows.record[row]), reason, key, None)
+
+    def read(self, source: Source, columns: Columns, bad_rows: BadRows) -> Iterator[Any]:
+        """Chunks of rows with their groups; what cannot be used goes to `bad_rows`."""
+        for rows in read(source, columns):
+            found = list(self.groups(rows))
+            bad = [each for each in found if isinstance(each, BadRow)]
+            named = [each._replace(reason=f"{source.name}, {each.reason}") for each in bad]
+            bad_rows.take(sorted([*rows.bad, *named], key=lambda each: each.record))
+            if len(rows.values):
+                yield rows, [each for each in found if isinstance(each, Group)]
+
+    def _model(self, key: Key) -> Checkpoint | str:
+        if key not in self._models:
+            assert self._store is not None
+            try:
+                known = self._keys[str(key)]
+                self._models[key] = find_in(self._store, known, self._time, moments=self._moments)
+            except KeyError:
+                self._models[key] = f"there is no model of key {key!r}"
+            except ValueError as error:
+                self._models[key] = str(error)
+        return self._models[key]

@@ -1,0 +1,287 @@
+"""Rows against a model: SPE and T^2, their control limits, and each feature's contribution.
+
+Imports no estimator: whatever has components, their variances and the total can be monitored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streampca._arrays import to_numpy
+from streampca._input import read_rows
+from streampca.moments import moments_from_state
+from streampca.monitor import limits
+from streampca.monitor.quantiles import QuantileSketch
+from streampca.monitor.statistics import Statistics
+
+__all__ = ["Assessment", "Monitor"]
+
+Float64 = NDArray[np.float64]
+
+_SPE_LIMITS = {
+    "jackson-mudholkar": limits.jackson_mudholkar,
+    "saddlepoint": limits.saddlepoint,
+    "box": limits.box,
+}
+
+
+class Fitted(Protocol):
+    """What a `Checkpoint` has, and `StreamingPCA.checkpoint()` gives."""
+
+    @property
+    def mean(self) -> NDArray[Any]: ...
+    @property
+    def components(self) -> NDArray[Any]: ...
+    @property
+    def explained_variance(self) -> NDArray[Any]: ...
+    @property
+    def total_variance(self) -> float: ...
+    @property
+    def n_samples_seen(self) -> int: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def feature_names(self) -> tuple[str, ...] | None: ...
+    @property
+    def moments_kind(self) -> str: ...
+    @property
+    def moments(self) -> Mapping[str, NDArray[Any]]: ...
+
+
+class Assessment(NamedTuple):
+    """Rows against the limits of a model; see `Monitor.assess`."""
+
+    spe: Float64  # (m,)
+    t2: Float64  # (m,)
+    spe_limit: float
+    t2_limit: float
+    alarm: NDArray[np.bool_]  # (m,) whether either is above its limit
+    by_spe: NDArray[np.bool_]  # (m,) whether SPE is the one further out
+    feature: NDArray[np.intp]  # (m,) the one with the largest part in that statistic
+    share: Float64  # (m,) that part
+
+
+class Monitor:
+    """SPE (Q) and Hotelling's T^2 of rows, their control limits, and each feature's contribution.
+
+    SPE, the squared length of what the components leave of a row, rises when the relations
+    between features break. T^2, the squared distance along the components in units of their
+    standard deviations, rises when a row is unusual while the relations hold.
+
+    Parameters
+    ----------
+    model : Checkpoint or StreamingPCA
+        The model as it stands now; a monitor does not change when the model learns on.
+
+    Notes
+    -----
+    Limits hold for Gaussian rows that were not learned from. Real rows often have heavier tails, or
+    too few were learned from: give rows known to be normal to `calibrate`, and ask for
+    ``method="empirical"``.
+
+    References
+    ----------
+    J. E. Jackson and G. S. Mudholkar, Technometrics 21 (1979) 341-349; G. E. P. Box, Annals of
+    Mathematical Statistics 25 (1954) 290-302; D. Kuonen, Biometrika 86 (1999) 929-935;
+    P. Nomikos and J. F. MacGregor, Technometrics 37 (1995) 41-59.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streampca import StreamingPCA
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(2000, 2)) @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(2000, 5))
+    >>> monitor = Monitor(StreamingPCA(n_components=2).fit(X))
+    >>> broken = X[0] + [0, 2, 0, 0, 0]  # one sensor has moved by itself
+    >>> bool(monitor.spe([broken])[0] > monitor.spe_limit(0.99))
+    True
+    >>> int(monitor.spe_contributions([broken]).argmax())
+    1
+    """
+
+    def __init__(self, model: Any) -> None:
+        fitted: Fitted = model.checkpoint() if hasattr(model, "checkpoint") else model
+        self._fitted = fitted
+        self._mean = np.asarray(fitted.mean, dtype="float64")
+        self.statistics = Statistics(
+            fitted.components, fitted.explained_variance, fitted.total_variance
+        )
+        self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the features, where the model has them."""
+        return self._fitted.feature_names
+
+    # --- rows --------------------------------------------------------------------------------
+
+    def scores(self, X: Any) -> Float64:
+        """Coordinates of each row along the components that have variance, (m, p)."""
+        return self.statistics.split(self._centred(X))[0]
+
+    def spe(self, X: Any) -> Float64:
+        """Squared prediction error of each row, (m,)."""
+        return self.statistics.both(self._centred(X))[0]
+
+    def t2(self, X: Any) -> Float64:
+        """Hotelling's T^2 of each row, (m,)."""
+        return self.statistics.both(self._centred(X))[1]
+
+    def combined(self, X: Any) -> Float64:
+        """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
+        spe, t2 = self.statistics.both(self._centred(X))
+        return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
+
+    def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
+        """SPE and T^2 of rows against their limits, and which feature is behind each.
+
+        Limits are Jackson and Mudholkar's and F's. The feature is the one with the largest part
+        in the statistic that is further beyond its limit.
+        """
+        D = self._centred(X)
+        spe, t2 = self.statistics.both(D)
+        spe_limit, t2_limit = self.spe_limit(confidence), self.t2_limit(confidence)
+        by_spe = _in_limits(spe, spe_limit) >= _in_limits(t2, t2_limit)
+        parts = np.where(by_spe[:, None], self._spe_parts(D), self._t2_parts(D))
+        feature = parts.argmax(axis=1)
+        total, largest = np.where(by_spe, spe, t2), parts[np.arange(len(D)), feature]
+        share = np.divide(largest, total, out=np.zeros_like(total), where=total > 0)
+        alarm = (spe > spe_limit) | (t2 > t2_limit)
+        return Assessment(spe, t2, spe_limit, t2_limit, alarm, by_spe, feature, share)
+
+    def spe_contributions(self, X: Any) -> Float64:
+        """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
+        return self._spe_parts(self._centred(X))
+
+    def t2_contributions(self, X: Any) -> Float64:
+        """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
+
+        d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
+        """
+        return self._t2_parts(self._centred(X))
+
+    def _spe_parts(self, D: Float64) -> Float64:
+        _, E = self.statistics.split(D)
+        return np.asarray(E * E)
+
+    def _t2_parts(self, D: Float64) -> Float64:
+        Z, _ = self.statistics.split(D)
+        return D * ((Z / self.statistics.variances) @ self.statistics.components)
+
+    def _centred(self, X: Any) -> Float64:
+        read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
+        rows = to_numpy(read.values) if isinstance(read.values, torch.Tensor) else read.values
+        if hasattr(rows, "toarray"):
+            rows = rows.toarray()
+        D: Float64 = rows.astype("float64") - self._mean
+        return D
+
+    # --- limits ------------------------------------------------------------------------------
+
+    @cached_property
+    def left_out(self) -> Float64:
+        """Variances along the directions that are no components, largest first.
+
+        Exact from dense moments. Factored ones know the next directions; what remains, and all of
+        it where the model came without moments, is spread evenly over the rest.
+        """
+        fitted, p = self._fitted, self.statistics.n_kept
+        known = np.zeros(0)
+        if fitted.moments_kind in ("dense", "factored"):
+            moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
+            known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
+        rest = len(self._mean) - p - len(known)
+        missing = self.statistics.expected_spe - float(known.sum())
+        return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
+
+    def calibrate(self, X: Any) -> Self:
+        """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
+
+        Call it as often as such rows come: of any number of rows about 15 kB are kept. Rows
+        that the model has learned from look closer to it than new ones; give others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from streampca import StreamingPCA
+        >>> rng = np.random.default_rng(0)
+        >>> monitor = Monitor(StreamingPCA(2).fit(rng.standard_t(4, size=(5000, 6))))
+        >>> for _ in range(10):
+        ...     monitor = monitor.calibrate(rng.standard_t(4, size=(1000, 6)))
+        >>> new = monitor.spe(rng.standard_t(4, size=(20_000, 6)))  # heavier tails than Gaussian
+        >>> for method in ("jackson-mudholkar", "empirical"):
+        ...     print(method, f"{(new > monitor.spe_limit(0.99, method)).mean():.3f}")
+        jackson-mudholkar 0.042
+        empirical 0.012
+        """
+        spe, t2 = self.statistics.both(self._centred(X))
+        self._normal_spe.update(spe)
+        self._normal_t2.update(t2)
+        return self
+
+    @property
+    def n_calibrated(self) -> int:
+        """Rows that `calibrate` was given."""
+        return self._normal_spe.count
+
+    def spe_limit(self, confidence: float = 0.99, method: str = "jackson-mudholkar") -> float:
+        """SPE that normal rows exceed with probability 1 - confidence.
+
+        Parameters
+        ----------
+        confidence : float
+            Between 0 and 1.
+        method : {"jackson-mudholkar", "saddlepoint", "box", "empirical"}
+            A power of SPE taken as normal (1979); the saddlepoint approximation of its
+            distribution (1999), the most accurate of the three; or SPE as a multiple of
+            chi-square (1954). Where the first has no power to offer (a few directions hold
+            nearly all that is left out), it gives way to the second. "empirical": the quantile of
+            what `calibrate` saw.
+        """
+        if method == "empirical":
+            return self._normal_spe.limit(confidence)
+        limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
+        return _SPE_LIMITS[method](self.left_out, confidence)
+
+    def t2_limit(
+        self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None
+    ) -> float:
+        """T^2 that normal rows exceed with probability 1 - confidence.
+
+        Parameters
+        ----------
+        confidence : float
+            Between 0 and 1.
+        method : {"f", "chi2", "empirical"}
+            "f" allows for the mean and variances having been estimated from N rows:
+            p (N^2 - 1) / (N (N - p)) F(p, N - p); "chi2" takes them for known. "empirical": the
+            quantile of what `calibrate` saw.
+        n_components : int, optional
+            Of T^2 along so many components; all of them by default. Not for "empirical".
+        """
+        if method == "empirical":
+            if n_components is not None:
+                raise ValueError(
+                    "method='empirical' is not accepted with n_components: calibrate() keeps T^2 "
+                    "of all components"
+                )
+            return self._normal_t2.limit(confidence)
+        limits.check_choice("method", method, ("f", "chi2", "empirical"))
+        p = self.statistics.n_kept if n_components is None else n_components
+        if method == "chi2":
+            return limits.chi_square(p, confidence)
+        N = min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
+        return limits.hotelling(p, N, confidence)
+
+
+def _in_limits(statistic: Float64, limit: float) -> Float64:
+    """A statistic in units of its limit; infinite for anything beyond a limit of 0."""
+    if limit > 0:
+        return statistic / limit
+    return np.where(statistic > 0, np.inf, 0.0)

@@ -1,0 +1,157 @@
+"""Control charts of rows, and which features are behind a row that stands out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import NDArray
+
+from streampca.monitor import Monitor
+from streampca.plots.models import how_many
+from streampca.plots.style import SMALL, dress, feature_labels, new_figure, time_axis
+
+__all__ = ["plot_contributions", "plot_control"]
+
+
+def plot_control(
+    model: Any,
+    X: Any,
+    *,
+    confidence: float = 0.99,
+    spe_method: str = "jackson-mudholkar",
+    t2_method: str = "f",
+    times: Any = None,
+) -> Figure:
+    """Draw SPE and T^2 of rows in their order, with control limits; rows above are crosses.
+
+    Parameters
+    ----------
+    model : Monitor, Checkpoint or StreamingPCA
+    X : array-like of shape (m, n)
+    confidence : float
+        Of the limits.
+    spe_method, t2_method : str
+        Of `Monitor.spe_limit` and `Monitor.t2_limit`; "empirical" needs a calibrated Monitor.
+    times : array-like of shape (m,), optional
+        When each row was; numbers, or datetime64 in UTC.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streampca import StreamingPCA
+    >>> X = np.random.default_rng(0).normal(size=(200, 4))
+    >>> [axes.get_ylabel() for axes in plot_control(StreamingPCA(2).fit(X), X).axes]
+    ['SPE', 'T²']
+    """
+    monitor = model if isinstance(model, Monitor) else Monitor(model)
+    spe, t2 = monitor.spe(X), monitor.t2(X)
+    x = np.arange(len(spe)) if times is None else np.asarray(times)
+    if x.shape != spe.shape:
+        raise ValueError(f"times has shape {x.shape}, but there are {len(spe)} rows")
+    if x.dtype.kind == "M":
+        x = x.astype("datetime64[us]")
+    figure = new_figure(5.0)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    limits = monitor.spe_limit(confidence, spe_method), monitor.t2_limit(confidence, t2_method)
+    _chart(upper, x, spe, limits[0], confidence)
+    _chart(lower, x, t2, limits[1], confidence)
+    dress(upper, ylabel="SPE")
+    dress(lower, ylabel="T²", xlabel="row" if times is None else "time")
+    upper.tick_params(labelbottom=False)
+    time_axis(lower, x)
+    return figure
+
+
+def _chart(
+    axes: Axes, x: NDArray[Any], values: NDArray[np.float64], limit: float, confidence: float
+) -> None:
+    above = values > limit
+    axes.plot(x, values, color="#808080", linewidth=0.8)
+    axes.plot(x[~above], values[~above], "o", color="black", markersize=2, label="within")
+    axes.plot(x[above], values[above], "x", color="#b03000", markersize=4.5, label="above")
+    if np.isfinite(limit):
+        axes.axhline(limit, color="black", linestyle="--", linewidth=1.4)
+    share = above.mean() if len(above) else 0.0
+    # Orders of magnitude lie between a normal row and a broken sensor. What is all but zero
+    # (SPE of components that leave nothing out) would stretch the axis for nothing.
+    positive = values[values > 0]
+    if len(positive):
+        axes.set_yscale("log")
+        decades = np.log10(max(values.max(), limit if np.isfinite(limit) else 0) / positive.min())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        floor = max(float(positive.min()), 1e-4 * (limit if 0 < limit < np.inf else 1.0))
+        axes.set_ylim(bottom=0.7 * min(floor, limit if limit > 0 else floor))
+    axes.set_title(
+        f"{100 * confidence:.4g} % limit {limit:.3g} (dashed): {above.sum():,} above, {share:.1%}",
+        loc="left",
+        fontsize=SMALL,
+    )
+
+
+def plot_contributions(
+    model: Any, row: Any, *, statistic: str = "spe", n_features: int | None = None
+) -> Figure:
+    """Draw which features a row's SPE or T^2 comes from, the largest first.
+
+    Parameters
+    ----------
+    model : Monitor, Checkpoint or StreamingPCA
+    row : array-like of shape (n,) or (1, n)
+    statistic : {"spe", "t2"}
+    n_features : int, optional
+        How many features to draw; by default at most 10.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Notes
+    -----
+    A contribution says where the row differs, not why: a broken sensor smears over the features
+    that the components tie it to (Westerhuis, Gurden and Smilde 2000).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streampca import StreamingPCA
+    >>> X = np.random.default_rng(0).normal(size=(200, 4)) * [3, 1, 1, 1]
+    >>> figure = plot_contributions(StreamingPCA(1).fit(X), [0, 0, 9, 0], n_features=2)
+    >>> figure.axes[0].get_yticklabels()[0].get_text()
+    'feature 2'
+    """
+    monitor = model if isinstance(model, Monitor) else Monitor(model)
+    if statistic not in ("spe", "t2"):
+        raise ValueError(f"statistic={statistic!r} is not accepted: give one of spe, t2")
+    rows = [row] if np.ndim(row) == 1 else row
+    of = monitor.spe_contributions if statistic == "spe" else monitor.t2_contributions
+    parts = of(rows)
+    if len(parts) != 1:
+        raise ValueError(f"contributions are of one row, and {len(parts)} were given")
+    count = how_many("n_features", n_features, 10, parts.shape[1])
+    order = np.argsort(-np.abs(parts[0]), kind="stable")[:count]
+    values = parts[0, order]
+    total = float(parts.sum())
+    figure = new_figure(1.2 + 0.3 * count)
+    axes = figure.subplots()
+    bars = axes.barh(np.arange(count), values, color="#d0d0d0", edgecolor="black", height=0.7)
+    for bar, value in zip(bars, values, strict=True):
+        if value < 0:
+            bar.set_hatch("///")
+    name = "SPE" if statistic == "spe" else "T²"
+    dress(axes, title=f"{name} = {total:.4g}, by feature", xlabel=f"part in {name}")
+    axes.set_yticks(np.arange(count), feature_labels(monitor.feature_names, order), fontsize=SMALL)
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+    return figure

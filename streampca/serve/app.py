@@ -1,0 +1,171 @@
+"""The web application: which path gives what."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Collection
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from streampca import Checkpoint, CheckpointStore
+from streampca.monitor import Monitor
+from streampca.serve import answers, errors, rows
+from streampca.serve.answers import Json
+from streampca.serve.guard import Guard
+from streampca.serve.history import Histories
+from streampca.serve.live import Live
+from streampca.serve.query import Key, checkpoint_of, fraction, key_of, key_text, whole
+
+__all__ = ["create_app"]
+
+_STATIC = {
+    "/": ("index.html", "text/html"),
+    "/app.js": ("app.js", "text/javascript"),
+    "/charts.js": ("charts.js", "text/javascript"),
+    "/panels.js": ("panels.js", "text/javascript"),
+    "/rows.js": ("rows.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""All there is, by name: no path is ever made from a request."""
+
+
+def create_app(
+    store: str | CheckpointStore,
+    *,
+    allowed_hosts: Collection[str] = (),
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Starlette:
+    """Make the ASGI application that shows a store.
+
+    Parameters
+    ----------
+    store : str or CheckpointStore
+        It may be empty, or not exist yet.
+    allowed_hosts : collection of str
+        Names, beside localhost and any IP address, by which the server may be called.
+    is_stopping : callable
+        Whether the server wants to end, so that open event streams end too.
+
+    Returns
+    -------
+    starlette.applications.Starlette
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from starlette.testclient import TestClient
+    >>> client = TestClient(create_app(tempfile.mkdtemp()), base_url="http://localhost")
+    >>> client.get("/keys").json()["keys"]
+    []
+    """
+    opened = store if isinstance(store, CheckpointStore) else CheckpointStore(store)
+    endpoints = _Endpoints(opened)
+    routes = [
+        *(Route(path, _static(*what), methods=["GET"]) for path, what in _STATIC.items()),
+        Route("/keys", endpoints.keys, methods=["GET"]),
+        Route("/components", endpoints.components, methods=["GET"]),
+        Route("/history", endpoints.history, methods=["GET"]),
+        Route("/transform", endpoints.transform, methods=["POST"]),
+        Route("/events", Live(opened, is_stopping).answer, methods=["GET"]),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Guard, hosts=allowed_hosts),
+            Middleware(GZipMiddleware, minimum_size=2000, compresslevel=4),
+        ],
+        exception_handlers={
+            HTTPException: errors.on_http,
+            OSError: errors.on_failure,
+        },
+    )
+
+
+class _Endpoints:
+    """Answers in JSON. Those that read files run in threads, beside the event loop."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+        self._histories = Histories(store)
+        # Limits need the moments, the large part of a checkpoint: kept for a page that asks again.
+        self._monitor = functools.lru_cache(maxsize=4)(_Watched)
+
+    def keys(self, _: Request) -> Response:
+        """GET /keys."""
+        keys = self._store.keys()
+        # A URI may hold a user's name and secret before an "@".
+        shown = re.sub(r"//[^/@]*@", "//", self._store.uri)
+        return Json({"store": shown, "keys": [self._key(key) for key in keys]})
+
+    def _key(self, key: Key) -> dict[str, Any]:
+        names = self._store.written(key)
+        return {
+            "key": key,
+            "query": key_text(key),
+            "n_checkpoints": len(names),
+            "window_end": answers.time_text(names[-1][0]) if names else None,
+        }
+
+    def components(self, request: Request) -> Response:
+        """GET /components."""
+        count = whole(request, "n_components", 100, 1, 10_000)
+        features = whole(request, "n_features", 1_000, 1, 1_000_000)
+        _, checkpoint = checkpoint_of(request, self._store, moments=False)
+        return Json(answers.components(checkpoint, count, features))
+
+    def history(self, request: Request) -> Response:
+        """GET /history."""
+        count = whole(request, "limit", 200, 1, 2_000)
+        return Json(self._histories.last(key_of(request, self._store), count))
+
+    async def transform(self, request: Request) -> Response:
+        """POST /transform."""
+        body = await rows.read_body(request)
+        return await run_in_threadpool(self._transform, request, body)
+
+    def _transform(self, request: Request, body: bytes) -> Response:
+        confidence = fraction(request, "confidence", 0.99)
+        given = rows.parse(body)
+        key, found = checkpoint_of(request, self._store, moments=False)
+        watched = self._monitor(self._store, key, found.window_end, found.sequence)
+        checkpoint = watched.checkpoint
+        X = rows.in_order(given, checkpoint)
+        try:
+            scores = checkpoint.transform(X)
+            assessment = watched.monitor.assess(X, confidence)
+        except ValueError as error:
+            raise errors.bad(str(error)) from None
+        return Json(answers.assessed(checkpoint, scores, assessment, confidence))
+
+
+class _Watched:
+    """A checkpoint with its monitor."""
+
+    def __init__(
+        self, store: CheckpointStore, key: Key, window_end: int | None, sequence: int
+    ) -> None:
+        found = store.read(key, window_end, sequence)
+        if found is None:
+            raise errors.missing("the checkpoint has been deleted meanwhile; ask again")
+        self.checkpoint: Checkpoint = found
+        self.monitor = Monitor(found)
+
+
+def _static(name: str, media_type: str) -> Callable[[Request], Response]:
+    content = resources.files("streampca.serve").joinpath("static", name).read_bytes()
+
+    def answer(_: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+
+    return answer

@@ -1,0 +1,114 @@
+"""What every request must pass, and what every answer carries; in front of the whole page.
+
+A page on this machine can be reached by any web page that the same browser shows. So: names that
+an attacker's DNS may point here are refused (only addresses and known names are answered), no
+other origin may read answers, and the page itself loads nothing from anywhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Guard", "host_name"]
+
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Guard:
+    """Host names and headers.
+
+    Parameters
+    ----------
+    app : ASGI application
+    hosts : collection of str
+        Names by which this server may be called, beside "localhost" and any IP address: a
+        request that was led here by another's DNS carries that other's name.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
+        self._app = app
+        self._hosts = {"localhost", *(host.lower().strip("[]") for host in hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # lifespan; websockets have no route
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        named = Headers(scope=scope).getlist("host")
+        host = host_name(named[0]) if len(named) == 1 else None
+        if host is None or not self._known(host):
+            shown = ", ".join(named)[:200]
+            answer = JSONResponse(
+                {
+                    "error": f"the host {shown!r} is not answered: call this server by its "
+                    "address or as localhost, or start it with that name among allowed_hosts"
+                },
+                421,
+            )
+            await answer(scope, receive, send_guarded)
+            return
+        await self._app(scope, receive, send_guarded)
+
+    def _known(self, host: str) -> bool:
+        return host in self._hosts or _is_address(host)
+
+
+def host_name(header: str) -> str | None:
+    """The name or address in a Host header, without port and brackets; None if it holds none.
+
+    Examples
+    --------
+    >>> host_name("LocalHost:8765"), host_name("[::1]:80"), host_name("a:b:c")
+    ('localhost', '::1', None)
+    """
+    header = header.strip().lower()
+    if header.startswith("["):
+        host, bracket, port = header[1:].partition("]")
+        if not bracket or not _is_address(host):
+            return None
+        colon, port = port[:1], port[1:]
+    else:
+        host, colon, port = header.partition(":")
+    if not host or (colon not in ("", ":")) or (colon and not port.isdecimal()):
+        return None
+    return host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

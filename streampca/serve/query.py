@@ -1,0 +1,144 @@
+"""What a query string asks for: a key, a time, numbers within bounds."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from typing import cast
+
+from starlette.requests import Request
+
+from streampca import Checkpoint, CheckpointStore
+from streampca.serve.errors import bad, missing
+
+__all__ = [
+    "Key",
+    "checkpoint_of",
+    "fraction",
+    "key_of",
+    "key_text",
+    "read_key",
+    "read_time",
+    "whole",
+]
+
+Key = str | int | None
+
+
+def key_text(key: Key) -> str:
+    """How a key is written in a query: as it is, or as JSON where it could be taken for another.
+
+    Examples
+    --------
+    >>> key_text("press 4"), key_text(4), key_text("4"), key_text(None)
+    ('press 4', '4', '"4"', 'null')
+    """
+    if isinstance(key, str) and _as_json(key) is _NOTHING:
+        return key
+    return json.dumps(key)
+
+
+def read_key(text: str) -> Key:
+    """The key that a text stands for: JSON's null, whole number or string, or the text itself."""
+    found = _as_json(text)
+    return text if found is _NOTHING else cast("Key", found)
+
+
+_NOTHING = object()
+
+
+def _as_json(text: str) -> object:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return _NOTHING
+    accepted = found is None or (isinstance(found, (int, str)) and not isinstance(found, bool))
+    return found if accepted else _NOTHING
+
+
+def key_of(request: Request, store: CheckpointStore) -> Key:
+    """The key that is asked for; the only one, or the one without a name, if none is."""
+    keys: Sequence[Key] = store.keys()
+    text = request.query_params.get("key")
+    if text is not None:
+        key = read_key(text)
+        if any(type(key) is type(each) and key == each for each in keys):
+            return key
+        raise missing(f"there is no key {text[:200]!r}; /keys lists those that there are")
+    if not keys:
+        raise missing("the store holds no checkpoint yet")
+    if None in keys or len(keys) == 1:
+        return None if None in keys else keys[0]
+    raise bad(f"the store has {len(keys):,} keys: give one as ?key=, as /keys lists them")
+
+
+def checkpoint_of(
+    request: Request, store: CheckpointStore, *, moments: bool
+) -> tuple[Key, Checkpoint]:
+    """The checkpoint that is asked for by key, at and sequence; the newest where these say none."""
+    key = key_of(request, store)
+    at, sequence = request.query_params.get("at"), request.query_params.get("sequence")
+    time = None if at is None else read_time(at)
+    if sequence is not None:
+        number = whole(request, "sequence", 0, 0, 2**63 - 1)
+        found = store.read(key, time, number, moments=moments)
+    elif time is not None:
+        found = store.at(time, key, moments=moments)
+    else:
+        found = store.latest(key, moments=moments)
+    if found is None:
+        when = "" if at is None else f" of a window that had ended by {at[:64]}"
+        which = "" if sequence is None else f" with sequence {sequence}"
+        raise missing(f"key {key_text(key)[:200]} has no checkpoint{when}{which}")
+    return key, found
+
+
+def read_time(text: str) -> int:
+    """Microseconds since 1970: given as such, or as ISO 8601 (UTC where no zone is given).
+
+    Examples
+    --------
+    >>> read_time("1970-01-01T00:01:00Z"), read_time("60000000")
+    (60000000, 60000000)
+    """
+    try:
+        if text.removeprefix("-").isdecimal() and len(text) <= 20:
+            time = int(text)
+        else:
+            parsed = datetime.datetime.fromisoformat(text)
+            zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
+            since = zoned - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+            time = since // datetime.timedelta(microseconds=1)
+        if -(2**63) < time < 2**63:
+            return time
+    except (ValueError, OverflowError):
+        pass
+    raise bad(
+        f"at={text[:64]!r} is no time: give ISO 8601, such as 2026-01-01T12:00:00Z, or "
+        "microseconds since 1970"
+    ) from None
+
+
+def whole(request: Request, name: str, usual: int, least: int, most: int) -> int:
+    """A whole number within bounds."""
+    text = request.query_params.get(name)
+    if text is None:
+        return usual
+    if text.isdecimal() and len(text) <= 20 and least <= int(text) <= most:
+        return int(text)
+    raise bad(f"{name}={text[:64]!r} is not accepted: give a whole number from {least} to {most:,}")
+
+
+def fraction(request: Request, name: str, usual: float) -> float:
+    """A number between 0 and 1."""
+    text = request.query_params.get(name)
+    if text is None:
+        return usual
+    try:
+        value = float(text) if len(text) <= 64 else 0.0
+    except ValueError:
+        value = 0.0
+    if 0.0 < value < 1.0:
+        return value
+    raise bad(f"{name}={text[:64]!r} is not accepted: give a number between 0 and 1, such as 0.99")

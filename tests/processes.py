@@ -1,0 +1,50 @@
+"""What other processes are asked to do in tests: importable, so that spawned ones find it."""
+
+import hashlib
+import pickle
+
+import numpy as np
+
+from streampca import StreamingPCA
+
+ROWS = np.random.default_rng(0).normal(size=(700, 10)) * np.geomspace(9, 1, 10) + 5
+KINDS = {
+    "dense": {"memory": "dense"},
+    "factored": {"memory": "factored", "batch_size": 40},
+    "forgetting": {"half_life": 90.0, "whiten": True},
+    "first order": {"solver": "first_order", "memory": "minibatch", "random_state": 3},
+}
+
+
+def learned(kind, dtype="float64"):
+    """An estimator of this kind that has learned, with rows that still wait."""
+    pca = StreamingPCA(3, **KINDS[kind])
+    for start in range(0, len(ROWS), 37):
+        pca.partial_fit(ROWS[start : start + 37].astype(dtype))
+    return pca
+
+
+def digest(pca):
+    """A hash of every bit that was learned."""
+    checkpoint = pca.checkpoint()
+    found = hashlib.sha256(pca.transform(ROWS.astype(checkpoint.components.dtype)).tobytes())
+    for name, array in sorted(checkpoint.moments.items()):
+        found.update(name.encode() + array.tobytes())
+    for array in (checkpoint.components, checkpoint.explained_variance, checkpoint.encoder):
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def digest_of(kind, dtype):
+    return digest(learned(kind, dtype))
+
+
+def go_on(pickled):
+    """Go on in this process with an estimator that came as bytes."""
+    pca = pickle.loads(pickled)
+    return digest(pca.partial_fit(ROWS[:50]))
+
+
+def send(pca, where):
+    """Learn on, and say what it has come to."""
+    where.put(digest(pca.partial_fit(ROWS[:50])))
