@@ -136,6 +136,33 @@ def _cholesky_whitener(G: Array, cut: float) -> Array | None:
         return np.linalg.inv(L).T
 
 
+def whitener_in_order(G: Array, lengths: Array, cut: float) -> Array:
+    """T (k, k) with T' G T = I on the range of G, by Gram-Schmidt from the longest to the shortest.
+
+    G is the Gram matrix of unit columns that stand for ones of these lengths. What lies within the
+    cut of longer ones becomes a zero column: the long ones keep their directions, where the
+    eigenvectors of G would give all columns of a cluster one direction between them.
+    """
+    xp = namespace(G)
+    order = xp.argsort(-lengths)
+    G = G[order][:, order]
+    T = None if xp is not np else _cholesky_whitener(G, 100 * cut)
+    if T is None:
+        T = whitener(G, cut) if xp is not np else _gram_schmidt(G, cut)
+    return T[xp.argsort(order)]
+
+
+def _gram_schmidt(G: Array, cut: float) -> Array:
+    T = np.zeros_like(G)
+    for j in range(G.shape[0]):
+        v = -(T[:, :j] @ (T[:, :j].T @ G[:, j]))
+        v[j] += 1.0
+        left = float(v @ G @ v)
+        if left > cut:
+            T[:, j] = v / left**0.5
+    return T
+
+
 def rank_cut(dtype: str) -> float:
     """Relative eigenvalue of a Gram matrix below which there is only rounding error.
 

@@ -6,6 +6,7 @@ data frames, parameters' names or checkpoints' files.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
+from streampca._lock import Lock
 from streampca._model import Model, cast_components
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
@@ -30,6 +32,7 @@ class Learner:
     def __init__(
         self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
     ) -> None:
+        self.lock = Lock()  # held while a minibatch is folded in, read, or copied
         self.options: Resolved = resolve(parameters, n_features)
         self.n_features = n_features
         share = parameters["n_components"]
@@ -68,52 +71,58 @@ class Learner:
             largest = self.options.largest
             for start in range(0, X.shape[0], largest):
                 piece = slice(start, start + largest)
-                self._fold(X[piece], None if weights is None else weights[piece])
+                with self.lock:
+                    self._fold(X[piece], None if weights is None else weights[piece])
             return
         start, stop = 0, X.shape[0]
         while start < stop:
-            if self._buffer.n_held == 0 and stop - start >= self.options.batch_size:
-                piece = slice(start, min(stop, start + self.options.largest))
-                self._fold(X[piece], None if weights is None else weights[piece])
-            else:
-                piece = slice(start, min(stop, start + self._buffer.n_free))
-                self._buffer.append(X[piece], None if weights is None else weights[piece])
-                self._solved = None
-                if self._buffer.n_free == 0:
-                    self.flush()
+            with self.lock:  # not for all of them: who reads need not wait so long
+                if self._buffer.n_held == 0 and stop - start >= self.options.batch_size:
+                    piece = slice(start, min(stop, start + self.options.largest))
+                    self._fold(X[piece], None if weights is None else weights[piece])
+                else:
+                    piece = slice(start, min(stop, start + self._buffer.n_free))
+                    self._buffer.append(X[piece], None if weights is None else weights[piece])
+                    self._solved = None
+                    if self._buffer.n_free == 0:
+                        self.flush()
             start = piece.stop
 
     def flush(self) -> None:
         """Fold in the rows that wait."""
-        if self._buffer.n_held:
-            self._fold(*self._buffer.take())
+        with self.lock:
+            if self._buffer.n_held:
+                self._fold(*self._buffer.take())
 
     def decay(self, factor: float) -> None:
         """Forget, apart from what rows forget of those before them."""
-        self.flush()
-        self.moments.decay(factor)
-        self._solved = None
+        with self.lock:
+            self.flush()
+            self.moments.decay(factor)
+            self._solved = None
 
     def merge(self, moments: Moments) -> None:
         """Add moments learned elsewhere."""
-        self.flush()
-        if not self._unseen.any():
-            self.moments.merge(moments)
-        else:  # as in `_imputed`: features unseen here stand where they stand there
-            ours = self.moments.copy()
-            ours.move_mean(np.where(self._unseen, moments.mean, 0.0))
-            ours.merge(moments)
-            self.moments = ours
-            self._unseen &= (moments.mean == 0) & (moments.variance == 0)
-        self._solved = None
+        with self.lock:
+            self.flush()
+            if not self._unseen.any():
+                self.moments.merge(moments)
+            else:  # as in `_imputed`: features unseen here stand where they stand there
+                ours = self.moments.copy()
+                ours.move_mean(np.where(self._unseen, moments.mean, 0.0))
+                ours.merge(moments)
+                self.moments = ours
+                self._unseen &= (moments.mean == 0) & (moments.variance == 0)
+            self._solved = None
 
     def fold(self, X: Array, remembered: NDArray[np.float64] | None = None) -> None:
         """Learn from a minibatch at once; `remembered` (m,) is what is left of each row's weight.
 
         For forgetting that does not go by rows: `decay` by what has been forgotten since first.
         """
-        self.flush()
-        self._fold(X, None, remembered)
+        with self.lock:
+            self.flush()
+            self._fold(X, None, remembered)
 
     def _fold(
         self,
@@ -140,23 +149,25 @@ class Learner:
         says nothing about variance, and its mean is best estimated from where it was there. Old
         components keep their loadings and their signs, and have no loadings on the new features.
         """
-        self.flush()
-        old, n = self.moments, self.n_features
-        wider = Learner(parameters, n + len(means), old.dtype, old.device)
-        wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
-        if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
-            wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
-        wider._unseen[:n] = self._unseen
-        if self._previous is not None:
-            wider._previous = np.pad(self._previous, ((0, 0), (0, len(means))))
-        return wider
+        with self.lock:
+            self.flush()
+            old, n = self.moments, self.n_features
+            wider = Learner(parameters, n + len(means), old.dtype, old.device)
+            wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
+            if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
+                wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
+            wider._unseen[:n] = self._unseen
+            if self._previous is not None:
+                wider._previous = np.pad(self._previous, ((0, 0), (0, len(means))))
+            return wider
 
     def filled(self, X: Array) -> Array:
         """X with its gaps filled by the current model."""
-        if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
-            return X
-        filled = self._model_of_moments().fill(to_numpy(X))
-        return filled if namespace(X) is np else to_device(filled, str(X.device))
+        with self.lock:
+            if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
+                return X
+            filled = self._model_of_moments().fill(to_numpy(X))
+            return filled if namespace(X) is np else to_device(filled, str(X.device))
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from: the first minibatch's gaps are filled by its own means.
@@ -183,45 +194,57 @@ class Learner:
         filled = np.where(seen, host, means.astype(host.dtype))
         return filled if namespace(X) is np else to_device(filled, str(X.device))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy: what pickles this looks at the arrays after the lock is gone.
+        with self.lock:
+            return copy.deepcopy({k: v for k, v in self.__dict__.items() if k != "lock"})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self.lock = Lock()
+
     # --- components out ----------------------------------------------------------------------
 
     def model(self) -> Model:
         """The model of all rows so far, solved if anything has changed."""
-        self.flush()
-        return self._model_of_moments()
+        with self.lock:
+            self.flush()
+            return self._model_of_moments()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Moments, the features unseen, the solver's state; waiting rows are folded in."""
-        self.flush()
-        arrays = self.moments.state()
-        if self.first_order is not None:
-            arrays |= {f"solver.{k}": v for k, v in self.first_order.state().items()}
-        if self._unseen.any():
-            arrays["unseen"] = self._unseen.copy()
-        return arrays
+        with self.lock:
+            self.flush()
+            arrays = self.moments.state()
+            if self.first_order is not None:
+                arrays |= {f"solver.{k}": v for k, v in self.first_order.state().items()}
+            if self._unseen.any():
+                arrays["unseen"] = self._unseen.copy()
+            return arrays
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint: its moments, its solver, and its components as they stand."""
-        arrays = dict(saved.moments)
-        solver = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("solver.")}
-        self._unseen = np.array(arrays.pop("unseen", self._unseen))
-        device = self.moments.device
-        self.moments = moments_from_state(saved.moments_kind, arrays, device=device)
-        if self.first_order is not None:
-            self.first_order.load(solver)
-        weights = np.arange(saved.components.shape[0], 0, -1.0)
-        loss = len(weights) * saved.total_variance - float(weights @ saved.explained_variance)
-        if self.first_order is not None:
-            loss = self.first_order.read(self.moments).loss
-        self._solved = self._model_with(
-            components=saved.components,
-            eigenvalues=saved.explained_variance,
-            decoder=saved.decoder,
-            encoder=saved.encoder,
-            loss=loss,
-            residuals=saved.residuals,
-        )
-        self._previous = saved.components
+        with self.lock:
+            arrays = dict(saved.moments)
+            solver = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("solver.")}
+            self._unseen = np.array(arrays.pop("unseen", self._unseen))
+            device = self.moments.device
+            self.moments = moments_from_state(saved.moments_kind, arrays, device=device)
+            if self.first_order is not None:
+                self.first_order.load(solver)
+            weights = np.arange(saved.components.shape[0], 0, -1.0)
+            loss = len(weights) * saved.total_variance - float(weights @ saved.explained_variance)
+            if self.first_order is not None:
+                loss = self.first_order.read(self.moments).loss
+            self._solved = self._model_with(
+                components=saved.components,
+                eigenvalues=saved.explained_variance,
+                decoder=saved.decoder,
+                encoder=saved.encoder,
+                loss=loss,
+                residuals=saved.residuals,
+            )
+            self._previous = saved.components
 
     def _model_of_moments(self) -> Model:
         if self._solved is None:

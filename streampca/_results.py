@@ -68,12 +68,18 @@ class Results(Parameters):
     @property
     def mean_(self) -> NDArray[np.float64]:
         """Weighted mean of each feature, (n,)."""
-        return self._moments.mean
+        learner = self._started_learner
+        with learner.lock:
+            learner.flush()
+            return learner.moments.mean
 
     @property
     def var_(self) -> NDArray[np.float64]:
         """Variance of each feature, (n,)."""
-        return self._moments.variance
+        learner = self._started_learner
+        with learner.lock:
+            learner.flush()
+            return learner.moments.variance
 
     @property
     def noise_variance_(self) -> float:
@@ -83,12 +89,18 @@ class Results(Parameters):
     @property
     def n_samples_seen_(self) -> int:
         """Rows seen."""
-        return self._moments.n_samples
+        learner = self._started_learner
+        with learner.lock:
+            learner.flush()
+            return learner.moments.n_samples
 
     @property
     def weight_(self) -> float:
         """Weight of the rows seen, after forgetting."""
-        return self._moments.weight
+        learner = self._started_learner
+        with learner.lock:
+            learner.flush()
+            return learner.moments.weight
 
     @property
     def n_features_in_(self) -> int:

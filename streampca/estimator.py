@@ -207,8 +207,9 @@ class StreamingPCA(Results):
             if theirs is None:
                 return self
             names = other._feature_names
-            theirs.flush()
-            moments = theirs.moments
+            with theirs.lock:  # never two at once: they might merge each other
+                theirs.flush()
+                moments = theirs.moments.copy()
             if None not in (names, self._feature_names) and names != self._feature_names:
                 raise ValueError(
                     "cannot merge: the feature names differ or stand in another order: "
@@ -299,8 +300,8 @@ class StreamingPCA(Results):
     ) -> None:
         parameters = self.get_params()
         _options.check(parameters)
-        self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
         self._feature_names = names
+        self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
 
     # --- checkpoints --------------------------------------------------------------------------
 
@@ -314,9 +315,9 @@ class StreamingPCA(Results):
         """
         from streampca.checkpoint import Checkpoint  # above this file: imported when used
 
-        model = self._model
-        learner = self._learner
-        assert learner is not None
+        learner = self._started_learner
+        with learner.lock:
+            model, moments = learner.model(), learner.state()
         return Checkpoint(
             n_samples_seen=model.n_samples,
             weight=model.weight,
@@ -331,7 +332,7 @@ class StreamingPCA(Results):
             residuals=model.residuals,
             discarded_variance=model.discarded_variance,
             moments_kind=learner.moments.kind,
-            moments=learner.state(),
+            moments=moments,
             settings=self._settings(),
             **where,
         )

@@ -212,11 +212,6 @@ def test_discarded_variance_is_honest_however_hard_the_order(stream, size, dtype
         assert_certified(pca, truth, dtype)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what is cut as rounding beside a row of a hundred thousand times the length, up to "
-    "1e-6 of the total variance in float64 and 1e-4 in float32, is not counted as lost",
-)
 def test_discarded_variance_is_honest_beside_rows_and_weights_of_other_sizes():
     forgetful = {"memory": "factored", "oversample": 7, "batch_size": 7, "forgetting_factor": 0.8}
     pca, truth, draws = StreamingPCA(1, **forgetful), Truth(0.8), np.random.default_rng(0)

@@ -55,14 +55,6 @@ def streams(draw, dtypes=("float64", "float64", "float32")):
     return X.astype(dtype), weights, pieces, p
 
 
-def bearable(weights, memory):
-    """Factored memory loses more than it says beside rows of 1e12 times the weight.
-
-    The test that knows it stands in test_certificates.py.
-    """
-    return weights if weights is None or memory == "dense" else np.minimum(weights, 10.0)
-
-
 def scaled(X):
     """The rows in float64 in units near one, and the unit: a power of two, so without rounding."""
     largest = float(np.abs(X).max())
@@ -141,7 +133,6 @@ GIVE = {
 )
 def test_any_rows_in_any_pieces_are_batch_pca(stream, memory, batch, kind):
     X, weights, pieces, p = stream
-    weights = bearable(weights, memory)
     options = {"n_components": p, "memory": memory, "batch_size": batch}
     pca = learned(X, weights, pieces, GIVE[kind], **options)
     count = len(pieces) + -(-len(X) // batch)
@@ -159,7 +150,6 @@ def test_any_rows_in_any_pieces_are_batch_pca(stream, memory, batch, kind):
 )
 def test_forgetting_is_weighting_by_age_also_near_its_ends(stream, gamma, memory, batch):
     X, weights, pieces, p = stream
-    weights = bearable(weights, memory)
     pca = learned(
         X, weights, pieces, n_components=p, memory=memory, batch_size=batch, forgetting_factor=gamma
     )
@@ -183,7 +173,6 @@ def test_forgetting_is_weighting_by_age_also_near_its_ends(stream, gamma, memory
 )
 def test_merging_is_associative_and_commutative_and_is_learning_in_one_stream(stream, cuts, memory):
     X, weights, _, p = stream
-    weights = bearable(weights, memory)
     at = [0, *sorted(round(cut * len(X)) for cut in cuts), len(X)]
 
     def part(i):

@@ -58,10 +58,6 @@ def test_learning_in_many_threads_leaves_it_as_it_was():
 
 # --- reading while another thread learns ----------------------------------------------------------
 
-UNSAFE = pytest.mark.xfail(
-    strict=False, reason="readings fold in what waits without a lock: rows are lost or doubled"
-)
-
 ROWS = np.random.default_rng(0).normal(size=(6000, 12)) * np.geomspace(9, 1, 12) + 5
 
 
@@ -123,7 +119,6 @@ def everything(pca):
     return pca.n_samples_seen_
 
 
-@UNSAFE
 @pytest.mark.usefixtures("_eager_switches")
 @pytest.mark.parametrize("memory", ["dense", "factored"])
 def test_reading_while_another_thread_learns_changes_nothing(memory):
@@ -144,7 +139,6 @@ def exact(checkpoint):
     np.testing.assert_array_equal(moments["mean"], checkpoint.mean)
 
 
-@UNSAFE
 @pytest.mark.usefixtures("_eager_switches")
 def test_a_checkpoint_taken_while_another_thread_learns_is_of_one_moment():
     pca, checkpoints = learn_beside(StreamingPCA.checkpoint)
@@ -153,7 +147,6 @@ def test_a_checkpoint_taken_while_another_thread_learns_is_of_one_moment():
         exact(checkpoint)
 
 
-@UNSAFE
 @pytest.mark.usefixtures("_eager_switches")
 @pytest.mark.parametrize(
     "again", [copy.deepcopy, lambda pca: pickle.loads(pickle.dumps(pca))], ids=["copy", "pickle"]
@@ -165,7 +158,6 @@ def test_a_copy_taken_while_another_thread_learns_is_of_one_moment(again):
         exact(each.checkpoint())
 
 
-@UNSAFE
 @pytest.mark.usefixtures("_eager_switches")
 def test_merging_from_an_estimator_that_learns_takes_it_as_of_one_moment():
     def merged(pca):

@@ -18,9 +18,13 @@ from streampca._arrays import (
     identity_like,
     namespace,
     orthogonal_part,
-    rank_cut,
-    whitener,
+    whitener_in_order,
 )
+
+_CUT = {"float32": 1e-8, "float64": 1e-13}
+"""Square of the share of a row that is new, beside longer rows, below which it is dropped. Columns
+carry a rounding error of eps, eps / 1e-4 of what is left of them then; `towards_orthonormal`
+squares that."""
 
 
 class Directions(NamedTuple):
@@ -47,8 +51,8 @@ def stack(old: Directions, Z: Array) -> Compressed:
     U = cast(old.U, dtype_name(Z))
     H = Z @ U  # (k, q)
     Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
-    G = gram64(Y)
-    T = whitener(G, rank_cut(dtype_name(Z)))  # (k, k) Q = Y T is orthonormal
+    G = gram64(cast(Y, "float64"))
+    T = whitener_in_order(G, lengths, _CUT[dtype_name(Z)])  # (k, k) Q = Y T is orthonormal
     on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
     on_Q = (G @ T) * lengths[:, None]  # (k, k)
     F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
@@ -56,10 +60,21 @@ def stack(old: Directions, Z: Array) -> Compressed:
     M[:q, :q] += xp.diag(old.s)
     values, W = eigenpairs(M)
     lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
-    # few rows may differ by little more than rounding, which leaves their directions up to a
-    # percent too long or short (eps over `rank_cut`); the step squares that
+    lost = lost + _cut(xp.diagonal(G) - ((G @ T) ** 2).sum(1), lengths, values[:1])
+    # what is left of rows that hardly differ may be a little too long or short
     U = towards_orthonormal(_rotated(U, Y, T, W, q))
     return Compressed(Directions(U, values[:q]), lost)
+
+
+def _cut(rest: Array, lengths: Array, largest: Array) -> Array:
+    """Bound on how much of S rows take along that are cut as rounding, (1,).
+
+    With Z = F + E, || F'E + E'F + E'E || <= || F || || E || + || E ||^2. `rest` (k,) is the share
+    of each row's square that lies in E, known to the rounding of float64.
+    """
+    xp = namespace(rest)
+    squares = (lengths**2 * xp.where(rest > 1e-13, rest, xp.zeros_like(rest))).sum()
+    return xp.sqrt(largest) * xp.sqrt(squares) + squares
 
 
 def whole(old: Directions, scatter: Array) -> Compressed:

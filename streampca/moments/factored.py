@@ -227,11 +227,8 @@ class FactoredMoments(Moments):
 
     @property
     def discarded_variance(self) -> float:
-        # nothing that is remembered is too large, so what is not is at most what is left of the
-        # total; it is less than all cuts together after many small minibatches
-        kept, lost = self._read()
-        left = float(self._squares.sum() - kept.s.sum())
-        return max(min(float(self._lost[0] + lost[0]), left), 0.0) / self.denominator
+        lost = float((self._lost + self._read().lost)[0])
+        return min(lost, float(self._squares.sum())) / self.denominator
 
     def leading(self, k: int) -> tuple[Array, Array]:
         k = min(k, self.n_directions)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from streampca._arrays import Array, cast, dtype_name, gram64, namespace, rank_cut, whitener
 from streampca.moments.compress import Compressed, Directions, stack
 from streampca.moments.rows import CentredRows
@@ -33,7 +35,7 @@ def add(sketch: Sketch, rows: CentredRows) -> Sketch:
     """Add Z'Z of the rows; Y is updated in place once all that can fail is done."""
     A, Y, M, trace = sketch
     H = rows.project(A)  # (k, r) codes
-    YZ, MZ = rows.combine(H), gram64(H)
+    YZ, MZ = rows.combine(H), gram64(cast(H, "float64"))
     Y += YZ
     return Sketch(A, Y, M + MZ, trace + rows.squares.sum())
 
@@ -68,5 +70,7 @@ def compress(old: Directions, sketch: Sketch) -> Compressed:
     # scaled before it is rotated: Y is of the size of variances, and may not be squared
     F = (Y * cast(scale, dtype)) @ cast(T, dtype)  # (n, r)
     outside = xp.clip(trace - cast(F * F, "float64").sum(), 0.0, None)
+    # T is large where a few rows are so large that all of A sees little else
+    rounding = 4 * float(np.finfo(dtype).eps) * xp.sqrt((T * T).sum()) * trace
     result = stack(old, F.T)
-    return Compressed(result.kept, result.lost + outside)
+    return Compressed(result.kept, result.lost + outside + rounding)
