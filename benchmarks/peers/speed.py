@@ -51,9 +51,9 @@ DATA = (
 class Budget(NamedTuple):
     """Seconds that one run of one method may take, and how many runs there are."""
 
-    whole: float = 15.0  # of the run after which excess is measured
-    again: float = 2.0  # of each further run
-    rounds: int = 4
+    whole: float = 10.0  # of the run after which excess is measured
+    again: float = 0.7  # of each further run
+    rounds: int = 3
 
 
 def compare(
