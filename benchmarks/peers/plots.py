@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "performance"
 FLOOR = 1e-15
 """Excess below this is rounding."""
 
-MARKERS = "osDv^<>Pph*Xd8"
+MARKERS = "osDv^<>Ppx*1d+2H"
 STYLES = ("-", "--", ":", "-.")
 HATCHES = ("", "///", "...", "xxx", "\\\\")
 
@@ -55,7 +55,7 @@ def pareto(figures: Sequence[Figure]) -> Any:
         for name, of in best_of_oja(by_method(group), "excess").items():
             if "excess" not in of or not np.isfinite(of["rows/s"].value):
                 continue
-            short = name.split(":")[0].split(", rate")[0]
+            short = "Oja, best rate" if name.startswith("Oja") else name
             marker = names.setdefault(short, MARKERS[len(names) % len(MARKERS)])
             x, y = of["seconds for all rows"].value, max(of["excess"].value, FLOOR)
             own = name.startswith("streampca")
@@ -67,6 +67,7 @@ def pareto(figures: Sequence[Figure]) -> Any:
         front.sort()
         axis.step(*zip(*front, strict=True), where="post", color="0.6", lw=1, zorder=0)
         axis.set(title=data, xscale="log", yscale="log", xlabel="seconds for all rows")
+        axis.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())  # they would overlap
     for axis in axes[:, 0]:
         axis.set_ylabel("excess error")
     for axis in axes.flat[len(groups) :]:

@@ -106,7 +106,7 @@ def _clock(work: Callable[[], object]) -> float:
 
 
 def measure(
-    n: int = 100_000, p: int = 20, m: int = 200, n_rows: int = 20_000, budget: float = 15.0
+    n: int = 100_000, p: int = 20, m: int = 200, n_rows: int = 20_000, budget: float = 8.0
 ) -> list[Figure]:
     """Every method that does not need n x n; each gets `budget` seconds, factored all it needs.
 
