@@ -136,8 +136,10 @@ def _cholesky_whitener(G: Array, cut: float) -> Array | None:
         return np.linalg.inv(L).T
 
 
-def whitener_in_order(G: Array, lengths: Array, cut: float) -> Array:
+def whitener_in_order(G: Array, lengths: Array, cut: float) -> tuple[Array, Array]:
     """T (k, k) with T' G T = I on the range of G, by Gram-Schmidt from the longest to the shortest.
+
+    And G T, what each column holds of each new one: exactly nothing of those that come after it.
 
     G is the Gram matrix of unit columns that stand for ones of these lengths. What lies within the
     cut of longer ones becomes a zero column: the long ones keep their directions, where the
@@ -146,10 +148,15 @@ def whitener_in_order(G: Array, lengths: Array, cut: float) -> Array:
     xp = namespace(G)
     order = xp.argsort(-lengths)
     G = G[order][:, order]
-    T = None if xp is not np else _cholesky_whitener(G, 100 * cut)
-    if T is None:
-        T = whitener(G, cut) if xp is not np else _gram_schmidt(G, cut)
-    return T[xp.argsort(order)]
+    if xp is np:
+        T = _cholesky_whitener(G, 100 * cut)
+        T = _gram_schmidt(G, cut) if T is None else T
+        held = np.tril(G @ T)
+    else:
+        T = whitener(G, cut)
+        held = G @ T
+    back = xp.argsort(order)
+    return T[back], held[back]
 
 
 def _gram_schmidt(G: Array, cut: float) -> Array:

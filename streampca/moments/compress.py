@@ -52,15 +52,15 @@ def stack(old: Directions, Z: Array) -> Compressed:
     H = Z @ U  # (k, q)
     Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
     G = gram64(cast(Y, "float64"))
-    T = whitener_in_order(G, lengths, _CUT[dtype_name(Z)])  # (k, k) Q = Y T is orthonormal
+    T, held = whitener_in_order(G, lengths, _CUT[dtype_name(Z)])  # (k, k) Q = Y T is orthonormal
     on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
-    on_Q = (G @ T) * lengths[:, None]  # (k, k)
+    on_Q = held * lengths[:, None]  # (k, k)
     F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
     values, W = eigenpairs(M)
     lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
-    lost = lost + _cut(xp.diagonal(G) - ((G @ T) ** 2).sum(1), lengths, values[:1])
+    lost = lost + _cut(xp.diagonal(G) - (held**2).sum(1), lengths, values[:1])
     # what is left of rows that hardly differ may be a little too long or short
     U = towards_orthonormal(_rotated(U, Y, T, W, q))
     return Compressed(Directions(U, values[:q]), lost)
