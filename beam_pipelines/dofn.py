@@ -36,6 +36,12 @@ _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down: the last instant of a window, one
 microsecond before its end, comes back as up to so many microseconds earlier."""
 
+_AT_HAND = 16
+"""Keys whose models a bundle keeps as objects, for their next timers: reading one takes as long as
+learning a window."""
+
+_State = tuple[bytes | None, int | None, int]  # model, closed, sequence
+
 
 class CarryModel(beam.DoFn):
     """(key text, Arrived) -> (key, Checkpoint), timestamped inside the window that it covers.
@@ -59,6 +65,9 @@ class CarryModel(beam.DoFn):
         self._late = Metrics.counter("streampca", "late_checkpoints")
         self._early = Metrics.counter("streampca", "early_checkpoints")
         self._forgotten = Metrics.counter("streampca", "forgotten_keys")
+
+    def start_bundle(self) -> None:
+        self._at_hand: dict[str, tuple[_State, Running]] = {}
 
     def process(
         self,
@@ -124,9 +133,12 @@ class CarryModel(beam.DoFn):
         for entry in [w for w in waiting if not w.kept][len(due) :] + kept:
             if not entry.kept or entry.last + self._learning.lateness > standing.closed:
                 pending.add(tuple(entry))
-        model.write(standing.model.to_bytes())
-        closed.write(standing.closed)
-        sequence.write(standing.sequence)
+        state = standing.model.to_bytes(), standing.closed, standing.sequence
+        for cell, value in zip((model, closed, sequence), state, strict=True):
+            cell.write(value)
+        self._at_hand[text] = state, run
+        if len(self._at_hand) > _AT_HAND:
+            del self._at_hand[next(iter(self._at_hand))]
         if self._learning.idle is not None and standing.closed < LAST_OF_ALL:
             end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
             silent.set(Timestamp(micros=end))
@@ -152,10 +164,13 @@ class CarryModel(beam.DoFn):
         self._forgotten.inc()
 
     def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
-        state = model.read()
-        last = None if state is None else Checkpoint.from_bytes(state)
-        standing = Standing(last, closed.read(), sequence.read() or 0)
-        return Running(json.loads(text), self._learning, standing)
+        state: _State = model.read(), closed.read(), sequence.read() or 0
+        # Taken out, because it changes: what fails or is not written must not be found again.
+        known, run = self._at_hand.pop(text, (None, None))
+        if run is not None and known == state:
+            return run
+        last = None if state[0] is None else Checkpoint.from_bytes(state[0])
+        return Running(json.loads(text), self._learning, Standing(last, *state[1:]))
 
 
 def _window(part: Pending) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ def together(rows: list[Any], names: Names, width: int | None, largest: float) -
     Parameters
     ----------
     rows : list
-        Vectors, dictionaries, beam.Rows or NamedTuples, at least one.
+        Vectors (n,), dictionaries, beam.Rows or NamedTuples, at least one.
     names : tuple of str, optional
         Of the features, in the order of the model; by default those of the rows, sorted.
     width : int, optional
@@ -71,9 +71,18 @@ def together(rows: list[Any], names: Names, width: int | None, largest: float) -
 
 def _vectors(rows: list[NDArray[Any]]) -> NDArray[Any] | None:
     dtypes = set(map(_dtype, rows))
-    if len(dtypes) > 1 or dtypes.pop().char not in "fd":
+    if len(dtypes) > 1 or next(iter(dtypes)).char not in "fd":
         return None
-    return np.array(rows)
+    if len(set(map(len, rows))) > 1:
+        return None
+    buffers: Any = rows
+    try:
+        joined = bytearray().join(buffers)  # half of what np.array takes
+    except TypeError:  # of memory that is not contiguous, as a matrix's columns are
+        return np.array(rows)
+    dtype = dtypes.pop()
+    values: NDArray[Any] = np.frombuffer(joined, dtype).reshape(len(rows), -1)
+    return values.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _mapping(row: Any) -> dict[str, Any]:
