@@ -18,6 +18,9 @@ Array: TypeAlias = Any
 """A numpy array or a torch tensor; the two share the operators and names used here."""
 
 _TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# numpy makes the text anew at each call, at the price of a small product
+_NAMES: dict[Any, str] = {np.dtype(name): name for name in _TORCH_DTYPES}
+_NAMES |= {dtype: name for name, dtype in _TORCH_DTYPES.items()}
 
 
 def namespace(x: Array) -> Any:
@@ -26,8 +29,8 @@ def namespace(x: Array) -> Any:
 
 
 def dtype_name(x: Array) -> str:
-    """Return "float32" or "float64"."""
-    return str(x.dtype).removeprefix("torch.")
+    """Return "float32" or "float64"; other types by their own names."""
+    return _NAMES.get(x.dtype) or str(x.dtype).removeprefix("torch.")
 
 
 def cast(x: Array, dtype: str) -> Array:
