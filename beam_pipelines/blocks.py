@@ -101,7 +101,8 @@ class GatherBlocks(ReadBlocks):
     """
 
     def start_bundle(self) -> None:
-        self._waiting: dict[Any, _Waiting] = {}
+        # Plain tuples of what _Waiting names: they are taken apart faster.
+        self._waiting: dict[Any, tuple[WindowedValue, list[Any], list[int]]] = {}
         self._held = 0
         self._limit = _HELD  # rows that may wait
 
@@ -130,7 +131,7 @@ class GatherBlocks(ReadBlocks):
         try:
             _, rows, micros = self._waiting[which]
         except KeyError:
-            _, rows, micros = self._waiting[which] = _Waiting(at, [], [])
+            _, rows, micros = self._waiting[which] = at, [], []
             self._limit = min(self._limit, _HELD // max(_size(row), 1))
         except TypeError:  # what cannot be hashed is no key
             return super().process(element)
@@ -139,7 +140,7 @@ class GatherBlocks(ReadBlocks):
         self._held += 1
         if len(rows) == _MOST:
             self._held -= _MOST
-            return self._together(self._waiting.pop(which))
+            return self._together(_Waiting(*self._waiting.pop(which)))
         return None if self._held < self._limit else self._all()
 
     def finish_bundle(self) -> Iterable[Any]:
@@ -149,7 +150,7 @@ class GatherBlocks(ReadBlocks):
     def _all(self) -> Iterator[Any]:
         found, self._waiting, self._held = self._waiting, {}, 0
         for waiting in found.values():
-            yield from self._together(waiting)
+            yield from self._together(_Waiting(*waiting))
 
     def _together(self, waiting: _Waiting) -> Iterable[Any]:
         """All rows as one block; where one is bad, each is read by itself."""
