@@ -37,6 +37,8 @@ class Moments(ABC):
     """
 
     kind: ClassVar[str]
+    keeps_squares: ClassVar[bool] = True
+    """Whether sums of squares of each feature are kept beside the second moment."""
 
     def __init__(
         self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None

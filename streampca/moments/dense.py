@@ -30,6 +30,7 @@ class DenseMoments(Moments):
     """
 
     kind: ClassVar[str] = "dense"
+    keeps_squares: ClassVar[bool] = False  # they are its diagonal
     _second_names: ClassVar[tuple[str, ...]] = ("scatter",)
 
     def __init__(

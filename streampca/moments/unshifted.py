@@ -53,6 +53,8 @@ class UnshiftedRows:
 
     @cached_property
     def total_squares(self) -> float:
+        if "squares" in self.__dict__:
+            return float(self.squares.sum())
         return float(np.vdot(self.X, self.X)) - self.weight * float(self.mean @ self.mean)
 
     @cached_property
@@ -115,7 +117,11 @@ def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
     far = np.flatnonzero((mean**2 > reach) | (step**2 > reach))
     if far.size and not _near_in_themselves(X, mean, far):
         return None
-    return UnshiftedRows(m, m, mean, X, step * (about.weight * m / (about.weight + m)) ** 0.5)
+    between = step * (about.weight * m / (about.weight + m)) ** 0.5
+    rows = UnshiftedRows(m, m, mean, X, between)
+    if about.keeps_squares:
+        _ = rows.squares  # before their sum is asked for: one pass for both
+    return rows
 
 
 def _near_in_themselves(X: Array, mean: Array, features: Array) -> bool:
