@@ -77,7 +77,7 @@ def device_name(device: object) -> str | None:
     Raises
     ------
     ValueError
-        If torch does not know such a device.
+        If torch does not know such a device, or cannot use it here.
     """
     if device is None:
         return None
@@ -87,6 +87,16 @@ def device_name(device: object) -> str | None:
         raise ValueError(
             f"device={device!r} is not a torch device: use None, 'cpu', 'cuda', 'cuda:1', ..."
         ) from error
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={str(device)!r}: torch {torch.__version__} finds no CUDA here; install a CUDA "
+            "build of torch and its driver, or use device=None for the CPU"
+        )
+    if name.startswith("mps"):
+        raise ValueError(
+            f"device={str(device)!r}: sums are kept in float64, which MPS does not have; use "
+            "device=None for the CPU"
+        )
     return None if name == "cpu" else name
 
 

@@ -77,3 +77,13 @@ def test_sums_that_leave_floats_are_refused_before_anything_changes(memory):
             grow()
         assert pca.checkpoint().to_bytes() == kept
         assert 1e307 < pca.var_.sum() * pca.weight_ < np.inf
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here there is one")
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [("cuda", "finds no CUDA"), ("cuda:1", "finds no CUDA"), ("mps", "float64"), ("gpu", "torch")],
+)
+def test_a_device_that_is_not_here_is_said_to_be(device, why):
+    with pytest.raises(ValueError, match=f"device='{device}'.*{why}"):
+        StreamingPCA(1, device=device).partial_fit([[1.0, 2.0]])
