@@ -81,18 +81,18 @@ def choose_columns(
         raise ValueError(f"{path}: there are no columns left to be features")
     for name in chosen:
         kind = types[name]
-        if kind is not None and not (_is_number(kind) or _is_vector(kind)):
+        if kind is not None and not (cells.is_number(kind) or cells.is_vector(kind)):
             raise ValueError(
                 f"{path}: column {name!r} holds {kind}, not numbers; choose with --features"
             )
-        if kind is not None and _is_vector(kind) and len(chosen) > 1:
+        if kind is not None and cells.is_vector(kind) and len(chosen) > 1:
             raise ValueError(
                 f"{path}: column {name!r} holds lists and must be the only feature; choose with "
                 "--features"
             )
     kind = types[chosen[0]]
     names = chosen
-    if kind is not None and _is_vector(kind):
+    if kind is not None and cells.is_vector(kind):
         names = [f"{chosen[0]}_{i}" for i in range(kind.list_size)]
     return Columns(timestamp, key, chosen, names, unit)
 
@@ -208,17 +208,3 @@ def _cell(column: Any, row: int) -> Any:
 
 def _listed(column: Any) -> list[Any]:
     return column.to_pylist() if isinstance(column, pa.Array) else list(column)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-    )
-
-
-def _is_vector(kind: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(kind) and _is_number(kind.value_type)

@@ -221,3 +221,19 @@ _MICROSECOND = datetime(1970, 1, 1, 0, 0, 0, 1) - datetime(1970, 1, 1)
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+    )
+
+
+def is_vector(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds vectors of numbers, all of one length."""
+    return pa.types.is_fixed_size_list(kind) and is_number(kind.value_type)

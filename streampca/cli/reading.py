@@ -101,9 +101,9 @@ def choose_columns(
     hint = "choose with --columns or --exclude"
     for name in chosen:
         kind = types[name]
-        if kind is None or _is_number(kind):
+        if kind is None or _cells.is_number(kind):
             continue
-        if not _is_vector(kind):
+        if not _cells.is_vector(kind):
             raise ValueError(f"{source.name}: column {name!r} holds {kind}, not numbers; {hint}")
         if len(chosen) > 1:
             raise ValueError(
@@ -111,23 +111,9 @@ def choose_columns(
             )
     names = chosen
     kind = types[chosen[0]]
-    if kind is not None and _is_vector(kind):
+    if kind is not None and _cells.is_vector(kind):
         names = [f"{chosen[0]}_{i}" for i in range(kind.list_size)]
     return Columns(chosen, names, key, timestamp, **others)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-    )
-
-
-def _is_vector(kind: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(kind) and _is_number(kind.value_type)
 
 
 def read(source: Source, columns: Columns, start: Place = BEGIN) -> Iterator[Rows]:
