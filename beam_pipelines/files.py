@@ -15,6 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
+from beam_pipelines.stores import is_beams, matching, without_file_scheme
 from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import CheckpointError, relative_path
 
@@ -64,7 +65,7 @@ class WriteCheckpoints(beam.PTransform):
 
     def __init__(self, uri: str) -> None:
         super().__init__()
-        self._uri = str(uri)
+        self._uri = without_file_scheme(str(uri))
 
     def expand(self, checkpoints: Any) -> Any:
         """Build the step."""
@@ -108,7 +109,7 @@ class ReadCheckpoints(beam.PTransform):
 
     def __init__(self, pattern: str, *, moments: bool = True, unreadable: bool = False) -> None:
         super().__init__()
-        self._pattern = str(pattern)
+        self._pattern = without_file_scheme(str(pattern))
         self._moments = moments
         self._unreadable = unreadable
 
@@ -137,13 +138,12 @@ class _Write(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[str]:
         checkpoint = element[1] if isinstance(element, tuple) else element
-        scheme = FileSystems.get_scheme(self._uri)
-        if scheme is None:
+        if not is_beams(self._uri):
             yield CheckpointStore(self._uri).write(checkpoint)
             return
         path = FileSystems.join(self._uri, *relative_path(checkpoint).split("/"))
         data = checkpoint.to_parquet_bytes()
-        if scheme in _OBJECT_STORES:
+        if FileSystems.get_scheme(self._uri) in _OBJECT_STORES:
             _upload(path, data)
         elif not _holds(path, data):  # a retry leaves the file alone: readers never see a gap
             _put(path, data)
@@ -211,6 +211,5 @@ def _matching(pattern: str) -> list[str]:
     """Files of a store or a pattern; those of a writer that was killed begin with a dot."""
     if not any(sign in pattern for sign in "*?["):
         pattern = FileSystems.join(pattern, "*", "*.parquet")
-    (match,) = FileSystems.match([pattern])
-    paths = [metadata.path for metadata in match.metadata_list]
+    paths = matching(pattern)
     return [path for path in paths if not FileSystems.split(path)[1].startswith((".", "_"))]

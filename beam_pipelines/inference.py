@@ -12,7 +12,8 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beam_pipelines.projector import Projected, Projector
 from beam_pipelines.rows import keyed
-from streampca import Checkpoint, CheckpointStore
+from beam_pipelines.stores import open_store
+from streampca import Checkpoint
 
 Key = str | int | None
 
@@ -26,7 +27,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
     Parameters
     ----------
     store : str
-        A folder or any URI that `CheckpointStore` knows.
+        A folder on any file system that Beam has, or any other URI that `CheckpointStore` knows.
     key : str, int or None
         Which model of the store, for rows without keys.
     keyed : bool, default=False
@@ -139,7 +140,7 @@ class Models:
     """The newest checkpoint of each key of a store, looked up again after a while."""
 
     def __init__(self, store: str, wanted: tuple[bool, bool], refresh_every: float) -> None:
-        self._store = CheckpointStore(store)
+        self._store = open_store(store)
         self._wanted = wanted
         self._refresh_every = refresh_every
         self._held: dict[Key, _Held] = {}

@@ -6,7 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.testing import test_stream as streams_of_tests
-from apache_beam.transforms.window import FixedWindows, GlobalWindows
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows
 from streams import assert_equals_batch, counters, learn, rows_at, run_events, stream, timed
 
 from beam_pipelines import LearnComponents
@@ -60,6 +60,38 @@ def test_rows_of_a_window_that_the_other_job_had_reported_are_late(tmp_path):
     assert store.latest().n_samples_seen == 90
     more = learn(timed(X[:5], [100] * 5), FixedWindows(50), tmp_path, resume_from=tmp_path)
     assert_equals_batch(more.latest(), np.vstack([X, X[:5]]))
+
+
+@pytest.mark.parametrize(
+    ("windowfn", "stop"),
+    [
+        (FixedWindows(50), 70),
+        (FixedWindows(50), 100),
+        (SlidingWindows(100, 50), 120),
+        (SlidingWindows(100, 25), 110),
+        (GlobalWindows(), 70),
+    ],
+    ids=str,
+)
+def test_windows_half_done_keep_their_rows_without_carry(tmp_path, windowfn, stop):
+    X, times = stream(200)
+    # A drained job closes its open windows, which the rows of the next one go on with.
+    first, options = times < stop, {"carry": False}
+    learn(timed(X[first], times[first]), windowfn, tmp_path, **options)
+    options["resume_from"] = tmp_path
+    store = learn(timed(X[~first], times[~first]), windowfn, tmp_path, **options)
+    ends = {c.window_end: c for c in sorted(store.history(), key=lambda c: c.sequence)}
+    whole = learn(timed(X, times), windowfn, tmp_path / "whole", carry=False)
+    last_words = {c.window_end: c for c in whole.history()}
+    assert last_words.keys() <= ends.keys()
+    for end, checkpoint in last_words.items():
+        own = np.full(200, True)
+        if end is not None:
+            own = (times * SECOND >= checkpoint.window_start) & (times * SECOND < end)
+        assert_equals_batch(ends[end], X[own])
+        assert not ends[end].late
+    numbers = [c.sequence for c in store.history()]
+    assert sorted(numbers) == list(range(len(numbers)))
 
 
 def test_the_half_life_goes_on_from_where_the_other_job_stopped(tmp_path):

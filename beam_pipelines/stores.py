@@ -1,0 +1,145 @@
+"""Stores of checkpoints on any file system that Beam has, as WriteCheckpoints writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pyarrow as pa
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from pyarrow import fs
+
+from streampca import CheckpointStore
+
+_WILDCARD = re.compile(r"[*?\[]")
+_WILDCARD_LEVEL = re.compile(r"([^*?\[]*[*?\[][^/]*)(/.+)")
+"""The first level of a path that has a wildcard, with what is above it; what is below it."""
+
+
+def open_store(uri: str) -> CheckpointStore:
+    """Return a store for reading, through Beam where Beam has a file system for its URI.
+
+    So what `WriteCheckpoints` writes is read with the same credentials and options; everything else
+    is for `CheckpointStore` to know.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> open_store(tempfile.mkdtemp()).keys()
+    []
+    """
+    uri = without_file_scheme(uri)
+    if not is_beams(uri):
+        return CheckpointStore(uri)
+    return CheckpointStore(uri, filesystem=fs.PyFileSystem(_BeamFiles()))
+
+
+def is_beams(uri: str) -> bool:
+    """Whether a URI is of a file system that Beam has; a local folder is not."""
+    if FileSystems.get_scheme(uri) is None:
+        return False
+    try:
+        FileSystems.get_filesystem(uri)
+    except ValueError:  # no such scheme, or what it needs is not installed
+        return False
+    return True
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the paths of files that match a pattern, on every file system; none if none do.
+
+    Beam matches what one listing returns: of the folder before the first wildcard with all that
+    lies below it, or, on HDFS, without. There each level has to be asked for by itself.
+    """
+    filesystem = FileSystems.get_filesystem(pattern)
+    folder = pattern[: _WILDCARD.search(pattern + "*").start()].rpartition("/")[0]  # type: ignore[union-attr]
+    if filesystem.has_dirs() and folder and not FileSystems.exists(folder):
+        return []  # HDFS fails where others find nothing
+    (match,) = FileSystems.match([pattern])
+    found = {metadata.path for metadata in match.metadata_list}
+    level = _WILDCARD_LEVEL.match(pattern)
+    if filesystem.has_dirs() and level is not None:
+        for above in matching(level[1]):
+            found.update(_below(above, level[2]))
+    return sorted(found)
+
+
+def _below(above: str, rest: str) -> list[str]:
+    try:
+        return matching(above + rest)
+    except BeamIOError:
+        if _is_file(above):  # nothing tells a file from a folder before
+            return []
+        raise
+
+
+def _is_file(path: str) -> bool:
+    try:
+        FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED).close()
+    except (OSError, BeamIOError):
+        return False
+    return True
+
+
+def without_file_scheme(uri: str) -> str:
+    """Return the path of a ``file://`` URI, which Beam does not know; anything else as it is.
+
+    Examples
+    --------
+    >>> without_file_scheme("file:///plant/press%204"), without_file_scheme("gs://plant")
+    ('/plant/press 4', 'gs://plant')
+    """
+    if FileSystems.get_scheme(uri) != "file":
+        return uri
+    return url2pathname(urlsplit(uri).path)
+
+
+class _BeamFiles(fs.FileSystemHandler):
+    """Beam's file systems as pyarrow's, as far as reading a store needs them."""
+
+    def get_type_name(self) -> str:
+        return "beam"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BeamFiles)
+
+    def __hash__(self) -> int:
+        return hash(_BeamFiles)
+
+    def normalize_path(self, path: str) -> str:
+        return path
+
+    def get_file_info(self, paths: list[str]) -> list[fs.FileInfo]:
+        return [
+            fs.FileInfo(
+                path, fs.FileType.File if FileSystems.exists(path) else fs.FileType.NotFound
+            )
+            for path in paths
+        ]
+
+    def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
+        """Files of a folder, and folders that have files: object stores know no others."""
+        folder = selector.base_dir
+        found = dict.fromkeys(matching(FileSystems.join(folder, "*")), fs.FileType.File)
+        for path in matching(FileSystems.join(folder, "*", "*")):
+            found[FileSystems.split(path)[0].rstrip("/")] = fs.FileType.Directory
+        return [fs.FileInfo(path, kind) for path, kind in found.items()]
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
+        if not FileSystems.exists(path):
+            raise FileNotFoundError(path)
+        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return pa.PythonFile(file, mode="r")
+
+    def open_input_stream(self, path: str) -> pa.NativeFile:
+        return self.open_input_file(path)
+
+    def _no_writing(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError("this store is for reading: WriteCheckpoints writes")
+
+    create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = _no_writing
+    delete_file = move = copy_file = open_output_stream = open_append_stream = _no_writing
