@@ -1,8 +1,11 @@
 """A pipeline that is a YAML file, with streampca as its provider."""
 
 import json
+import subprocess
+import sys
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from streams import assert_equals_batch, stream
@@ -74,6 +77,34 @@ def test_components_are_learned_by_a_yaml_file(tmp_path):
     wanted = [f"press {i}: {rows} of 3" for i in range(2) for rows in (25, 50)]
     assert sorted(lines) == wanted
 
+
+def test_a_yaml_file_is_run_as_beam_runs_it(tmp_path):
+    """By the command that docs/beam.md gives, in a process of its own, with all options."""
+    X, times = stream(100, 3)
+    rows = [
+        {"second": int(t), **dict(zip(NAMES, x, strict=True))}
+        for x, t in zip(X, times, strict=True)
+    ]
+    text = PIPELINE.format(folder=tmp_path, rows=json.dumps(rows)).replace("key: press", OPTIONS)
+    text = text.replace("key + ': ' + ", "")
+    (tmp_path / "components.yaml").write_text(text)
+    command = [sys.executable, "-m", "apache_beam.yaml.main", "--runner=FnApiRunner"]
+    command.append(f"--yaml_pipeline_file={tmp_path / 'components.yaml'}")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, last = CheckpointStore(tmp_path / "store").history()
+    np.testing.assert_allclose([first.weight, last.weight], [50, 75])
+    assert last.settings["whiten"] is True
+    assert_equals_batch(first, X[:50])
+    lines = "".join(path.read_text() for path in tmp_path.glob("found*")).splitlines()
+    assert sorted(lines) == ["100 of 3", "50 of 3"]
+
+
+OPTIONS = """half_life: 50
+        carry: true
+        idle_timeout: 1000
+        early_every: 10
+        options: {whiten: true, memory: dense, hot_key_shards: 2}"""
 
 BAD = """
 pipeline:
