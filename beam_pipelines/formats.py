@@ -5,7 +5,6 @@ This room knows file formats; what the columns mean is for reading.py.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator
@@ -17,14 +16,12 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-_SUFFIXES = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".json": "jsonl",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-}
+from streampca import _csvheader
+from streampca._filetypes import form_of
+
+_COMPRESSIONS = (".gz", ".bz2", ".zst", ".zstd", ".deflate")
+"""Suffixes of what Beam decompresses."""
+
 _ROWS = 8192
 """Rows in a chunk: enough to make Python's work per chunk small, few enough for 10,000 features."""
 
@@ -51,13 +48,7 @@ def kind(path: str) -> str:
     >>> kind("logs/day.csv.gz")
     'csv'
     """
-    stem = path.lower()
-    for suffix in (".gz", ".bz2", ".zst", ".zstd", ".deflate"):
-        stem = stem.removesuffix(suffix)
-    for suffix, found in _SUFFIXES.items():
-        if stem.endswith(suffix):
-            return found
-    raise ValueError(f"{path}: unknown file type; the name must end with {', '.join(_SUFFIXES)}")
+    return form_of(path, _COMPRESSIONS)
 
 
 def header(path: str) -> dict[str, pa.DataType | None]:
@@ -74,7 +65,7 @@ def header(path: str) -> dict[str, pa.DataType | None]:
             schema = _parquet(file, path).schema_arrow
             return dict(zip(schema.names, schema.types, strict=True))
         if form == "csv":
-            return dict.fromkeys(_csv_header(file, path))
+            return dict.fromkeys(_csv_header(file, path)[0])
         for line in iter(file.readline, b""):
             if line.strip():
                 return dict.fromkeys(_json_object(line, f"{path}, line 1"))
@@ -147,15 +138,16 @@ def _read_parquet(file: Any, path: str, part: int | None, columns: list[str]) ->
         start += batch.num_rows
 
 
-def _csv_header(file: Any, path: str) -> list[str]:
-    line = file.readline().decode("utf-8-sig", errors="replace")
+def _csv_header(file: Any, path: str) -> tuple[list[str], str]:
+    """Names of the columns, and the sign between them."""
+    line = file.readline().rstrip(b"\r\n")
     if not line.strip():
         raise ValueError(f"{path}: the file is empty")
-    return next(csv.reader([line]))
+    return _csvheader.names(line, path), _csvheader.delimiter(line)
 
 
 def _read_csv(file: Any, path: str, _: int | None, columns: list[str]) -> Iterator[Chunk]:
-    names = _csv_header(file, path)
+    names, delimiter = _csv_header(file, path)
     require(path, columns, names)
     broken: list[tuple[str, str]] = []
 
@@ -168,7 +160,7 @@ def _read_csv(file: Any, path: str, _: int | None, columns: list[str]) -> Iterat
         io.BufferedReader(_Plain(file)),
         # The header has been read; one thread, or broken rows come without their number.
         pyarrow.csv.ReadOptions(column_names=names, use_threads=False),
-        pyarrow.csv.ParseOptions(invalid_row_handler=note),
+        pyarrow.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note),
         # Text first: a cell that is no number is then one bad row and not a file that fails.
         pyarrow.csv.ConvertOptions(
             include_columns=columns,

@@ -27,6 +27,7 @@ from beam_pipelines.reading import ReadRows, choose_columns, find_files
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.windows import parse
+from streampca._asked import column_names, number_or_share
 from streampca._cells import UNITS
 
 DEFAULT_RUNNER = "FnApiRunner"
@@ -65,7 +66,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     """
     given, beam_options = _parser().parse_known_args(argv)
     paths = find_files(given.input)
-    features = None if given.features is None else [f.strip() for f in given.features.split(",")]
+    features = None if given.features is None else column_names(given.features)
     columns = choose_columns(
         paths[0], given.timestamp_column, given.key_column, features, given.timestamp_unit
     )
@@ -241,14 +242,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _components(text: str) -> int | float:
     try:
-        number: int | float = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
-    except ValueError:
-        number = 0
-    if (isinstance(number, int) and number >= 1) or 0 < number < 1:
-        return number
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a whole number of at least 1 nor a share between 0 and 1"
-    )
+        return number_or_share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _as_json(bad: BadRow) -> str:

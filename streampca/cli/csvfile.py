@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,44 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from streampca._csvheader import delimiter as sign_between
 from streampca.cli.chunk import Broken, Chunk, Place, columns_of
 from streampca.cli.lines import Block, blocks
 from streampca.cli.source import Stream
 
-__all__ = ["names", "read"]
-
-
-def names(line: bytes, where: str) -> list[str]:
-    """The names of the columns, by the first line.
-
-    Raises
-    ------
-    ValueError
-        If it holds numbers, or a name twice.
-    """
-    found = next(csv.reader([line.decode("utf-8-sig", "replace")], delimiter=_delimiter(line)))
-    if all(_is_number(name) for name in found):
-        raise ValueError(
-            f"{where}: the first line holds numbers, not the names of columns; put a line of "
-            "names before it"
-        )
-    if len(set(found)) < len(found):
-        twice = next(name for i, name in enumerate(found) if name in found[:i])
-        raise ValueError(f"{where}: two columns are named {twice!r}; rename one")
-    return found
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _delimiter(line: bytes) -> str:
-    """The sign between cells: the most frequent of the usual ones."""
-    return max(",;\t|", key=lambda sign: line.count(sign.encode()))
+__all__ = ["read"]
 
 
 def read(
@@ -59,7 +26,7 @@ def read(
 ) -> Iterator[tuple[Chunk, int]]:
     """Chunks from a place on, and how many bytes of the file lie behind each."""
     first = stream.line()
-    delimiter = _delimiter(first)
+    delimiter = sign_between(first)
     if start.offset == 0:
         start = Place(len(first), 0, 1, start.skip)
     stream.skip(start.offset)

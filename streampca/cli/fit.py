@@ -12,6 +12,7 @@ import typer
 
 from streampca import CheckpointStore, StreamingPCA, _options
 from streampca._cells import UNITS
+from streampca._filetypes import FORMATS
 from streampca._input import LARGEST
 from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, settle
@@ -19,7 +20,7 @@ from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
 from streampca.cli.reading import BadRows, Columns, choose_columns
-from streampca.cli.source import FORMATS, Source, find_sources
+from streampca.cli.source import Source, find_sources
 
 __all__ = ["fit"]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streampca import _csvheader
 from streampca.cli import csvfile, jsonlines
 from streampca.cli.chunk import Chunk, Place
 from streampca.cli.source import Source, Stream
@@ -157,5 +158,5 @@ def _names(stream: Stream, source: Source) -> list[str]:
     line = stream.line()
     if not line.strip():
         raise ValueError(f"{source.name}: the file is empty, or its first line is")
-    names = csvfile.names if source.form == "csv" else jsonlines.names
+    names = _csvheader.names if source.form == "csv" else jsonlines.names
     return names(line, source.name)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from streampca import _asked
+
 __all__ = [
     "At",
     "BadRowsOption",
@@ -61,10 +63,10 @@ def names(text: str | None) -> list[str] | None:
     """
     if text is None:
         return None
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise typer.BadParameter(f"{text!r} names no column")
-    return found
+    try:
+        return _asked.column_names(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def number_or_share(text: str | None) -> int | float | None:
@@ -78,15 +80,9 @@ def number_or_share(text: str | None) -> int | float | None:
     if text is None:
         return None
     try:
-        number: int | float = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
-    except ValueError:
-        number = 0
-    if (isinstance(number, int) and number >= 1) or 0 < number < 1:
-        return number
-    raise typer.BadParameter(
-        f"--n-components {text}: give a whole number of at least 1, or a share of the variance "
-        "between 0 and 1"
-    )
+        return _asked.number_or_share(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--n-components {error}") from None
 
 
 def duration(text: str) -> float | None:

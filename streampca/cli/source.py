@@ -17,20 +17,12 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-__all__ = ["FORMATS", "STDIN", "Source", "Stream", "find_sources", "form_of"]
+from streampca import _filetypes
 
-FORMATS = ("parquet", "csv", "jsonl")
+__all__ = ["STDIN", "Source", "Stream", "find_sources", "form_of"]
+
 STDIN = "-"
 
-_SUFFIXES = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "jsonl",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-}
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _LONGEST_LINE = 2**28
 """A line of this length is no row: the file is not what its name says."""
@@ -226,16 +218,8 @@ def form_of(path: str) -> str:
     >>> form_of("logs/day.csv.gz")
     'csv'
     """
-    stem = path.lower()
-    for suffix in _CODECS:
-        stem = stem.removesuffix(suffix)
-    for suffix, form in _SUFFIXES.items():
-        if stem.endswith(suffix):
-            return form
-    raise ValueError(
-        f"{path}: unknown file type; the name must end with {', '.join(_SUFFIXES)}, or say "
-        "--input-format csv, jsonl or parquet"
-    )
+    otherwise = ", or say --input-format csv, jsonl or parquet"
+    return _filetypes.form_of(path, _CODECS, otherwise)
 
 
 def find_sources(patterns: Sequence[str], form: str | None = None) -> list[Source]:

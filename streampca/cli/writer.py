@@ -12,8 +12,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import typer
 
+from streampca._filetypes import FORMATS
 from streampca.cli.output import plain
-from streampca.cli.source import FORMATS, STDIN, form_of
+from streampca.cli.source import STDIN, form_of
 from streampca.cli.whole import whole
 
 __all__ = ["Writer"]

@@ -29,10 +29,10 @@ def write_parquet(folder, records=RECORDS):
     return folder / "rows.parquet"
 
 
-def write_csv(folder, records=RECORDS, name="rows.csv"):
+def write_csv(folder, records=RECORDS, name="rows.csv", delimiter=","):
     opened = gzip.open if name.endswith(".gz") else open
     with opened(folder / name, "wt", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, delimiter=delimiter)
         writer.writerow(records[0])
         writer.writerows(list(record.values()) for record in records)
     return folder / name
@@ -64,8 +64,10 @@ def arguments(path, store, window="1m", key="press", components=2):
         write_csv,
         write_json,
         lambda folder: write_csv(folder, name="rows.csv.gz"),
+        lambda folder: write_csv(folder, name="rows.tsv", delimiter="\t"),
+        lambda folder: write_csv(folder, delimiter=";"),
     ],
-    ids=["parquet", "csv", "jsonl", "csv.gz"],
+    ids=["parquet", "csv", "jsonl", "csv.gz", "tsv", "semicolons"],
 )
 def test_every_format_gives_batch_pca_of_each_key_at_each_window(tmp_path, capsys, write):
     store = tmp_path / "store"
@@ -208,6 +210,7 @@ SETUP_ERRORS = {
     "feature": (["--features", "oil,ari"], "there is no column 'ari'"),
     "text": (["--features", "press"], "column 'press' holds string, not numbers"),
     "window": (["--window", "1 year"], "'1 year' is no window"),
+    "no feature": (["--features", ","], "',' names no column"),
     "too many": (["--n-components", "4"], "more than the 3 features"),
 }
 
@@ -244,7 +247,7 @@ def test_a_column_that_only_a_later_file_lacks_is_named(tmp_path, capsys):
 def test_n_components_is_checked_by_the_parser(tmp_path, capsys, components):
     with pytest.raises(SystemExit, match="2"):
         run.main(list(map(str, arguments("x", "y", components=components))))
-    assert "neither a whole number" in capsys.readouterr().err
+    assert f"--n-components: {components}: give a whole number" in capsys.readouterr().err
 
 
 def test_beam_options_follow(tmp_path, capsys):
