@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench fast peers paper docs docs-serve clean \
+.PHONY: help install run test lint format types bench fast peers cost paper docs docs-serve clean \
     fuzz kill soak lowest dist smoke audit
 
 help:  ## list the targets
@@ -48,6 +48,9 @@ fast: $(STAMP)  ## the speeds that are promised, each beside its limit: four min
 
 peers: $(STAMP)  ## speed, accuracy and cost beside all peers; renders docs/performance.md (ARGS picks)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+cost: $(STAMP)  ## the cost model beside what is measured, under five minutes (ARGS="--renew": new prices)
+	$(BIN)/python -m benchmarks.cost $(ARGS)
 
 paper: $(STAMP)  ## the figures of docs/paper.md, half an hour on one core (ARGS="figure1 cost" picks some)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.paper $(ARGS)

@@ -7,17 +7,15 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
+from streampca import _cost
 from streampca._arrays import device_name
 from streampca.moments.factored import default_directions
 
-_DENSE_FEATURES = 1024
-"""Up to here dense moments are the default: 8 MB, exact, and as fast as factored ones."""
-
-_DENSE_LIMIT = 8192
-"""Up to here dense moments are used where factored ones cannot answer: 512 MB."""
-
-_BUFFER_NUMBERS = 2**24
-"""Numbers that rows waiting for a factored minibatch may take: 64 MB of float32."""
+_FEW_FEATURES, _FRESH = 256, 512
+"""Below so many features at most so many rows wait, where the cost model says 2,048: coordinates in
+River are as old as a minibatch, gaps are filled by the model of the minibatches before, and the
+same rows must give the same bits everywhere. Rows that come in large arrays pay for it: measured
+with 10, 30 and 100 features, 3, 2 and 1.5 times the time (0.09, 0.12 and 0.32 us a row)."""
 
 
 @dataclass(frozen=True)
@@ -113,47 +111,34 @@ def resolve(parameters: dict[str, Any], n_features: int) -> Resolved:
         )
     if whole and parameters["solver"] != "exact":
         raise ValueError(f"n_components={p!r} needs solver='exact': give a whole number")
-    memory = _memory(parameters, n_features, whole)
+    count = n_features if whole else int(p)
+    beyond = parameters["oversample"]
+    q = default_directions(count) if beyond is None else count + int(beyond)
+    q = min(n_features, q)
+    memory = _memory(parameters, n_features, whole, count, q)
     if whole and memory != "dense":
         raise ValueError(
             f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
         )
-    count = n_features if whole else int(p)
-    beyond = parameters["oversample"]
-    q = default_directions(count) if beyond is None else count + int(beyond)
-    q = min(n_features, q)
     half_life = parameters["half_life"]
     gamma = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
     given = parameters["batch_size"]
-    batch_size = given or _batch_size(memory, n_features, q)
+    batch_size = given or _cost.batch_size(memory, n_features, q)
+    if not given and n_features < _FEW_FEATURES:
+        batch_size = min(batch_size, _FRESH)
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
     return Resolved(memory, count, q, batch_size, largest, gamma)
 
 
-def _memory(parameters: dict[str, Any], n_features: int, whole: bool) -> str:
+def _memory(parameters: dict[str, Any], n_features: int, whole: bool, p: int, q: int) -> str:
     memory = str(parameters["memory"])
     if memory != "auto":
         return memory
     if parameters["solver"] == "first_order":
         return "minibatch"
-    if n_features <= (_DENSE_LIMIT if whole else _DENSE_FEATURES):
-        return "dense"
-    return "factored"
-
-
-def _batch_size(memory: str, n_features: int, q: int) -> int:
-    """Rows to wait for.
-
-    Dense moments pay one n x n sum for a minibatch, 10 % of the product at 512 rows of 784
-    features and 3 % at 2,048. Factored ones pay a few small calls, and keep what is costly for
-    many minibatches; up to q rows they take another, exact way at a higher price, so they wait for
-    twice as many. Their buffer stays below 64 MB (but holds 2 q rows) for large n.
-    """
-    if memory == "factored":
-        return max(min(512, _BUFFER_NUMBERS // n_features), 2 * q)
-    if memory == "dense":
-        return 512 if n_features < 256 else 2048
-    return 256
+    if whole:  # which factored memory cannot answer
+        return "dense" if n_features <= _cost.DENSE_LIMIT else "factored"
+    return "dense" if _cost.dense_pays(n_features, p, q) else "factored"
