@@ -35,7 +35,7 @@ def add(sketch: Sketch, rows: CentredRows) -> Sketch:
     """Add Z'Z of the rows; Y is updated in place once all that can fail is done."""
     A, Y, M, trace = sketch
     H = rows.project(A)  # (k, r) codes
-    YZ, MZ = rows.combine(H), gram64(cast(H, "float64"))
+    YZ, MZ = rows.combine(H), gram64(H)
     Y += YZ
     return Sketch(A, Y, M + MZ, trace + rows.squares.sum())
 
