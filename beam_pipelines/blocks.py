@@ -5,6 +5,7 @@ What is done to a row one at a time costs more than everything that is done to a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import Row, TaggedOutput
-from apache_beam.transforms.window import IntervalWindow
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
+from numpy import ndarray
 
 from beam_pipelines.rows import BAD_ROWS, BadRow, Block, RowReader, key_text, keyed
 
@@ -91,7 +92,17 @@ class _Waiting(NamedTuple):
 
     first: WindowedValue
     rows: list[Any]
-    micros: list[int]
+    micros: list[int] | None  # when each was; None where bad rows are no output
+
+
+class _Newest(NamedTuple):
+    """Where the newest row of a key waits, and what a row must be to wait there too."""
+
+    key: type  # 1 and True are the same key in a dictionary
+    row: type
+    end: int | None  # of the window: hashing one costs more than all else here
+    rows: list[Any]
+    micros: list[int] | None
 
 
 class GatherBlocks(ReadBlocks):
@@ -101,8 +112,9 @@ class GatherBlocks(ReadBlocks):
     """
 
     def start_bundle(self) -> None:
-        # Plain tuples of what _Waiting names: they are taken apart faster.
-        self._waiting: dict[Any, tuple[WindowedValue, list[Any], list[int]]] = {}
+        self._waiting: dict[Any, _Waiting] = {}
+        # Plain tuples of what _Newest names: they are taken apart faster.
+        self._newest: dict[Any, tuple[Any, ...]] = {}
         self._held = 0
         self._limit = _HELD  # rows that may wait
 
@@ -118,39 +130,56 @@ class GatherBlocks(ReadBlocks):
             key, row = element
         else:
             key, row = None, element
-        if row.ndim != 1 if type(row) is np.ndarray else not isinstance(row, _SINGLE):
-            return super().process(element)
-        windows = at.windows
-        if len(windows) != 1:
-            return super().process(element)
-        window = windows[0]
-        # Hashing a window costs more than all else here; the end of a fixed one says which it is.
-        end = window._end_micros if type(window) is IntervalWindow else window
-        # 1 and True are the same key in a dictionary.
-        which = (key, end) if type(key) is str else (key, end, type(key))
         try:
-            _, rows, micros = self._waiting[which]
-        except KeyError:
-            _, rows, micros = self._waiting[which] = at, [], []
-            self._limit = min(self._limit, _HELD // max(_size(row), 1))
-        except TypeError:  # what cannot be hashed is no key
+            of, kind, end, rows, micros = self._newest[key]
+            (window,) = at.windows
+            if (
+                kind is not type(row)
+                or (kind is ndarray and row.ndim != 1)
+                or end != getattr(window, "_end_micros", None)
+                or of is not type(key)
+            ):
+                rows, micros = self._place(key, row, at)
+        # A key that is new, or cannot be hashed; several windows.
+        except (KeyError, TypeError, ValueError):
+            rows, micros = self._place(key, row, at)
+        if rows is None:
             return super().process(element)
         rows.append(row)
-        micros.append(at.timestamp_micros)
+        if micros is not None:
+            micros.append(at.timestamp_micros)
         self._held += 1
         if len(rows) == _MOST:
             self._held -= _MOST
-            return self._together(_Waiting(*self._waiting.pop(which)))
+            del self._newest[key]
+            return self._together(self._waiting.pop(_which(key, at)))
         return None if self._held < self._limit else self._all()
 
     def finish_bundle(self) -> Iterable[Any]:
         """Hand on what is waiting."""
         return self._all()
 
+    def _place(self, key: Any, row: Any, at: Any) -> tuple[list[Any] | None, list[int] | None]:
+        """Where a row is to wait; None if it is to be read by itself."""
+        single = row.ndim == 1 if type(row) is ndarray else isinstance(row, _SINGLE)
+        if not single or len(at.windows) != 1:
+            return None, None
+        which = _which(key, at)
+        try:
+            found = self._waiting.get(which)
+        except TypeError:  # what cannot be hashed is no key
+            return None, None
+        if found is None:
+            found = self._waiting[which] = _Waiting(at, [], [] if self._dead_letter else None)
+            self._limit = min(self._limit, _HELD // max(_size(row), 1))
+        end = getattr(at.windows[0], "_end_micros", None)
+        self._newest[key] = tuple(_Newest(type(key), type(row), end, found.rows, found.micros))
+        return found.rows, found.micros
+
     def _all(self) -> Iterator[Any]:
-        found, self._waiting, self._held = self._waiting, {}, 0
+        found, self._waiting, self._newest, self._held = self._waiting, {}, {}, 0
         for waiting in found.values():
-            yield from self._together(_Waiting(*waiting))
+            yield from self._together(waiting)
 
     def _together(self, waiting: _Waiting) -> Iterable[Any]:
         """All rows as one block; where one is bad, each is read by itself."""
@@ -167,7 +196,8 @@ class GatherBlocks(ReadBlocks):
     def _one_by_one(self, key: Any, waiting: _Waiting) -> Iterator[Any]:
         first = waiting.first
         good: dict[Any, tuple[str, Block, list[Any]]] = {}
-        for row, micros in zip(waiting.rows, waiting.micros, strict=True):
+        times = waiting.micros or itertools.repeat(0)
+        for row, micros in zip(waiting.rows, times):  # noqa: B905 - the latter may be endless
             for found in super().process((key, row)):
                 if isinstance(found, TaggedOutput):
                     bad = WindowedValue(found.value, Timestamp(micros=micros), first.windows)
@@ -178,6 +208,10 @@ class GatherBlocks(ReadBlocks):
                 good.setdefault(alike, (text, block, []))[-1].append(block.values)
         for text, block, values in good.values():
             yield first.with_value((text, Block(block.names, np.concatenate(values))))
+
+
+def _which(key: Any, at: Any) -> tuple[Any, ...]:
+    return key, type(key), getattr(at.windows[0], "_end_micros", None)
 
 
 def _size(row: Any) -> int:
