@@ -152,6 +152,36 @@ def test_the_checkpoints_follow_the_stream(tmp_path):
     assert {end: ends.count(end) for end in set(ends)} == {30: 30, 60: 30}
 
 
+def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path):
+    X, times = stream(60)
+    X = np.column_stack([X, times])
+    late = np.isin(times, range(5, 15))
+    first, before, after = (times < 30) & ~late, (times >= 30) & (times < 40), times >= 40
+    events = (
+        streams_of_tests.TestStream()
+        .add_elements(rows_at(X[first], times[first]))
+        .advance_watermark_to(31)
+        .add_elements(rows_at(X[before], times[before]))
+        .advance_watermark_to(32)
+        .add_elements(rows_at(X[late], times[late]))
+        .advance_watermark_to(33)
+        .add_elements(rows_at(X[after], times[after]))
+        .advance_watermark_to_infinity()
+    )
+    options = PipelineOptions(["--streaming", "--runner=BundleBasedDirectRunner"])
+    with beam.Pipeline(options=options) as p:
+        rows = p | events | beam.WindowInto(FixedWindows(30), allowed_lateness=1000)
+        projected = rows | ProjectComponents(rows | LearnComponents(2), lag=1)
+        _ = projected | beam.ParDo(Keep(tmp_path / "found"))
+    lines = [line.split() for line in (tmp_path / "found").read_text().splitlines()]
+    found = {int(float(line[0])): np.array(line[4:], float) for line in lines}
+    assert sorted(found) == list(range(30, 60))
+    for i in range(40, 60):
+        pca = StreamingPCA(2).fit(X[:30])  # the late rows included
+        expected = np.abs(pca.transform(X[i][None])[0])
+        np.testing.assert_allclose(np.abs(found[i]), expected, atol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("windowfn", "lag", "message"),
     [
