@@ -6,8 +6,8 @@
 Each pipeline runs on FnApiRunner in this process, in memory. Pairs of pipelines alternate and the
 ratio of each pair is reported: the machine may be busy, but not with one of them alone.
 
-Beam ends a bundle on a beat that slows down to 0.2 seconds, so that the times of both move in steps;
-what a pipeline gains within a step is not seen here, and a step more or less is 0.05 of the ratio.
+Beam ends a bundle on a beat that slows down to 0.2 seconds, so that the times of both move in
+steps: what a pipeline gains within one is not seen here, and a step is 0.05 of the ratio.
 """
 
 from __future__ import annotations
