@@ -15,8 +15,9 @@ import numpy as np
 from apache_beam.coders import Coder
 
 from beam_pipelines.coders import Names, moments_from_bytes, moments_to_bytes
+from beam_pipelines.parameters import check
 from beam_pipelines.rows import Block, RowReader
-from streampca import StreamingPCA, _options
+from streampca import _options
 from streampca._threads import one_thread
 from streampca.moments import Moments, make_moments
 
@@ -102,8 +103,7 @@ class MomentsFn(beam.CombineFn):
     def __init__(self, *, features: Sequence[str] | int | None = None, **options: Any) -> None:
         self._features = features
         self._options = options
-        self._parameters = StreamingPCA(**options).get_params()
-        _options.check(self._parameters)
+        self._parameters = check(options)
         self._read = RowReader(features)
         self._spare: list[Any] = []  # scratch memory, while rows come in
 

@@ -7,15 +7,14 @@ import datetime
 import math
 import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
-from beam_pipelines.combine import MomentsFn
+from beam_pipelines.parameters import check, plain
 from beam_pipelines.running import Learning
-from streampca import StreamingPCA, _options
 from streampca._input import LARGEST
 
 _PLAIN = {
@@ -32,7 +31,7 @@ class Options:
     """What LearnComponents was asked for."""
 
     options: dict[str, Any]  # those of StreamingPCA
-    features: Sequence[str] | int | None
+    features: list[str] | int | None
     carry: bool
     half_life: float | None  # seconds
     early_every: float | None
@@ -52,7 +51,7 @@ class Options:
         idle_timeout: Any,
         resume_from: Any,
         hot_key_shards: Any,
-        **others: Any,
+        **switches: Any,
     ) -> Self:
         """Return options that fit each other.
 
@@ -61,21 +60,24 @@ class Options:
         ValueError
             If one is not accepted, or two contradict each other.
         """
-        parameters = StreamingPCA(**options).get_params()
-        _options.check(parameters)
+        options, features = plain(options), _features(features)
+        check(options, features if isinstance(features, int | None) else len(features))
         if isinstance(hot_key_shards, bool) or not isinstance(hot_key_shards, int):
             hot_key_shards = 0
         if hot_key_shards < 1:
             raise ValueError("hot_key_shards must be a whole number of at least 1")
+        for name, value in switches.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}={value!r} is not accepted: it must be True or False")
         asked = cls(
             options=options,
-            features=_features(features),
+            features=features,
             half_life=seconds("half_life", half_life),
             early_every=seconds("early_every", early_every),
             idle_timeout=seconds("idle_timeout", idle_timeout),
-            resume_from=None if resume_from is None else os.fspath(resume_from),
+            resume_from=_store(resume_from),
             hot_key_shards=hot_key_shards,
-            **others,
+            **switches,
         )
         asked._check_together()
         return asked
@@ -96,8 +98,6 @@ class Options:
                 raise ValueError(
                     f"{why} takes the rows of a key in order: hot_key_shards must be 1"
                 )
-        else:
-            MomentsFn(features=self.features, **self.options)
 
     def check_windows(self, windowfn: WindowFn) -> None:
         """Raise ValueError if the input's windows do not go with what was asked for."""
@@ -105,6 +105,11 @@ class Options:
             raise ValueError(
                 "half_life needs windows that end: use fixed, sliding or session windows, or "
                 "forgetting_factor, which counts rows"
+            )
+        if self.hot_key_shards > 1 and isinstance(windowfn, Sessions):
+            raise ValueError(
+                "hot_key_shards needs fixed, sliding or global windows: where a session ends "
+                "depends on all rows of its key"
             )
         if self.early_every is not None and isinstance(windowfn, Sessions):
             raise ValueError(
@@ -180,12 +185,26 @@ def _orders(name: str, value: Any) -> bool:
     return name in _PLAIN and value != _PLAIN[name]
 
 
-def _features(features: Any) -> Sequence[str] | int | None:
+def _store(resume_from: Any) -> str | None:
+    if resume_from is None:
+        return None
+    if not isinstance(resume_from, (str, os.PathLike)):
+        raise ValueError(
+            f"resume_from={resume_from!r} is not accepted: give the folder or URI of a store"
+        )
+    return os.fspath(resume_from)
+
+
+def _features(features: Any) -> list[str] | int | None:
     if features is None:
         return None
-    if isinstance(features, int) and not isinstance(features, bool) and features > 0:
-        return features
-    if isinstance(features, (str, int)) or not isinstance(features, Sequence):
+    if (
+        isinstance(features, numbers.Integral)
+        and not isinstance(features, bool)
+        and int(features) > 0
+    ):
+        return int(features)
+    if isinstance(features, (str, numbers.Integral)) or not isinstance(features, Iterable):
         raise ValueError(
             f"features={features!r} is not accepted: give a list of names, or how many features "
             "there are"

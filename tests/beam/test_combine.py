@@ -87,8 +87,14 @@ def test_other_bytes_are_refused():
     [
         ({"n_components": 0}, "n_components=0"),
         ({"memory": "large"}, "memory='large'"),
-        ({"memory": "minibatch", "carry": False}, "memory='minibatch' needs carry=True"),
-        ({"solver": "first_order", "carry": False}, "solver='first_order' needs carry=True"),
+        (
+            {"n_components": 2, "memory": "minibatch", "carry": False},
+            "memory='minibatch' needs carry=True",
+        ),
+        (
+            {"n_components": 2, "solver": "first_order", "carry": False},
+            "solver='first_order' needs carry=True",
+        ),
         ({"missing": "impute", "hot_key_shards": 2}, "hot_key_shards must be 1"),
         ({"forgetting_factor": 2.0}, "forgetting_factor=2.0"),
         ({"hot_key_shards": 0}, "hot_key_shards must be a whole number"),

@@ -2,14 +2,16 @@
 
 import re
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import torch
 from apache_beam.transforms.display import DisplayData
-from apache_beam.transforms.window import FixedWindows, GlobalWindows
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
 from streams import learn, stream, timed
 
 from beam_pipelines import LearnComponents
+from beam_pipelines.parameters import plain
 from streampca import StreamingPCA
 
 X, TIMES = stream(120, 8)
@@ -28,7 +30,7 @@ OPTIONS = [
     {"memory": "factored", "oversample": 4},
     {"memory": "minibatch", "batch_size": 30},
     {"solver": "first_order", "random_state": 3},
-    {"solver": "first_order", "random_state": 4, "optimizer": adam},
+    {"solver": "first_order", "random_state": np.int64(4), "optimizer": adam},
     {"center": False},
     {"missing": "impute", "device": "cpu"},
     {"dtype": "float32"},
@@ -46,7 +48,7 @@ def test_no_option_of_the_estimator_is_left_out():
 def test_an_option_gives_what_the_estimator_gives_with_it(tmp_path, options):
     options = {"n_components": 3} | options
     history = learn(timed(X, TIMES), FixedWindows(60), tmp_path, **options).history()
-    pca = StreamingPCA(**options)
+    pca = StreamingPCA(**plain(options))
     tolerance = 1e-4 if options.get("dtype") == "float32" else 1e-7
     for checkpoint in history:
         pca.partial_fit(X[checkpoint.window_start // 10**6 : checkpoint.window_end // 10**6])
@@ -90,6 +92,17 @@ BAD = [
     ({"dtype": "int8"}, "dtype='int8'"),
     ({"center": None}, "center=None"),
     ({"device": "mars"}, "device='mars'"),
+    (
+        {"n_components": 0.5, "memory": "factored"},
+        "factored memory does not hold: give a",
+    ),
+    ({"n_components": None, "solver": "first_order"}, "n_components=None needs solver='exact'"),
+    ({"n_components": 3, "features": 2}, "n_components=3 is more than the 2 features"),
+    ({"n_components": 3, "features": ["a", "b"]}, "n_components=3 is more than the 2 features"),
+    ({"random_state": "x"}, "random_state='x' is not accepted: it must be a whole number"),
+    ({"carry": "no"}, "carry='no' is not accepted: it must be True or False"),
+    ({"bad_rows": 3}, "bad_rows=3 is not accepted: it must be True or False"),
+    ({"resume_from": 4}, "resume_from=4 is not accepted: give the folder or URI of a store"),
 ]
 
 
@@ -97,6 +110,28 @@ BAD = [
 def test_what_cannot_work_is_refused_when_the_pipeline_is_built(options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         LearnComponents(**{"n_components": 2, **options})
+
+
+def test_the_device_is_that_of_the_workers(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has what it is to lack")
+    learn_on_gpus = LearnComponents(2, device="cuda")  # built where there is no CUDA
+    p = beam.Pipeline("FnApiRunner")
+    _ = p | beam.Create(list(X)) | learn_on_gpus
+    with pytest.raises(Exception, match="device='cuda': .* finds no CUDA here"):
+        p.run()
+
+
+@pytest.mark.parametrize("features", [np.int64(8), tuple("abcdefgh"), np.array(list("abcdefgh"))])
+def test_features_may_be_numpys(tmp_path, features):
+    (found,) = learn(timed(X, TIMES), GlobalWindows(), tmp_path, features=features).history()
+    assert found.n_samples_seen == 120
+    assert found.feature_names == (None if isinstance(features, np.int64) else tuple("abcdefgh"))
+
+
+def test_sessions_are_not_dealt_out(tmp_path):
+    with pytest.raises(ValueError, match="hot_key_shards needs fixed, sliding or global windows"):
+        learn(timed(X, TIMES), Sessions(5), tmp_path, hot_key_shards=2)
 
 
 def test_a_runners_console_shows_the_options():

@@ -1,0 +1,73 @@
+"""Parameters of StreamingPCA as far as they can be judged where a pipeline is built."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import torch
+
+from streampca import StreamingPCA, _options
+
+
+def check(options: dict[str, Any], n_features: int | None = None) -> dict[str, Any]:
+    """Return all parameters of the estimator that has these options.
+
+    Whether there is such a device is for the workers to say: a job with GPUs is started from
+    machines that have none.
+
+    Parameters
+    ----------
+    options : dict
+        Those that are not the default.
+    n_features : int, optional
+        Of the rows, where it is known already.
+
+    Raises
+    ------
+    ValueError
+        If one is not accepted, or two contradict each other.
+
+    Examples
+    --------
+    >>> check({"n_components": 2, "device": "cuda"})["device"]
+    'cuda'
+    >>> check({"n_components": 3}, n_features=2)
+    Traceback (most recent call last):
+        ...
+    ValueError: n_components=3 is more than the 2 features of the rows: use at most 2
+    """
+    parameters = StreamingPCA(**options).get_params()
+    seed = parameters["random_state"]
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
+        raise ValueError(
+            f"random_state={seed!r} is not accepted: it must be a whole number, or None"
+        )
+    _options.check(parameters | ({"device": None} if _is_cuda(parameters["device"]) else {}))
+    if n_features is not None:
+        _options.resolve(parameters, n_features)
+        return parameters
+    p = parameters["n_components"]
+    width = int(p) if isinstance(p, numbers.Integral) else 1  # every contradiction shows with it
+    try:
+        _options.resolve(parameters, width)
+    except ValueError as error:
+        raise ValueError(str(error).replace(f" (rows have {width} features)", "")) from None
+    return parameters
+
+
+def plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with numpy's whole numbers as Python's, which torch and JSON want."""
+    return {
+        name: int(value)
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        else value
+        for name, value in options.items()
+    }
+
+
+def _is_cuda(device: Any) -> bool:
+    try:
+        return bool(device is not None and torch.device(device).type == "cuda")
+    except (RuntimeError, TypeError):
+        return False
