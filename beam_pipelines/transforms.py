@@ -72,12 +72,14 @@ class LearnComponents(beam.PTransform):
         Event time (seconds) after the end of its newest window at which a key is forgotten and its
         state freed; rows that come later begin a new model. At least the allowed lateness.
     resume_from : str, optional
-        A checkpoint store. A key without a state goes on from its checkpoints there, so that a job
-        that replaces another goes on where that one stopped. Rows must be new: those that the other
-        job has learned would count twice.
+        A checkpoint store on any file system that Beam has. A key without a state goes on from its
+        checkpoints there, so that a job that replaces another goes on where that one stopped. Both
+        want the same `carry`. Rows must be new: those that the other job has learned would count
+        twice.
     hot_key_shards : int, default=1
         Into how many parts the rows of each key are dealt before they are added up, for runners
-        that add up the rows of one key on one worker.
+        that add up the rows of one key on one worker. Not for session windows: where one ends
+        depends on all rows of its key.
     bad_rows : bool, default=False
         True: rows that cannot be used are an output of their own, with the reason, and `Learned` is
         returned. False: the first of them fails the pipeline, with the same reason.
