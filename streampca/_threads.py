@@ -1,20 +1,30 @@
-"""Small eigenproblems run on one thread of the BLAS; products keep all of them.
+"""Small eigenproblems run on one thread of the BLAS; products with rows keep all of them.
 
 An eigenproblem passes thousands of small steps between threads, and each waits for the slowest.
 Alone on two cores that gains little (784 x 784: a third; below 200: nothing). Beside other busy
 processes, which is how workers of a Beam job run, it was seen to take 10 to 100 times as long as
 one thread does.
+
+torch has threads of its own, which spin for some milliseconds after each operation on the cores
+that the BLAS needs next, and the other way round: a first-order step on 784 features and 10
+components took 14 ms on two threads of each, and takes 1 ms where torch keeps to one.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
+import torch  # noqa: F401 - its OpenMP must be there when libraries are looked for
 from threadpoolctl import ThreadpoolController
+
+_SHARED = 2**22
+"""Numbers from which torch's own threads save more than they cost: 10,000 x 100 takes half as long
+on one thread, 100,000 x 50 a twelfth longer."""
 
 
 @cache
@@ -62,3 +72,30 @@ def one_thread() -> AbstractContextManager[None]:
     threadpoolctl's own takes ten times as long, and an update enters several.
     """
     return _one_thread
+
+
+@cache
+def _openmp() -> list[Any]:
+    """The OpenMP libraries of this process, torch's among them."""
+    return list(ThreadpoolController().select(user_api="openmp").lib_controllers)
+
+
+@contextmanager
+def one_torch_thread(numbers: int) -> Iterator[None]:
+    """A context in which torch works on this many numbers on the CPU without its other threads.
+
+    OpenMP is told, since that counts for the calling thread alone. `torch.set_num_threads` would
+    also count for every thread that comes to use torch meanwhile, and for good. (Who has called
+    that himself has told MKL, too, which then keeps his number for products.)
+    """
+    before = [openmp.num_threads for openmp in _openmp()]
+    if numbers > _SHARED or max(before, default=1) == 1:
+        yield
+        return
+    try:
+        for openmp in _openmp():
+            openmp.set_num_threads(1)
+        yield
+    finally:
+        for openmp, number in zip(_openmp(), before, strict=True):
+            openmp.set_num_threads(number)

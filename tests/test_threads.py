@@ -7,10 +7,11 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from threadpoolctl import ThreadpoolController
 
 from streampca import StreamingPCA
-from streampca._threads import one_thread
+from streampca._threads import one_thread, one_torch_thread
 
 
 def numbers():
@@ -37,6 +38,52 @@ def test_an_error_inside_puts_it_back():
     with pytest.raises(KeyError), one_thread():
         raise KeyError
     assert numbers() == {2}
+
+
+@pytest.fixture
+def _two_of_torch():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_of_torch")
+def test_torch_keeps_to_one_inside_for_what_is_small():
+    with one_torch_thread(1000):
+        assert torch.get_num_threads() == 1
+    with pytest.raises(KeyError), one_torch_thread(1000):
+        raise KeyError
+    assert torch.get_num_threads() == 2
+    with one_torch_thread(10**9):
+        assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("_two_of_torch")
+def test_a_first_order_step_runs_on_one_thread_of_torch_and_others_keep_theirs():
+    seen, elsewhere, stepping, looked = [], [], threading.Event(), threading.Event()
+
+    class Spy(torch.optim.SGD):
+        def step(self, closure=None):
+            seen.append(torch.get_num_threads())
+            stepping.set()
+            looked.wait(timeout=30)
+            return super().step(closure)
+
+    def other():
+        torch.set_num_threads(2)
+        stepping.wait(timeout=30)
+        elsewhere.append(torch.get_num_threads())
+        looked.set()
+
+    beside = threading.Thread(target=other)
+    beside.start()
+    pca = StreamingPCA(2, solver="first_order", optimizer=lambda A_B: Spy(A_B, lr=0.1))
+    pca.partial_fit(np.random.default_rng(0).normal(size=(300, 6))).components_  # noqa: B018
+    beside.join()
+    assert set(seen) == {1}
+    assert elsewhere == [2]
+    assert torch.get_num_threads() == 2
 
 
 def test_learning_in_many_threads_leaves_it_as_it_was():

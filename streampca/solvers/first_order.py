@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import to_device, to_numpy
+from streampca._threads import one_torch_thread
 from streampca.loss import nested_gradients, nested_loss_from_products
 from streampca.moments.base import Moments
 
@@ -83,9 +84,13 @@ class FirstOrder:
         self.optimizer, self.scheduler = made if isinstance(made, tuple) else (made, None)
         self.n_steps = 0
 
-    @torch.no_grad()
     def step(self, moments: Moments) -> StepInfo:
         """One optimizer step on Sigma / trace(Sigma)."""
+        with one_torch_thread(self.A.numel()):
+            return self._stepped(moments)
+
+    @torch.no_grad()
+    def _stepped(self, moments: Moments) -> StepInfo:
         loss, self.A.grad, self.B.grad = self._descent(moments)
         self.optimizer.step()
         if self.scheduler is not None:
@@ -110,9 +115,13 @@ class FirstOrder:
         p = self.A.shape[1]
         return product[:, :p], product[:, p:]
 
-    @torch.no_grad()
     def read(self, moments: Moments) -> Reading:
         """A and B as they stand, with variances along A's columns, in float64 on the host."""
+        with one_torch_thread(self.A.numel()):
+            return self._read(moments)
+
+    @torch.no_grad()
+    def _read(self, moments: Moments) -> Reading:
         SA, SBt = (to_numpy(x).astype("float64") for x in self._products(moments, 1.0))
         A, B = to_numpy(self.A).astype("float64"), to_numpy(self.B).astype("float64")
         total = moments.total_variance
