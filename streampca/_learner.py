@@ -7,10 +7,11 @@ data frames, parameters' names or checkpoints' files.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, namespace, to_device, to_numpy
@@ -75,9 +76,10 @@ class Learner:
 
     # --- rows in ---------------------------------------------------------------------------
 
-    def looks_at(self, X: Any) -> bool:
-        """Whether rows are looked at on their way in, so that nobody need wait for that before."""
-        return self._landing is not None and self._landing.looks_at(X)
+    @property
+    def looks_at(self) -> Callable[[torch.Tensor], bool] | None:
+        """Says which tensors are looked at on their way in, so that nobody need wait for that."""
+        return None if self._landing is None else self._landing.looks_at
 
     def add(
         self,

@@ -173,13 +173,12 @@ class StreamingPCA(Results):
         later = None if self._learner is None else self._learner.looks_at
         rows = self._read(X, later)
         weights = read_weights(sample_weight, rows.values.shape[0])
-        names = rows.feature_names or self._feature_names
         if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            largest = LARGEST * heaviest**-0.5
+            names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
             if later is None or namespace(rows.values) is np or not later(rows.values):
                 check_entries(rows.values, names, self.missing == "impute", largest)
         learner = self._started(rows)
-        learner.add(rows.values, weights, names)
+        learner.add(rows.values, weights, self._feature_names)
         return self
 
     def flush(self) -> Self:
