@@ -31,8 +31,9 @@ import numpy as np
 import torch
 
 from streampca import StreamingPCA
+from streampca._cost import sketch_columns
 from streampca.metrics import excess_error, principal_angles
-from streampca.moments import FactoredMoments
+from streampca.moments.factored import default_directions
 
 
 class Shape(NamedTuple):
@@ -163,11 +164,7 @@ def pinned(batch: torch.Tensor) -> torch.Tensor:
 
 def columns(n: int, p: int, memory: str) -> int:
     """Columns that the products have; the number of features for dense memory."""
-    if memory == "dense":
-        return n
-    q = StreamingPCA(p, memory=memory).fit(np.eye(1, n, dtype="float32"))._moments
-    assert isinstance(q, FactoredMoments)
-    return q.n_columns
+    return n if memory == "dense" else sketch_columns(n, min(n, default_directions(p)))
 
 
 def two_products(n: int, k: int, device: torch.device) -> Callable[[torch.Tensor], object]:

@@ -110,11 +110,6 @@ class FactoredMoments(Moments):
         self._lost = self._lost + s[q:].sum()
         return self
 
-    @property
-    def n_columns(self) -> int:
-        """Columns of the two thin products with the rows."""
-        return _looking(self.n_directions) + min(_PROBES, self.n_features - self.n_directions)
-
     def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> FactoredMoments:
         self._settled()
         directions = np.zeros((len(mean), self.n_directions))

@@ -124,16 +124,27 @@ def test_weights_count_as_copies(device, simulation):
     np.testing.assert_allclose(pca.explained_variance_, host.explained_variance_, rtol=1e-5)
 
 
-@pytest.mark.parametrize("missing", ["error", "impute"])
-def test_first_order_and_gaps_take_the_slow_way_and_are_right(missing, device, simulation):
+def test_the_paper_s_steps_are_not_waited_for(device, simulation):
+    X = rows(4000)
+    options = {"solver": "first_order", "random_state": 1, "dtype": "float64"}
+    pca, waits = learned(X, "device", device, simulation, **options)
+    for seen in waits[4:]:
+        assert {kind for kind, _ in seen} <= {"event"}
+    host = StreamingPCA(P, batch_size=M, **options)
+    for start in range(0, len(X), M):
+        host.partial_fit(X[start : start + M])
+    np.testing.assert_allclose(pca.decoder_, host.decoder_, atol=1e-6)
+
+
+def test_gaps_take_the_slow_way_and_are_right(device, simulation):
     X = rows(1500)
-    pca = StreamingPCA(P, device=device, batch_size=M, missing=missing, memory="dense")
-    gappy = X.copy()
-    if missing == "impute":
-        gappy[5, 2] = np.nan
-    pca.partial_fit(placed(gappy, "device", device))
-    host = StreamingPCA(P, batch_size=M, missing=missing, memory="dense").fit(gappy)
+    X[5, 2] = X[700, 3] = np.nan
+    pca = StreamingPCA(P, device=device, batch_size=M, missing="impute", memory="dense")
+    for start in range(0, len(X), 500):
+        pca.partial_fit(placed(X[start : start + 500], "device", device))
+    host = StreamingPCA(P, batch_size=M, missing="impute", memory="dense").fit(X)
     np.testing.assert_allclose(pca.explained_variance_, host.explained_variance_, rtol=1e-4)
+    assert pca.n_samples_seen_ == 1500
 
 
 def test_a_loop_that_asks_is_caught(device, simulation, monkeypatch):
