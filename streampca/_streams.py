@@ -20,7 +20,7 @@ def streams_of(device: str) -> Any:
     """The module (torch.cuda, torch.xpu, ...) of a device with streams; None if it has none."""
     if torch.device(device).type in ("cpu", "meta"):
         return None
-    module = torch.get_device_module(torch.device(device))
+    module = getattr(torch, torch.device(device).type, None)
     needed = ("Stream", "Event", "stream", "current_stream")
     return module if all(hasattr(module, name) for name in needed) else None
 

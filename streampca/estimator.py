@@ -169,6 +169,12 @@ class StreamingPCA(Results):
         ------
         ValueError
             If a row cannot be used; it names the row and the feature, and nothing is learned.
+
+        Notes
+        -----
+        Rows on a device, and pinned ones on their way to it, are looked at there while the next
+        ones come: a call does not wait. One that cannot be used is left out alone, and a later
+        call, or reading, says so.
         """
         later = None if self._learner is None else self._learner.looks_at
         rows = self._read(X, later)
