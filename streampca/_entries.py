@@ -25,8 +25,11 @@ def check_entries(
     """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one."""
     largest = min(largest, float(np.finfo(dtype_name(values)).max))
     if isinstance(values, torch.Tensor):
+        low, high = torch.aminmax(values)  # one pass; NaN if there is one
+        if bool((low >= -largest) & (high <= largest)):  # the one synchronisation with the device
+            return
         bad = _unfit(values, allow_missing, largest)
-        if not bool(bad.any()):  # the one synchronisation with the device
+        if not bool(bad.any()):
             return
         bad = bad.cpu().numpy()
     else:
@@ -43,16 +46,29 @@ def check_entries(
         row, column = divmod(at, bad.shape[1])
         value = float(values[row, column])
     where = f"row {row}, {label(column, names)} is {value}"
+    raise ValueError(_sentence(where, value, largest, sparse))
+
+
+def unfit_entry(
+    entries: NDArray[Any], names: Sequence[str] | None, largest: float, row: int
+) -> str:
+    """Say which is the first entry of a single row (1, n) that cannot be used; the row's number."""
+    column = int(np.argmax(_unfit(entries[0], False, largest)))
+    value = float(entries[0, column])
+    return _sentence(f"row {row}, {label(column, names)} is {value}", value, largest, False)
+
+
+def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
     if np.isinf(value):
-        raise ValueError(f"{where}, or was too large for a float: leave the row out or rescale it")
+        return f"{where}, or was too large for a float: leave the row out or rescale it"
     if abs(value) > largest:
-        raise ValueError(
+        return (
             f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "
             "row out or rescale the feature"
         )
     if sparse:
-        raise ValueError(f"{where}: leave the row out or fill it in (sparse gaps are not imputed)")
-    raise ValueError(f"{where}: leave the row out, fill it in, or use missing='impute'")
+        return f"{where}: leave the row out or fill it in (sparse gaps are not imputed)"
+    return f"{where}: leave the row out, fill it in, or use missing='impute'"
 
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:

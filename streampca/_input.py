@@ -6,7 +6,7 @@ Knows numpy, torch, Arrow, data frames and scipy.sparse. Knows nothing of what r
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ def read_rows(
     n_features: int | None = None,
     allow_missing: bool = False,
     largest: float = LARGEST,
+    later: Callable[[torch.Tensor], bool] | None = None,
 ) -> InputRows:
     """Return the rows of X as one checked matrix.
 
@@ -58,6 +59,8 @@ def read_rows(
         Whether NaN, None and null are let through (as NaN). Never in sparse rows.
     largest : float, optional
         The largest absolute value that can be computed with.
+    later : callable, optional
+        Whether the entries of a tensor are looked at by who gets it, and not here.
 
     Returns
     -------
@@ -97,7 +100,8 @@ def read_rows(
         else:
             values = _from_anything(X, feature_names)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
-    check_entries(values, names or feature_names, allow_missing, largest)
+    if later is None or not isinstance(X, torch.Tensor) or not later(X):
+        check_entries(values, names or feature_names, allow_missing, largest)
     return InputRows(values, names)
 
 

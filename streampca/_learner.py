@@ -7,18 +7,23 @@ data frames, parameters' names or checkpoints' files.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
+from streampca._entries import LARGEST
+from streampca._landing import Checked, Landing
 from streampca._lock import Lock
 from streampca._model import Model, cast_components
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
 from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
+from streampca.moments.device import Look
 from streampca.solvers import exact
 from streampca.solvers.first_order import FirstOrder
 
@@ -33,13 +38,20 @@ class Learner:
         self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
     ) -> None:
         self.lock = Lock()  # held while a minibatch is folded in, read, or copied
-        self.options: Resolved = resolve(parameters, n_features)
+        self.options: Resolved = resolve(parameters, n_features, device)
         self.n_features = n_features
         share = parameters["n_components"]
         self._share: float | None = share if isinstance(share, float) else None
         self._varies = share is None or self._share is not None
         self._impute = parameters["missing"] == "impute"
-        self._buffer = RowBuffer(self.options.batch_size, n_features, dtype, device)
+        size = self.options.batch_size
+        self._buffer = RowBuffer(size if device is None else 0, n_features, dtype, None)
+        self._landing: Landing | None = None  # what stands for the buffer on a device
+        if device is not None:
+            largest = LARGEST if dtype == "float64" else float(np.finfo(dtype).max)
+            self._landing = Landing(
+                size, n_features, dtype, device, largest=largest, looks=not self._impute
+            )
         self.moments: Moments = make_moments(
             self.options.memory,
             n_features,
@@ -64,7 +76,17 @@ class Learner:
 
     # --- rows in ---------------------------------------------------------------------------
 
-    def add(self, X: Array, weights: NDArray[np.float64] | None) -> None:
+    @property
+    def looks_at(self) -> Callable[[torch.Tensor], bool] | None:
+        """Says which tensors are looked at on their way in, so that nobody need wait for that."""
+        return None if self._landing is None else self._landing.looks_at
+
+    def add(
+        self,
+        X: Array,
+        weights: NDArray[np.float64] | None,
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
         """Learn from rows, or keep them until they make a minibatch."""
         if hasattr(X, "tocsr"):
             self.flush()
@@ -73,6 +95,9 @@ class Learner:
                 piece = slice(start, start + largest)
                 with self.lock:
                     self._fold(X[piece], None if weights is None else weights[piece])
+            return
+        if self._landing is not None:
+            self._landing.add(X, weights, feature_names, self.lock, self._fold_checked)
             return
         start, stop = 0, X.shape[0]
         while start < stop:
@@ -88,10 +113,15 @@ class Learner:
                         self.flush()
             start = piece.stop
 
+    def _fold_checked(self, minibatch: Checked) -> None:
+        self._fold(minibatch.X, minibatch.weights, seen=minibatch.seen)
+
     def flush(self) -> None:
         """Fold in the rows that wait."""
         with self.lock:
-            if self._buffer.n_held:
+            if self._landing is not None:
+                self._landing.flush(self._fold_checked)
+            elif self._buffer.n_held:
                 self._fold(*self._buffer.take())
 
     def decay(self, factor: float) -> None:
@@ -129,6 +159,7 @@ class Learner:
         X: Array,
         weights: NDArray[np.float64] | None,
         decay: NDArray[np.float64] | None = None,
+        seen: Look | None = None,
     ) -> None:
         if self._impute:
             X = self._imputed(X)
@@ -137,7 +168,7 @@ class Learner:
             by_rows = gamma ** np.arange(m - 1, -1, -1.0)
             decay = by_rows if decay is None else decay * by_rows
             self.moments.decay(gamma**m)
-        self.moments.update(X, weights, decay)
+        self.moments.update(X, weights, decay, seen)
         self._solved = None
         if self.first_order is not None:
             self.first_order.step(self.moments)

@@ -6,9 +6,11 @@ remembered stands in moments/, how it is solved in solvers/, what is read off in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from streampca import _options
@@ -42,10 +44,11 @@ class StreamingPCA(Results):
     memory : {"auto", "dense", "factored", "minibatch"}, default="auto"
         What is remembered of the stream. "dense": all of the covariance, 8 n**2 bytes, exact.
         "factored": its p + oversample leading directions, for many features. "minibatch": the
-        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features.
+        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features, and beyond
+        where that is no slower: where p is more than about a tenth of them.
     oversample : int, optional
         Directions remembered beyond p by factored memory; more make it robust against drift. The
-        default is about p, and at least 26.
+        default is about p, and at least 30.
     solver : {"exact", "first_order"}, default="exact"
         "exact" has no learning rate; "first_order" is the paper's stochastic gradient descent.
     optimizer : callable, optional
@@ -167,14 +170,22 @@ class StreamingPCA(Results):
         ------
         ValueError
             If a row cannot be used; it names the row and the feature, and nothing is learned.
+
+        Notes
+        -----
+        Rows on a device, and pinned ones on their way to it, are looked at there while the next
+        ones come: a call does not wait. One that cannot be used is left out alone, and a later
+        call, or reading, says so.
         """
-        rows = self._read(X)
+        later = None if self._learner is None else self._learner.looks_at
+        rows = self._read(X, later)
         weights = read_weights(sample_weight, rows.values.shape[0])
         if weights is not None and (heaviest := float(weights.max())) > 1.0:
             names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
-            check_entries(rows.values, names, self.missing == "impute", largest)
+            if later is None or namespace(rows.values) is np or not later(rows.values):
+                check_entries(rows.values, names, self.missing == "impute", largest)
         learner = self._started(rows)
-        learner.add(rows.values, weights)
+        learner.add(rows.values, weights, self._feature_names)
         return self
 
     def flush(self) -> Self:
@@ -261,14 +272,18 @@ class StreamingPCA(Results):
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _read(self, X: Any) -> InputRows:
-        """Validated rows; their width and names are those of the rows seen before."""
+    def _read(self, X: Any, later: Callable[[torch.Tensor], bool] | None = None) -> InputRows:
+        """Validated rows; their width and names are those of the rows seen before.
+
+        `later` says which tensors' entries are looked at on their way into a device.
+        """
         return read_rows(
             X,
             feature_names=self._feature_names,
             n_features=None if self._learner is None else self._learner.n_features,
             allow_missing=self.missing == "impute",
             largest=self._largest(),
+            later=later,
         )
 
     def _largest(self) -> float:

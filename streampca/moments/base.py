@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, cast, dtype_name, empty, to_device, to_numpy, zeros
+from streampca.moments import device as on_device
 from streampca.moments.rows import CentredRows, centre, centre_sparse
 
 
@@ -108,7 +109,13 @@ class Moments(ABC):
 
     # --- verbs -----------------------------------------------------------------------------
 
-    def update(self, X: Array, weights: Array | None = None, decay: Array | None = None) -> None:
+    def update(
+        self,
+        X: Array,
+        weights: Array | None = None,
+        decay: Array | None = None,
+        seen: on_device.Look | None = None,
+    ) -> None:
         """Add validated rows.
 
         Parameters
@@ -119,11 +126,15 @@ class Moments(ABC):
             How many copies each row stands for, >= 0.
         decay : ndarray of shape (m,), optional
             How much of each row is still remembered at the end of the minibatch, in [0, 1].
+        seen : Look, optional
+            What a look at rows on a device has found.
         """
         if X.shape[0] == 0:
             return
         if hasattr(X, "tocsr"):
             rows = centre_sparse(X.tocsr(), weights, decay, self)
+        elif seen is not None:
+            rows = on_device.centred(X, weights, decay, self, seen)
         else:
             X = to_device(X, self.device)
             rows = centre(X, weights, decay, self)

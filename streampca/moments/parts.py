@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import torch
 
 from streampca._arrays import Array, cast, namespace
 from streampca._threads import one_thread
@@ -13,7 +14,7 @@ from streampca._threads import one_thread
 def column_squares(Z: Array) -> Array:
     """Sum of squares of each column, (n,) float64 over float32 sums of a few hundred rows."""
     if namespace(Z) is not np:
-        return cast((Z * Z).sum(dim=0), "float64")
+        return cast(torch.linalg.vector_norm(Z, dim=0), "float64") ** 2  # one pass, no copy
     squares = np.zeros(Z.shape[1])
     for start in range(0, Z.shape[0], 256):
         part = Z[start : start + 256]

@@ -40,11 +40,13 @@ class PCA(base.MiniBatchTransformer):
         What to do with None and NaN: "error", or "impute", which treats them as absent features.
     memory
         "dense" remembers all of the covariance, 8 n**2 bytes. "factored" remembers leading
-        directions, for many features. "auto" is dense up to 1,024 features.
+        directions, for many features. "auto" is dense up to 1,024 features, and beyond where
+        that is no slower: where components are more than about a tenth of the features.
     oversample
         Directions that factored memory keeps beyond `n_components`.
     batch_size
-        Rows in a minibatch. The default depends on the number of features: 512 up to 1,024.
+        Rows in a minibatch. The default depends on the number of features: 512 up to 255,
+        2,048 for dense memory of more.
     center
         Whether components are taken about the running mean.
 

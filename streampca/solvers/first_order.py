@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streampca._arrays import to_device, to_numpy
+from streampca._arrays import Array, to_device, to_numpy
 from streampca._threads import one_torch_thread
 from streampca.loss import nested_gradients, nested_loss_from_products
 from streampca.moments.base import Moments
@@ -102,12 +102,11 @@ class FirstOrder:
 
     def _descent(self, moments: Moments) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """L, dL/dA and dL/dB of what is remembered."""
-        scale = 1.0 / (moments.total_variance or 1.0)
-        SA, SBt = self._products(moments, scale)
+        SA, SBt = self._products(moments, _per_total(moments))
         loss = nested_loss_from_products(self.A, self.B, SA, SBt, 1.0)
         return loss, *nested_gradients(self.A, self.B, SA, SBt)
 
-    def _products(self, moments: Moments, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _products(self, moments: Moments, scale: Array) -> tuple[torch.Tensor, torch.Tensor]:
         """Sigma A and Sigma B', both (n, p), times a scale."""
         both = torch.cat([self.A.detach(), self.B.detach().T], dim=1)  # (n, 2 p)
         product = moments @ to_device(both, moments.device)
@@ -174,6 +173,14 @@ class FirstOrder:
         self.optimizer.load_state_dict(whole)
         if self.scheduler is not None:
             self.scheduler.last_epoch = self.n_steps
+
+
+def _per_total(moments: Moments) -> Array:
+    """1 / trace(Sigma); a tensor on a device, so that it is not waited for."""
+    if moments.device is None:
+        return 1.0 / (moments.total_variance or 1.0)
+    total = moments._scatter_diagonal.sum() / moments.denominator
+    return 1.0 / torch.where(total > 0, total, torch.ones_like(total))
 
 
 def _detached(value: Any) -> Any:

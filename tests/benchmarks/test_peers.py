@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu
 from benchmarks.peers import cost, efficiency, page, plots, results, speed, wide
 from benchmarks.peers import profile as profiles
 from benchmarks.peers.limits import own_product, two_products
@@ -187,29 +186,6 @@ def test_every_region_of_the_page_is_rendered_again(tmp_path):
     copy.write_text("no marks")
     with pytest.raises(ValueError, match="has no region 'machine'"):
         page.render(figures, source.name, copy)
-
-
-def test_the_gpu_benchmark_runs_on_the_cpu(tmp_path):
-    lines = gpu.run(torch.device("cpu"), tiny=True, folder=tmp_path)
-    assert len(lines) == 2 * 2 * len(gpu.TINY)
-    assert all(line.rows_per_second > 0 for line in lines)
-    (written,) = tmp_path.glob("gpu-cpu-*.csv")
-    assert len(written.read_text().splitlines()) == 1 + len(lines)
-
-
-def test_the_gpu_benchmark_says_what_is_wrong(monkeypatch):
-    class Wrong(gpu.StreamingPCA):
-        @property
-        def components_(self):
-            return super().components_[::, ::-1]
-
-    right = gpu.StreamingPCA
-    monkeypatch.setattr(
-        gpu,
-        "StreamingPCA",
-        lambda p, **options: (right if "dtype" in options else Wrong)(p, **options),
-    )
-    assert "excess" in gpu.differs(40, 3, 64, "dense", torch.device("cpu"))
 
 
 def test_threads_are_pinned_and_given_back():
