@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from streampca import _csvheader
 from streampca._filetypes import form_of
+from streampca._rawfile import RawFile
 
 _COMPRESSIONS = (".gz", ".bz2", ".zst", ".zstd", ".deflate")
 """Suffixes of what Beam decompresses."""
@@ -97,21 +98,6 @@ def read(path: str, part: int | None, columns: list[str]) -> Iterator[Chunk]:
             raise ValueError(f"{path}: cannot be read ({error})") from error
 
 
-class _Plain(io.RawIOBase):
-    """A file that Beam decompresses, as Arrow wants it: its `closed` is a method and no answer."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _open(path: str, form: str) -> Any:
     # Parquet compresses inside; everything else is decompressed by its suffix.
     if form == "parquet":
@@ -157,7 +143,7 @@ def _read_csv(file: Any, path: str, _: int | None, columns: list[str]) -> Iterat
         return "skip"
 
     reader = pyarrow.csv.open_csv(
-        io.BufferedReader(_Plain(file)),
+        io.BufferedReader(RawFile(file)),
         # The header has been read; one thread, or broken rows come without their number.
         pyarrow.csv.ReadOptions(column_names=names, use_threads=False),
         pyarrow.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note),

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from streampca import _filetypes
+from streampca._rawfile import RawFile
 
 __all__ = ["STDIN", "Source", "Stream", "find_sources", "form_of"]
 
@@ -151,7 +152,7 @@ class Source:
         raw = self.open_file()
         if codec is None:
             return Stream(raw, raw, seekable=True)
-        return Stream(io.BufferedReader(_Raw(pa.CompressedInputStream(raw, codec))), raw)
+        return Stream(io.BufferedReader(RawFile(pa.CompressedInputStream(raw, codec))), raw)
 
     def open_file(self) -> Any:
         """A file that can be searched, as Parquet wants it; a pipe is kept on disk."""
@@ -188,21 +189,6 @@ class Source:
             return pa.OSFile(path)
         finally:
             os.unlink(path)  # what is open stays until it is closed
-
-
-class _Raw(io.RawIOBase):
-    """Arrow's decompressing stream as Python's buffered readers want it."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def form_of(path: str) -> str:
