@@ -52,8 +52,9 @@ def elements(keyed):
     return timed([("press 4", row) for row in rows] if keyed else rows, times)
 
 
-@pytest.mark.parametrize("keyed", [True, False])
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(
+    ("setting", "keyed"), [*((name, True) for name in SETTINGS), ("fixed", False)]
+)
 def test_each_has_its_reason_and_the_good_ones_are_learned(tmp_path, setting, keyed):
     windowfn, options = SETTINGS[setting]
     start = "key 'press 4': " if keyed else ""

@@ -33,7 +33,7 @@ def test_fixed_windows_out_of_order_equal_batch_pca_of_the_rows_so_far(tmp_path)
         assert_equals_batch(checkpoint, X[times < checkpoint.window_end / SECOND])
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
+@pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])  # processes: test_workers.py
 def test_workers_of_any_kind_learn_the_same(tmp_path, mode):
     X, times = stream(200)
     flags = [f"--direct_running_mode={mode}", "--direct_num_workers=2"]
