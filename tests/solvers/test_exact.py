@@ -71,6 +71,60 @@ def test_a_start_that_is_blind_to_the_largest_direction_is_not_believed():
     np.testing.assert_allclose(solution.eigenvalues, values[:3], rtol=1e-10)
 
 
+class Counted:
+    """Moments that count what is asked of them."""
+
+    def __init__(self, moments):
+        self._moments, self.products, self.direct = moments, 0, 0
+
+    def __getattr__(self, name):
+        return getattr(self._moments, name)
+
+    def __matmul__(self, V):
+        self.products += 1
+        return self._moments @ V
+
+    def leading(self, k):
+        self.direct += 1
+        return self._moments.leading(k)
+
+
+def read_again(n, p, new):
+    """What a second reading asks for, once `new` rows have come to 4,096 with variances 1 / i."""
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(4096 + new, n)) * np.arange(1, n + 1) ** -0.5
+    moments = make_moments("dense", n, dtype="float64")
+    moments.update(X[:4096])
+    first = exact.solve(moments, p)
+    moments.update(X[4096:])
+    counted = Counted(moments)
+    solution = exact.solve(counted, p, first.A)
+    expected = np.linalg.eigvalsh(moments @ np.eye(n))[::-1][:p]
+    np.testing.assert_allclose(solution.eigenvalues, expected, rtol=1e-10)
+    return counted
+
+
+def test_a_second_reading_costs_little_more_than_a_first_where_steps_are_slow():
+    # steps from p components that have no guards behind them would take thirty
+    some = read_again(500, 10, new=512)
+    assert some.direct == 0  # block Lanczos, from the components of before
+    assert some.products <= 12
+    many = read_again(300, 40, new=512)
+    assert many.direct == 1  # no room for block Lanczos; two steps cost half as much as this
+    assert many.products <= 4
+
+
+def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
+    n = 200
+    moments, X, *_ = problem(n, 4000, spectrum=np.r_[100.0, 50.0, 25.0, np.full(n - 3, 1e-3)])
+    first = exact.solve(moments, 3)
+    moments.update(X[:4])
+    counted = Counted(moments)
+    assert exact.solve(counted, 3, first.A).residuals.max() <= exact.TOLERANCE
+    assert counted.direct == 0
+    assert counted.products <= 4
+
+
 def test_equal_eigenvalues_give_the_eigenspace():
     spectrum = np.r_[4.0, 4.0, 4.0, np.full(157, 0.01)]
     n = 160
