@@ -38,11 +38,6 @@ def check(options: dict[str, Any], n_features: int | None = None) -> dict[str, A
     ValueError: n_components=3 is more than the 2 features of the rows: use at most 2
     """
     parameters = StreamingPCA(**options).get_params()
-    seed = parameters["random_state"]
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
-        raise ValueError(
-            f"random_state={seed!r} is not accepted: it must be a whole number, or None"
-        )
     _options.check(parameters | ({"device": None} if _is_cuda(parameters["device"]) else {}))
     if n_features is not None:
         _options.resolve(parameters, n_features)

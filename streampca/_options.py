@@ -68,6 +68,10 @@ CONSTRAINTS = {
         lambda v: v is None or (_is_real(v) and v > 0), "a number of rows above 0, or None"
     ),
     "center": Constraint(lambda v: isinstance(v, bool), "True or False"),
+    "random_state": Constraint(
+        lambda v: v is None or (_is_int(v, 0) and v < 2**63),
+        "a whole number of at least 0 that fits in 63 bits, or None",
+    ),
     "missing": _one_of("error", "impute"),
     "dtype": _one_of(None, "float32", "float64"),
 }

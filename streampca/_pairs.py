@@ -26,7 +26,15 @@ from streampca.solvers.reduced_rank import Pairs, solve_pairs
 
 Float64 = NDArray[np.float64]
 
-_SHARED = ("batch_size", "solver", "optimizer", "forgetting_factor", "half_life", "dtype")
+_SHARED = (
+    "batch_size",
+    "solver",
+    "optimizer",
+    "forgetting_factor",
+    "half_life",
+    "dtype",
+    "random_state",
+)
 CONSTRAINTS = {name: _options.CONSTRAINTS[name] for name in _SHARED} | {
     "n_components": Constraint(
         lambda v: v is None or _options._is_int(v, 1), "a whole number of at least 1, or None"

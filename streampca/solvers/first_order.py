@@ -71,7 +71,7 @@ class FirstOrder:
         device: str | None = None,
         seed: int | None = None,
     ) -> None:
-        draws = torch.Generator().manual_seed(0 if seed is None else seed)
+        draws = torch.Generator().manual_seed(0 if seed is None else int(seed))
         start = torch.randn(n_features, n_components, generator=draws, dtype=torch.float64)
         start = torch.linalg.qr(start).Q.to(device or "cpu", getattr(torch, dtype))
         self._begin(start, start.T, optimizer)

@@ -42,7 +42,7 @@ class FirstOrderPairs(FirstOrder):
         seed: int | None = None,
     ) -> None:
         self.n_features = n_features
-        draws = torch.Generator().manual_seed(0 if seed is None else seed)
+        draws = torch.Generator().manual_seed(0 if seed is None else int(seed))
         rows = max(n_features, n_targets)
         start = torch.randn(rows, n_components, generator=draws, dtype=torch.float64)
         start = torch.linalg.qr(start).Q.to(device or "cpu", getattr(torch, dtype))
