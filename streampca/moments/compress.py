@@ -20,6 +20,7 @@ from streampca._arrays import (
     orthogonal_part,
     whitener_in_order,
 )
+from streampca.moments.rows import CentredRows
 
 _CUT = {"float32": 1e-8, "float64": 1e-13}
 """Square of the share of a row that is new, beside longer rows, below which it is dropped. Columns
@@ -77,10 +78,12 @@ def _cut(rest: Array, lengths: Array, largest: Array) -> Array:
     return xp.sqrt(largest) * xp.sqrt(squares) + squares
 
 
-def whole(old: Directions, scatter: Array) -> Compressed:
+def whole(old: Directions, rows: CentredRows) -> Compressed:
     """Add Z'Z, formed, where all n directions are kept: n x n is no more than is remembered."""
     U = cast(old.U, "float64")
-    values, W = eigenpairs((U * old.s) @ U.T + scatter)
+    S = (U * old.s) @ U.T
+    rows.add_scatter(S)
+    values, W = eigenpairs(S)
     return Compressed(Directions(W, values), values[:1] * 0)
 
 

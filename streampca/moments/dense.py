@@ -45,7 +45,7 @@ class DenseMoments(Moments):
         return self._widened_with(places, mean, scatter=scatter)
 
     def _absorb(self, rows: CentredRows) -> None:
-        self._scatter += rows.scatter()
+        rows.add_scatter(self._scatter)
 
     def _merge_second(self, other: Self, between: Array) -> None:
         self._scatter += other._scatter if self.device is None else other._scatter.to(self.device)

@@ -120,12 +120,12 @@ class DeviceRows:
             sums[:, -1] += corrections[1] * signs[m]
         return sums
 
-    def scatter(self) -> Array:
+    def add_scatter(self, S: Array) -> None:
         C = self._corrections()
         signed = C.clone()
         C[0] *= self.weight**0.5
         signed[0] *= -(self.weight**0.5)
-        return torch.addmm(self.X.T @ self.X, signed.T, C)
+        S += torch.addmm(self.X.T @ self.X, signed.T, C)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]

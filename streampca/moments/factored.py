@@ -123,7 +123,7 @@ class FactoredMoments(Moments):
         if rows.n_rows <= self.n_directions:
             self._keep(stack(self._settled(), rows.densified(0, rows.n_rows)))
         elif self.n_directions == self.n_features:
-            self._keep(whole(self._settled(), rows.scatter()))
+            self._keep(whole(self._settled(), rows))
         elif not self._has_all_directions():
             self._keep(self._cold(self._settled(), rows))
         else:

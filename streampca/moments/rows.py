@@ -13,7 +13,7 @@ import numpy as np
 
 from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
 from streampca._threads import one_thread
-from streampca.moments.parts import column_squares, parts, signed_sums
+from streampca.moments.parts import add_scatter, column_squares, parts, signed_sums
 from streampca.moments.unshifted import unshifted
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class CentredRows(Protocol):
         """Signed sums of the rows of Z, each row in one of them, (n, count)."""
         ...
 
-    def scatter(self) -> Array:
-        """Z' @ Z, (n, n) float64: dense moments only."""
+    def add_scatter(self, S: Array) -> None:
+        """S += Z' @ Z in place, (n, n) float64: where an n x n array is no more than is held."""
         ...
 
     def densified(self, start: int, stop: int) -> Array:
@@ -107,8 +107,8 @@ class DenseRows:
     def combined(self, signs: Array, count: int) -> Array:
         return signed_sums(signs, self.Z, parts(self.n_rows, count))[0]
 
-    def scatter(self) -> Array:
-        return self.Z.T @ self.Z
+    def add_scatter(self, S: Array) -> None:
+        add_scatter(S, self.Z, self.Z[:0], self.Z[:0])
 
     def densified(self, start: int, stop: int) -> Array:
         return self.Z[start:stop]
@@ -168,11 +168,12 @@ class SparseRows:
             H[part, column] = signs[part]
         return self.combine(H)
 
-    def scatter(self) -> Array:
+    def add_scatter(self, S: Array) -> None:
         X = self.X.astype("float64")
         weighted = X.multiply(self.root[:, None] ** 2).tocsr()
-        S = np.asarray((X.T @ weighted).todense()) - self.weight * np.outer(self.shift, self.shift)
-        return S if self.between is None else S + np.outer(self.between, self.between)
+        added = np.asarray((X.T @ weighted).todense())
+        added -= self.weight * np.outer(self.shift, self.shift)
+        S += added if self.between is None else added + np.outer(self.between, self.between)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]

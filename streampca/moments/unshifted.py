@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streampca._arrays import Array, dtype_name
-from streampca.moments.parts import column_squares, parts, signed_sums
+from streampca.moments.parts import add_scatter, column_squares, parts, signed_sums
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -87,14 +87,12 @@ class UnshiftedRows:
             sums[:, -1] += self._corrections[1] * signs[m]
         return sums
 
-    def scatter(self) -> Array:
-        S = self.X.T @ self.X
+    def add_scatter(self, S: Array) -> None:
         C = self._corrections.copy()
         C[0] *= self.weight**0.5
         signed = C.copy()
         signed[0] *= -1.0  # not -weight in one of the two: the answer is symmetric to the bit
-        S += signed.T @ C
-        return S
+        add_scatter(S, self.X, signed, C)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]
