@@ -120,7 +120,7 @@ def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:
         before, left = worst, left - 1
         state, _ = exact_step(state, moments)
         worst = float(_residuals(state)[:p].max())
-        if worst > TOLERANCE * (before / worst) ** left:
+        if worst * (worst / before) ** left > TOLERANCE:
             return None
     A, eigenvalues = state.A[:, :p], state.eigenvalues[:p]
     if moments.misses(A, eigenvalues, TOLERANCE):

@@ -125,6 +125,17 @@ def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
     assert counted.products <= 4
 
 
+def test_a_step_that_lands_on_the_solution_exactly_is_no_error(monkeypatch):
+    moments = make_moments("dense", 160, dtype="float64")
+    moments.update(np.eye(160)[[0, 0]] * [[8.0], [-8.0]])
+    e = np.eye(160)[:, :1]
+    landed = exact.ExactState(e, np.array([128.0]), 128.0 * e, None, None)
+    monkeypatch.setattr(exact, "exact_step", lambda state, moments: (landed, None))
+    solution = exact.solve(Counted(moments), 1, (e + np.eye(160)[:, 1:2]) * 0.5**0.5)
+    assert float(solution.residuals[0]) == 0
+    assert float(solution.eigenvalues[0]) == 128
+
+
 def test_equal_eigenvalues_give_the_eigenspace():
     spectrum = np.r_[4.0, 4.0, 4.0, np.full(157, 0.01)]
     n = 160
