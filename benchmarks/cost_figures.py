@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
+from benchmarks.peers import results
 from streampca import StreamingPCA, _cost
 from streampca._options import resolve
 from streampca.moments.factored import default_directions
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = results.FOLDER
 MODEL = Path(_cost.__file__)
 
 
@@ -78,17 +79,8 @@ def write(points: Iterable[Point], path: Path) -> None:
 
 
 def latest() -> Path:
-    """The youngest file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing has been measured yet.
-    """
-    found = sorted(FOLDER.glob("cost-*.csv"))
-    if not found:
-        raise FileNotFoundError(f"no cost-*.csv in {FOLDER}: run `make cost` first")
-    return found[-1]
+    """The youngest file."""
+    return results.latest("cost")
 
 
 # --- judging -------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from streampca._cells import is_number
+
 _SHOWN = 5
 
 
@@ -208,14 +210,7 @@ def _matrix_of_lists(column: Any, name: str) -> NDArray[Any]:
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
-    )
+    return is_number(kind) or bool(pa.types.is_null(kind))
 
 
 def _from_arrow_column(column: Any, name: str) -> NDArray[Any]:

@@ -37,17 +37,17 @@ def path_of(day: str | None = None) -> Path:
     return FOLDER / f"peers-{day or time.strftime('%Y-%m-%d')}.csv"
 
 
-def latest() -> Path:
-    """The youngest file.
+def latest(kind: str = "peers") -> Path:
+    """The youngest file that `make <kind>` has written.
 
     Raises
     ------
     FileNotFoundError
         If nothing has been measured yet.
     """
-    found = sorted(FOLDER.glob("peers-*.csv"))
+    found = sorted(FOLDER.glob(f"{kind}-*.csv"))
     if not found:
-        raise FileNotFoundError(f"no peers-*.csv in {FOLDER}: run `make peers` first")
+        raise FileNotFoundError(f"no {kind}-*.csv in {FOLDER}: run `make {kind}` first")
     return found[-1]
 
 

@@ -14,12 +14,10 @@ import torch
 from streampca._arrays import Array, cast, dtype_name
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits
+from streampca.moments.unshifted import _NEAR, Unformed
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
-
-_NEAR = 2.0
-"""Standard deviations that means may be away from zero: see unshifted.py."""
 
 
 class Look(NamedTuple):
@@ -63,7 +61,7 @@ def centred(
 
 
 @dataclass
-class DeviceRows:
+class DeviceRows(Unformed):
     """Z = [X - 1 mean'; between], never formed: two passes over the rows less."""
 
     weight: float
@@ -72,14 +70,6 @@ class DeviceRows:
     X: torch.Tensor  # (m, n)
     between: torch.Tensor | None  # (n,) float64
     squares: torch.Tensor  # (n,) float64
-
-    @property
-    def n_rows(self) -> int:
-        return int(self.X.shape[0]) + (self.between is not None)
-
-    @property
-    def dtype(self) -> str:
-        return dtype_name(self.X)
 
     @property
     def total_squares(self) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
 from streampca._threads import one_thread
 from streampca.moments.parts import add_scatter, column_squares, parts, signed_sums
-from streampca.moments.unshifted import unshifted
+from streampca.moments.unshifted import Unformed, unshifted
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -115,7 +115,7 @@ class DenseRows:
 
 
 @dataclass
-class SparseRows:
+class SparseRows(Unformed):
     """Sparse rows X with Z = [W^(1/2) (X - 1 mean'); between], never formed."""
 
     weight: float
@@ -125,14 +125,6 @@ class SparseRows:
     X: Any  # csr array (m, n)
     root: Array  # (m,) root of the rows' weights
     between: Array | None  # (n,)
-
-    @property
-    def n_rows(self) -> int:
-        return int(self.X.shape[0]) + (self.between is not None)
-
-    @property
-    def dtype(self) -> str:
-        return dtype_name(self.X)
 
     @cached_property
     def squares(self) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,15 +27,11 @@ _FEW = 64
 """Features that are looked at one by one, at most."""
 
 
-@dataclass
-class UnshiftedRows:
-    """Z = [X - 1 mean'; between], never formed."""
+class Unformed:
+    """Z made of rows X and, where there is one, the row that joins them to those before."""
 
-    weight: float
-    squared_weight: float
-    mean: Array  # (n,) the minibatch's own, zero where rows are not centred
-    X: Array  # (m, n)
-    between: Array | None  # (n,) float64
+    X: Any  # (m, n)
+    between: Any  # (n,) or None
 
     @property
     def n_rows(self) -> int:
@@ -44,6 +40,17 @@ class UnshiftedRows:
     @property
     def dtype(self) -> str:
         return dtype_name(self.X)
+
+
+@dataclass
+class UnshiftedRows(Unformed):
+    """Z = [X - 1 mean'; between], never formed."""
+
+    weight: float
+    squared_weight: float
+    mean: Array  # (n,) the minibatch's own, zero where rows are not centred
+    X: Array  # (m, n)
+    between: Array | None  # (n,) float64
 
     @cached_property
     def squares(self) -> Array:
