@@ -77,15 +77,36 @@ class DenseMoments(Moments):
         # a full eigendecomposition would give for about ten times as many
         xp: Any = namespace(A)
         mu = eigenvalues[-1] + tolerance * eigenvalues[0]
-        M = (A * (eigenvalues * self.denominator)) @ A.T - self._scatter
-        diagonal = xp.diagonal(M)
+        M = (A * (eigenvalues * self.denominator)) @ A.T
+        M -= self._scatter
         if xp is np:
-            M[np.diag_indices(self.n_features)] = diagonal + mu * self.denominator
-            with one_thread():
-                try:
-                    np.linalg.cholesky(M)
-                except np.linalg.LinAlgError:
-                    return True
-            return False
-        diagonal += mu * self.denominator
+            M[np.diag_indices(self.n_features)] += mu * self.denominator
+            return not _positive_definite(M)
+        xp.diagonal(M).add_(mu * self.denominator)
         return bool(xp.linalg.cholesky_ex(M).info)
+
+
+_PANEL = 48
+"""Columns of a symmetric matrix that are eliminated at once; measured at n = 784."""
+
+
+def _positive_definite(M: NDArray[np.float64]) -> bool:
+    """Whether Cholesky's factor of M (n, n) exists; it is written over M.
+
+    numpy's own needs three more arrays of n x n, whose fresh pages take as long as the factor does:
+    at n = 784 it takes 10 ms, this 4.6.
+    """
+    n = M.shape[0]
+    for start in range(0, n, _PANEL):
+        stop = min(start + _PANEL, n)
+        panel = M[start:, start:stop]
+        panel -= M[start:, :start] @ M[start:stop, :start].T
+        with one_thread():
+            try:
+                L = np.linalg.cholesky(panel[: stop - start])
+            except np.linalg.LinAlgError:
+                return False
+            below = np.linalg.inv(L).T
+        panel[: stop - start] = L
+        panel[stop - start :] = panel[stop - start :] @ below
+    return True

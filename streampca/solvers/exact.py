@@ -22,12 +22,11 @@ from streampca._arrays import (
     namespace,
     orthogonal_part,
     rank_cut,
-    to_device,
-    to_numpy,
     unit_columns,
     whitener,
 )
 from streampca.moments.base import Moments
+from streampca.solvers.krylov import LEAST_DEPTH, krylov
 
 TOLERANCE = 1e-11
 """Residual ||Sigma a - lambda a|| / lambda_1 at which a component counts as solved. The excess
@@ -38,13 +37,12 @@ _MOST_STEPS, _STEP_SHARE = 12, 14.0
 """A step takes about 14 (k / n)**2 of the time of the direct solution, and steps may take half of
 it: measured, 17 of 66 ms at n = 784 and k = 100, 31 of 1,060 at n = 2,000 and k = 100."""
 
-_GUARDS = 10
-"""Directions beyond p in a cold start: they carry what would otherwise slow the last components."""
+_GUARDS, _COLUMNS = 6, 8
+"""Directions beyond p in a cold start, at least: they carry what would otherwise slow the last
+components. A multiple of so many columns costs the BLAS hardly more than one fewer."""
 
-_KRYLOV_SHARE, _LEAST_DEPTH = 0.3, 7
-"""A cold start takes at most this share of n directions, in at least so many blocks; else the
-direct solution is cheaper. Measured at n = 784, p = 10: 27 ms, with the proof that nothing larger
-was missed, against 66 ms."""
+_KRYLOV_SHARE = 0.3
+"""A cold start takes at most this share of n directions; else the direct solution is cheaper."""
 
 
 class ExactState(NamedTuple):
@@ -103,10 +101,10 @@ def _beginnings(moments: Moments, p: int, start: Array | None) -> Iterator[Exact
     """Where steps begin from, one after the other; none where the direct solution costs no more."""
     if start is not None and not moments.solves_directly(start.shape[1]):
         yield begin(moments, start)
-    k = p + _GUARDS
+    k = _COLUMNS * -(-(p + _GUARDS) // _COLUMNS)
     depth = int(_KRYLOV_SHARE * moments.n_features) // k
-    if depth >= _LEAST_DEPTH and not moments.solves_directly(p):
-        yield krylov(moments, k, depth, start)
+    if depth >= LEAST_DEPTH and not moments.solves_directly(p):
+        yield ExactState(*krylov(moments, p, k, depth, TOLERANCE, start), None, None)
 
 
 def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:
@@ -130,33 +128,6 @@ def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:
 
 def _most_steps(n: int, k: int) -> int:
     return min(max(int(0.5 / _STEP_SHARE * (n / k) ** 2), 1), _MOST_STEPS)
-
-
-def krylov(moments: Moments, k: int, depth: int, start: Array | None = None) -> ExactState:
-    """The k leading Ritz pairs in span{V, Sigma V, ..., Sigma^(depth-1) V} of a random V (n, k).
-
-    Where there are columns to start from (n, at most k), they stand for the first of V.
-
-    Block Lanczos with full orthogonalisation: of all that `depth` gradient steps could reach, the
-    least nested loss. Each adds a factor of about 4 or more to the accuracy of components whose
-    variance is half as large again as that of the guards behind them.
-    """
-    V = np.random.default_rng(0).normal(size=(moments.n_features, k))
-    if start is not None:
-        V[:, : start.shape[1]] = to_numpy(start)[:, :k]
-    Q = to_device(np.linalg.qr(V)[0], moments.device)
-    xp = namespace(Q)
-    basis, products = Q, moments @ Q
-    for _ in range(depth - 1):
-        W, _ = unit_columns(products[:, -k:])
-        for _ in range(2):  # twice is enough
-            W, _ = unit_columns(W - basis @ (basis.T @ W))
-        Q = W @ whitener(W.T @ W, rank_cut("float64"))
-        basis = xp.concatenate([basis, Q], axis=1)
-        products = xp.concatenate([products, moments @ Q], axis=1)
-    values, W = eigh_descending(basis.T @ products)
-    W = W[:, :k]
-    return ExactState(basis @ W, values[:k], products @ W, None, None)
 
 
 def begin(moments: Moments, start: Array) -> ExactState:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from streampca.moments import make_moments
+from streampca.moments.dense import _positive_definite
 
 
 def moments_of(X):
@@ -19,6 +20,21 @@ def test_leading_components_miss_nothing_and_others_do():
     assert not moments.misses(A[:, :10], eigenvalues[:10], 1e-11)
     wrong = [0, 1, 2, 4]  # eigenvectors with zero residuals, but not the leading ones
     assert moments.misses(A[:, wrong], eigenvalues[wrong], 1e-11)
+
+
+@pytest.mark.parametrize("n", [1, 47, 48, 49, 96, 200])
+@pytest.mark.parametrize("least", [1e-9, -1e-9])
+def test_definiteness_is_told_on_both_sides_of_zero_and_of_every_panel(n, least):
+    Q, _ = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))
+    M = (Q * np.r_[least, np.linspace(1, 2, n - 1)]) @ Q.T
+    expected = np.linalg.eigvalsh(M)[0] > 0
+    assert expected == (least > 0)
+    assert _positive_definite(M) == expected
+    if expected:
+        L = np.tril(M)
+        np.testing.assert_allclose(
+            L @ L.T, (Q * np.r_[least, np.linspace(1, 2, n - 1)]) @ Q.T, atol=1e-13
+        )
 
 
 def test_equal_eigenvalues_are_not_called_missed():
