@@ -18,6 +18,9 @@ from streampca._arrays import (
     identity_like,
     namespace,
     orthogonal_part,
+    rank_cut,
+    unit_columns,
+    whitener,
     whitener_in_order,
 )
 from streampca.moments.rows import CentredRows
@@ -97,6 +100,13 @@ def eigenpairs(M: Array) -> tuple[Array, Array]:
     values, W = eigh_descending(M)
     keep = values > M.shape[0] * float(np.finfo("float64").eps) * values[:1]
     return xp.where(keep, values, xp.zeros_like(values)), W * cast(keep, "float64")
+
+
+def orthonormal(Y: Array) -> Array:
+    """Orthonormal columns that span those of Y, but for what is nearly a combination of others."""
+    Q, _ = unit_columns(Y)
+    dtype = dtype_name(Y)
+    return Q @ cast(whitener(gram64(Q), rank_cut(dtype)), dtype)
 
 
 def towards_orthonormal(U: Array) -> Array:

@@ -25,7 +25,14 @@ from streampca._arrays import (
 )
 from streampca.moments import sketch
 from streampca.moments.base import Moments
-from streampca.moments.compress import Compressed, Directions, stack, towards_orthonormal, whole
+from streampca.moments.compress import (
+    Compressed,
+    Directions,
+    orthonormal,
+    stack,
+    towards_orthonormal,
+    whole,
+)
 from streampca.moments.rows import CentredRows, fits
 
 _COLD_STEPS = 3
@@ -169,11 +176,11 @@ class FactoredMoments(Moments):
         draws = np.random.default_rng(self.n_samples)
         q, k = self.n_directions, rows.n_rows
         signs = self._signs(draws, k * q).reshape(k, q)
-        result = stack(old, cast(rows.combine(signs * q**-0.5), rows.dtype).T)
-        for _ in range(_COLD_STEPS if k > self.n_samples else 1):
-            begun = sketch.begin(cast(result.kept.U, rows.dtype))
-            result = sketch.compress(old, sketch.add(begun, rows))
-        return result
+        Y = cast(rows.combine(signs * q**-0.5), rows.dtype)
+        A = orthonormal(Y) if self.n_samples == 0 else cast(stack(old, Y.T).kept.U, rows.dtype)
+        for _ in range(_COLD_STEPS - 1 if k > self.n_samples else 0):
+            A = orthonormal(sketch.add(sketch.begin(A), rows).Y)
+        return sketch.compress(old, sketch.add(sketch.begin(A), rows))
 
     def _signs(self, draws: np.random.Generator, count: int) -> Array:
         signs = 2.0 * draws.integers(0, 2, count, dtype=np.int8) - 1.0

@@ -24,7 +24,7 @@ _NEAR = 2.0
 products are then at most (1 + 4**2)**0.5 times as large as centred ones, two of 24 bits."""
 
 _FEW = 64
-"""Features that are looked at one by one, at most."""
+"""Features that are looked at in the minibatch alone, at most."""
 
 
 class Unformed:
@@ -53,14 +53,18 @@ class UnshiftedRows(Unformed):
     between: Array | None  # (n,) float64
 
     @cached_property
+    def about_zero(self) -> Array:
+        """Sums of squares of X, (n,)."""
+        return column_squares(self.X)
+
+    @cached_property
     def squares(self) -> Array:
-        squares = column_squares(self.X) - self.weight * self.mean**2
-        squares = np.maximum(squares, 0.0)
+        squares = np.maximum(self.about_zero - self.weight * self.mean**2, 0.0)
         return squares if self.between is None else squares + self.between**2
 
     @cached_property
     def total_squares(self) -> float:
-        if "squares" in self.__dict__:
+        if "about_zero" in self.__dict__:
             return float(self.squares.sum())
         return float(np.vdot(self.X, self.X)) - self.weight * float(self.mean @ self.mean)
 
@@ -114,24 +118,25 @@ def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
     m = float(X.shape[0])
     if not about.center:
         return UnshiftedRows(m, m, np.zeros(X.shape[1]), X, None)
-    if about.weight == 0:
-        return None  # nothing is known yet
     mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
+    rows = UnshiftedRows(m, m, mean, X, None)
+    if about.weight == 0:
+        return rows if _near(mean, rows.about_zero / m) else None
     step = mean - about._mean
     reach = _NEAR**2 * about._scatter_diagonal / about.denominator
     far = np.flatnonzero((mean**2 > reach) | (step**2 > reach))
-    if far.size and not _near_in_themselves(X, mean, far):
+    if far.size > _FEW:
         return None
-    between = step * (about.weight * m / (about.weight + m)) ** 0.5
-    rows = UnshiftedRows(m, m, mean, X, between)
     if about.keeps_squares:
-        _ = rows.squares  # before their sum is asked for: one pass for both
+        _ = rows.about_zero  # before their sum is asked for: one pass for both
+    if far.size:  # features that were silent so far
+        squares = rows.about_zero[far] if about.keeps_squares else column_squares(X[:, far])
+        if not _near(mean[far], squares / m):
+            return None
+    rows.between = step * (about.weight * m / (about.weight + m)) ** 0.5
     return rows
 
 
-def _near_in_themselves(X: Array, mean: Array, features: Array) -> bool:
-    """Whether means are near zero by the spread of these rows: features that were silent so far."""
-    if features.size > _FEW:
-        return False
-    spread = X[:, features].var(axis=0, dtype="float64")
-    return bool((mean[features] ** 2 <= _NEAR**2 * spread).all())
+def _near(mean: Array, mean_square: Array) -> bool:
+    """Whether means are near zero by the spread of the rows themselves."""
+    return bool(((1 + _NEAR**2) * mean**2 <= _NEAR**2 * mean_square).all())
