@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streampca.moments.factored import _PROBES, _SKETCHED, _looking
+from streampca.solvers.exact import cold_start
+from streampca.solvers.krylov import LEAST_DEPTH
 
 
 class Work(NamedTuple):
@@ -72,6 +74,9 @@ DENSE_LIMIT = 8192
 
 _BYTES_RATIO = 4
 """How many times the bytes of factored memory dense memory may take where it is not slower."""
+
+_BLOCKS = 12
+"""Blocks of a Krylov space that a reading takes, about."""
 
 _READING = 2**16
 """Rows to each reading of the components that the choice reckons with."""
@@ -149,9 +154,14 @@ def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     """What the first reading of p components costs; later ones begin from those before."""
     if memory == "factored":  # and directions in float64, and what they miss
         return _sketch_end(n, q, 4).plus(Work(thin=8 * n * q * p, arrays=24 * n * (q + 10 * p)))
-    direct = Work(cubes=n**3, squares=n**2, calls=5)
-    # a Krylov space of 0.3 n directions costs less, where it has room for seven blocks
-    return Work().plus(direct, 0.4) if n >= 24 * (p + 10) else direct
+    columns, depth = cold_start(n, p)
+    if depth < LEAST_DEPTH:
+        return Work(cubes=n**3, squares=n**2, calls=5)
+    # as many blocks as spectra like 1 / i need; Cholesky's proof; and all of it in float64
+    blocks = min(depth, _BLOCKS)
+    space = columns * blocks
+    products = 2 * n * n * space + 2 * n * space**2
+    return Work(thin=2 * products + 1.8 * n**3, squares=2 * space**2, arrays=32 * n * n, calls=100)
 
 
 # --- seconds and bytes ---------------------------------------------------------------------------

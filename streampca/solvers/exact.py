@@ -101,10 +101,15 @@ def _beginnings(moments: Moments, p: int, start: Array | None) -> Iterator[Exact
     """Where steps begin from, one after the other; none where the direct solution costs no more."""
     if start is not None and not moments.solves_directly(start.shape[1]):
         yield begin(moments, start)
-    k = _COLUMNS * -(-(p + _GUARDS) // _COLUMNS)
-    depth = int(_KRYLOV_SHARE * moments.n_features) // k
+    k, depth = cold_start(moments.n_features, p)
     if depth >= LEAST_DEPTH and not moments.solves_directly(p):
         yield ExactState(*krylov(moments, p, k, depth, TOLERANCE, start), None, None)
+
+
+def cold_start(n: int, p: int) -> tuple[int, int]:
+    """Columns of a block, and the most blocks, of a Krylov space for p of n components."""
+    k = _COLUMNS * -(-(p + _GUARDS) // _COLUMNS)
+    return k, int(_KRYLOV_SHARE * n) // k
 
 
 def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:

@@ -26,6 +26,10 @@ LEAST_DEPTH = 7
 """Blocks after which accuracy is first looked at: by then it grows at the rate that it keeps."""
 
 
+_ROOM = 12
+"""Blocks that there is room for at first."""
+
+
 class RitzPairs(NamedTuple):
     """What a space knows of the leading eigenpairs."""
 
@@ -47,20 +51,23 @@ def krylov(
     Where there are columns to start from (n, at most k), they stand for the first of V.
     """
     Q = _first(moments, k, start)
-    n = moments.n_features
-    basis = zeros((n, depth * k), "float64", moments.device)
-    products = zeros((n, depth * k), "float64", moments.device)
-    projected = zeros((depth * k, depth * k), "float64", moments.device)  # basis' Sigma basis
+    n, device = moments.n_features, moments.device
+    basis = products = zeros((n, 0), "float64", device)
+    projected = zeros((0, 0), "float64", device)  # basis' Sigma basis
     look = LEAST_DEPTH
     for block in range(1, depth + 1):
         old, new = slice(0, block * k), slice((block - 1) * k, block * k)
+        if new.stop > basis.shape[1]:
+            room = min(depth, max(2 * block, _ROOM)) * k
+            basis, products = _grown(basis, n, room, device), _grown(products, n, room, device)
+            projected = _grown(projected, room, room, device)
         basis[:, new] = Q
         products[:, new] = moments @ Q
         B = basis[:, old]
         C = B.T @ products[:, new]  # (block k, k)
         projected[old, new], projected[new, old] = C, C.T
         if block == depth:
-            values, W = eigh_descending(projected)
+            values, W = eigh_descending(projected[old, old])
             break
         R, lengths = unit_columns(products[:, new] - B @ C)
         G = R.T @ R
@@ -76,6 +83,13 @@ def krylov(
         Q = Q @ whitener(Q.T @ Q, rank_cut("float64"))
     W = W[:, :k]
     return RitzPairs(B @ W, values[:k], products[:, old] @ W)
+
+
+def _grown(X: Array, n_rows: int, n_columns: int, device: str | None) -> Array:
+    """X with zeros below and to the right: how many blocks there will be is not known before."""
+    grown = zeros((n_rows, n_columns), "float64", device)
+    grown[: X.shape[0], : X.shape[1]] = X
+    return grown
 
 
 def _first(moments: Moments, k: int, start: Array | None) -> Array:
