@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from streampca.moments.factored import _PROBES, _SKETCHED, _looking
 from streampca.solvers.exact import cold_start
-from streampca.solvers.krylov import LEAST_DEPTH
 
 
 class Work(NamedTuple):
@@ -155,7 +154,7 @@ def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     if memory == "factored":  # and directions in float64, and what they miss
         return _sketch_end(n, q, 4).plus(Work(thin=8 * n * q * p, arrays=24 * n * (q + 10 * p)))
     columns, depth = cold_start(n, p)
-    if depth < LEAST_DEPTH:
+    if depth == 0:
         return Work(cubes=n**3, squares=n**2, calls=5)
     # as many blocks as spectra like 1 / i need; Cholesky's proof; and all of it in float64
     blocks = min(depth, _BLOCKS)

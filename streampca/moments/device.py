@@ -14,7 +14,7 @@ import torch
 from streampca._arrays import Array, cast, dtype_name
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits
-from streampca.moments.unshifted import _NEAR, Unformed
+from streampca.moments.unshifted import Unformed, near
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -33,10 +33,8 @@ def look(X: torch.Tensor, sums: torch.Tensor, lengths: torch.Tensor) -> torch.Te
     """Write `sums` and `lengths`, and return `total` and `near` (2,), still on the device."""
     torch.sum(X, dim=0, out=sums)
     torch.linalg.vector_norm(X, dim=0, out=lengths)
-    squares, mean = lengths.double() ** 2, sums.double() / X.shape[0]
-    spread = squares / X.shape[0] - mean**2
-    near = (mean**2 <= _NEAR**2 * spread).all()
-    return torch.stack([squares.sum(), near.double()])
+    squares, m = lengths.double() ** 2, X.shape[0]
+    return torch.stack([squares.sum(), near(sums.double() / m, squares / m).all().double()])
 
 
 def centred(

@@ -121,7 +121,7 @@ def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
     mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
     rows = UnshiftedRows(m, m, mean, X, None)
     if about.weight == 0:
-        return rows if _near(mean, rows.about_zero / m) else None
+        return rows if near(mean, rows.about_zero / m).all() else None
     step = mean - about._mean
     reach = _NEAR**2 * about._scatter_diagonal / about.denominator
     far = np.flatnonzero((mean**2 > reach) | (step**2 > reach))
@@ -131,12 +131,12 @@ def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
         _ = rows.about_zero  # before their sum is asked for: one pass for both
     if far.size:  # features that were silent so far
         squares = rows.about_zero[far] if about.keeps_squares else column_squares(X[:, far])
-        if not _near(mean[far], squares / m):
+        if not near(mean[far], squares / m).all():
             return None
     rows.between = step * (about.weight * m / (about.weight + m)) ** 0.5
     return rows
 
 
-def _near(mean: Array, mean_square: Array) -> bool:
-    """Whether means are near zero by the spread of the rows themselves."""
-    return bool(((1 + _NEAR**2) * mean**2 <= _NEAR**2 * mean_square).all())
+def near(mean: Array, mean_square: Array) -> Array:
+    """Whether means are near zero by the spread of the rows themselves, for each feature."""
+    return mean**2 <= _NEAR**2 * (mean_square - mean**2)

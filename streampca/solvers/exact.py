@@ -10,7 +10,6 @@ that is cheap, and as a witness that no larger direction was missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -87,33 +86,40 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
         Certified: residuals are measured, not assumed, and where warm steps were taken the
         moments have shown that no larger direction was missed.
     """
-    for state in _beginnings(moments, p, start):
-        solution = _by_steps(state, moments, p)
-        if solution is not None:
-            return solution
+    if start is not None and not moments.solves_directly(start.shape[1]):
+        state, solved = _by_steps(begin(moments, start), moments, p)
+        if solved:
+            return _solution(state, p)
+        start = state.A  # better than what it was
+    k, depth = cold_start(moments.n_features, p)
+    if depth and not moments.solves_directly(p):
+        begun = ExactState(*krylov(moments, p, k, depth, TOLERANCE, start), None, None)
+        state, solved = _by_steps(begun, moments, p)
+        if solved:
+            return _solution(state, p)
     A, eigenvalues = moments.leading(p)
     A = cast(A, "float64")
-    state = ExactState(A, eigenvalues, moments @ A, None, None)
-    return Solution(A, eigenvalues, _residuals(state))
+    return _solution(ExactState(A, eigenvalues, moments @ A, None, None), p)
 
 
-def _beginnings(moments: Moments, p: int, start: Array | None) -> Iterator[ExactState]:
-    """Where steps begin from, one after the other; none where the direct solution costs no more."""
-    if start is not None and not moments.solves_directly(start.shape[1]):
-        yield begin(moments, start)
-    k, depth = cold_start(moments.n_features, p)
-    if depth >= LEAST_DEPTH and not moments.solves_directly(p):
-        yield ExactState(*krylov(moments, p, k, depth, TOLERANCE, start), None, None)
+def _solution(state: ExactState, p: int) -> Solution:
+    return Solution(state.A[:, :p], state.eigenvalues[:p], _residuals(state)[:p])
 
 
 def cold_start(n: int, p: int) -> tuple[int, int]:
-    """Columns of a block, and the most blocks, of a Krylov space for p of n components."""
+    """Columns of a block, and the most blocks, of a Krylov space for p of n components.
+
+    No blocks where there is room for so few that the direct solution costs less.
+    """
     k = _COLUMNS * -(-(p + _GUARDS) // _COLUMNS)
-    return k, int(_KRYLOV_SHARE * n) // k
+    depth = int(_KRYLOV_SHARE * n) // k
+    return k, depth if depth >= LEAST_DEPTH else 0
 
 
-def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:
-    """The solution after a few steps; None where it would take many, or would not be the largest.
+def _by_steps(state: ExactState, moments: Moments, p: int) -> tuple[ExactState, bool]:
+    """Where a few steps lead, and whether p leading eigenpairs are solved there, none left out.
+
+    Given up as soon as that would take many steps.
 
     Steps that have begun converge at about one rate, so two residuals tell how many are needed.
     """
@@ -124,11 +130,8 @@ def _by_steps(state: ExactState, moments: Moments, p: int) -> Solution | None:
         state, _ = exact_step(state, moments)
         worst = float(_residuals(state)[:p].max())
         if worst * (worst / before) ** left > TOLERANCE:
-            return None
-    A, eigenvalues = state.A[:, :p], state.eigenvalues[:p]
-    if moments.misses(A, eigenvalues, TOLERANCE):
-        return None
-    return Solution(A, eigenvalues, _residuals(state)[:p])
+            return state, False
+    return state, not moments.misses(state.A[:, :p], state.eigenvalues[:p], TOLERANCE)
 
 
 def _most_steps(n: int, k: int) -> int:

@@ -25,7 +25,6 @@ from streampca.moments.base import Moments
 LEAST_DEPTH = 7
 """Blocks after which accuracy is first looked at: by then it grows at the rate that it keeps."""
 
-
 _ROOM = 12
 """Blocks that there is room for at first."""
 

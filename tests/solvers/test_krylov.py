@@ -5,6 +5,7 @@ import pytest
 
 from streampca.moments import make_moments
 from streampca.solvers.krylov import LEAST_DEPTH, krylov
+from tests.counted import Counted
 
 
 def moments_of(spectrum, seed=0):
@@ -15,18 +16,6 @@ def moments_of(spectrum, seed=0):
     moments = make_moments("dense", n, dtype="float64")
     moments.update(np.concatenate([X, -X]))
     return moments
-
-
-class Counted:
-    def __init__(self, moments):
-        self._moments, self.products = moments, 0
-
-    def __getattr__(self, name):
-        return getattr(self._moments, name)
-
-    def __matmul__(self, V):
-        self.products += 1
-        return self._moments @ V
 
 
 def worst(moments, found, p):
