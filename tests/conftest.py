@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import pytest
 from hypothesis import settings
 
 # No test is timed: how long an example takes says more about the machine than about the code.
@@ -8,3 +9,11 @@ from hypothesis import settings
 settings.register_profile("random", deadline=None)
 settings.register_profile("same", settings.get_profile("random"), derandomize=True)
 settings.load_profile("same")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Handwritten digits, 1,797 rows of 64 features."""
+    from sklearn.datasets import load_digits
+
+    return load_digits().data.astype("float64")

@@ -5,16 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import batch_pca, excess_error
-from sklearn.datasets import load_digits
 from strategies import data_matrices, seeds, splits
 
 from streampca import Checkpoint, StreamingPCA
 from streampca.metrics import principal_angles
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_digits().data
 
 
 @pytest.mark.parametrize("memory", ["dense", "factored"])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from counted import Counted
 
 from streampca.moments import make_moments
 from streampca.solvers import exact
-from tests.counted import Counted
 
 
 def problem(n=160, m=400, seed=0, spectrum=None):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from counted import Counted
 
 from streampca.moments import make_moments
 from streampca.solvers.krylov import LEAST_DEPTH, krylov
-from tests.counted import Counted
 
 
 def moments_of(spectrum, seed=0):
