@@ -143,6 +143,17 @@ def eigh_descending(M: Array) -> tuple[Array, Array]:
     return values[::-1], vectors[:, ::-1]
 
 
+def column_squares(Z: Array) -> Array:
+    """Sum of squares of each column, (n,) float64 over float32 sums of a few hundred rows."""
+    if namespace(Z) is not np:
+        return cast(torch.linalg.vector_norm(Z, dim=0), "float64") ** 2  # one pass, no copy
+    squares = np.zeros(Z.shape[1])
+    for start in range(0, Z.shape[0], 256):
+        part = Z[start : start + 256]
+        squares += np.einsum("ij,ij->j", part, part)
+    return squares
+
+
 def gram64(X: Array) -> Array:
     """X' X: the product in the dtype of X (half the work on CPU), the answer in float64."""
     return cast(X.T @ X, "float64")

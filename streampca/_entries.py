@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, dtype_name
+from streampca._arrays import Array, column_squares, dtype_name
 from streampca._columns import label
 
 LARGEST = 1e151
@@ -20,22 +20,35 @@ LARGEST = 1e151
 
 
 def check_entries(
-    values: Any, names: Sequence[str] | None, allow_missing: bool, largest: float
-) -> None:
-    """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one."""
+    values: Any,
+    names: Sequence[str] | None,
+    allow_missing: bool,
+    largest: float,
+    *,
+    by_feature: bool = False,
+) -> NDArray[np.float64] | None:
+    """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one.
+
+    With `by_feature`, return the sum of squares of each feature of an array (m, n) where that is
+    all that need be looked at; its rows are then read once for both.
+    """
     largest = min(largest, float(np.finfo(dtype_name(values)).max))
+    if by_feature:
+        squares: NDArray[np.float64] = column_squares(values)
+        if _shows(squares.sum(), largest):
+            return squares
     if isinstance(values, torch.Tensor):
         low, high = torch.aminmax(values)  # one pass; NaN if there is one
         if bool((low >= -largest) & (high <= largest)):  # the one synchronisation with the device
-            return
+            return None
         bad = _unfit(values, allow_missing, largest)
         if not bool(bad.any()):
-            return
+            return None
         bad = bad.cpu().numpy()
     else:
         entries = values if isinstance(values, np.ndarray) else values.data
         if entries.size == 0 or _within(entries, allow_missing, largest):
-            return
+            return None
         bad = _unfit(entries, allow_missing, largest)
     at = int(np.argmax(bad))
     sparse = bad.ndim == 1
@@ -73,12 +86,17 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
     """Whether every entry can be used; without a temporary array."""
-    if entries.flags.c_contiguous and np.vdot(entries, entries) <= min(largest, largest * largest):
-        return True  # one pass: no square is above their sum, and NaN fails the comparison
+    if entries.flags.c_contiguous and _shows(np.vdot(entries, entries), largest):
+        return True  # one pass
     if allow_missing:
         low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
         return bool((low >= -largest and high <= largest) or np.isnan(low))
     return bool(entries.min() >= -largest and entries.max() <= largest)  # NaN fails both
+
+
+def _shows(squares: float, largest: float) -> bool:
+    """Whether a sum of squares shows that no entry is too large, infinite or NaN."""
+    return bool(squares <= min(largest, largest * largest))  # no square is above their sum
 
 
 def _unfit(entries: Array, allow_missing: bool, largest: float) -> Array:

@@ -28,6 +28,8 @@ class InputRows(NamedTuple):
     values: Array
     """(m, n) float32 or float64: a numpy array, a tensor on its device, or a csr_array."""
     feature_names: tuple[str, ...] | None
+    squares: NDArray[np.float64] | None = None
+    """(n,) sum of squares of each feature, where that was asked for and need not be done apart."""
 
 
 def read_rows(
@@ -38,6 +40,7 @@ def read_rows(
     allow_missing: bool = False,
     largest: float = LARGEST,
     later: Callable[[torch.Tensor], bool] | None = None,
+    squares: Callable[[int], bool] | None = None,
 ) -> InputRows:
     """Return the rows of X as one checked matrix.
 
@@ -61,6 +64,8 @@ def read_rows(
         The largest absolute value that can be computed with.
     later : callable, optional
         Whether the entries of a tensor are looked at by who gets it, and not here.
+    squares : callable, optional
+        Whether sums of squares are wanted of so many rows.
 
     Returns
     -------
@@ -100,9 +105,12 @@ def read_rows(
         else:
             values = _from_anything(X, feature_names)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
-    if later is None or not isinstance(X, torch.Tensor) or not later(X):
-        check_entries(values, names or feature_names, allow_missing, largest)
-    return InputRows(values, names)
+    if later is not None and isinstance(X, torch.Tensor) and later(X):
+        return InputRows(values, names)
+    wanted = squares is not None and isinstance(values, np.ndarray) and squares(values.shape[0])
+    known = names or feature_names
+    found = check_entries(values, known, allow_missing, largest, by_feature=wanted)
+    return InputRows(values, names, found)
 
 
 def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:

@@ -81,13 +81,22 @@ class Learner:
         """Says which tensors are looked at on their way in, so that nobody need wait for that."""
         return None if self._landing is None else self._landing.looks_at
 
+    def wants_squares(self, n_rows: int) -> bool:
+        """Whether a call of so many rows is a minibatch, with sums of squares to be kept of it."""
+        at_once = self.options.batch_size <= n_rows <= self.options.largest
+        return at_once and self._buffer.n_held == 0 and self.moments.keeps_squares
+
     def add(
         self,
         X: Array,
         weights: NDArray[np.float64] | None,
         feature_names: Sequence[str] | None = None,
+        squares: NDArray[np.float64] | None = None,
     ) -> None:
-        """Learn from rows, or keep them until they make a minibatch."""
+        """Learn from rows, or keep them until they make a minibatch.
+
+        `squares` (n,) are sums of squares of each feature of X, where they are known.
+        """
         if hasattr(X, "tocsr"):
             self.flush()
             largest = self.options.largest
@@ -104,7 +113,9 @@ class Learner:
             with self.lock:  # not for all of them: who reads need not wait so long
                 if self._buffer.n_held == 0 and stop - start >= self.options.batch_size:
                     piece = slice(start, min(stop, start + self.options.largest))
-                    self._fold(X[piece], None if weights is None else weights[piece])
+                    w = None if weights is None else weights[piece]
+                    whole = piece == slice(0, X.shape[0])
+                    self._fold(X[piece], w, squares=squares if whole else None)
                 else:
                     piece = slice(start, min(stop, start + self._buffer.n_free))
                     self._buffer.append(X[piece], None if weights is None else weights[piece])
@@ -160,6 +171,7 @@ class Learner:
         weights: NDArray[np.float64] | None,
         decay: NDArray[np.float64] | None = None,
         seen: Look | None = None,
+        squares: NDArray[np.float64] | None = None,
     ) -> None:
         if self._impute:
             X = self._imputed(X)
@@ -168,7 +180,7 @@ class Learner:
             by_rows = gamma ** np.arange(m - 1, -1, -1.0)
             decay = by_rows if decay is None else decay * by_rows
             self.moments.decay(gamma**m)
-        self.moments.update(X, weights, decay, seen)
+        self.moments.update(X, weights, decay, seen, squares)
         self._solved = None
         if self.first_order is not None:
             self.first_order.step(self.moments)

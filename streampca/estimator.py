@@ -177,15 +177,16 @@ class StreamingPCA(Results):
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
         call, or reading, says so.
         """
-        later = None if self._learner is None else self._learner.looks_at
-        rows = self._read(X, later)
+        learner = self._learner
+        later = None if learner is None else learner.looks_at
+        rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
         if weights is not None and (heaviest := float(weights.max())) > 1.0:
             names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
             if later is None or namespace(rows.values) is np or not later(rows.values):
                 check_entries(rows.values, names, self.missing == "impute", largest)
         learner = self._started(rows)
-        learner.add(rows.values, weights, self._feature_names)
+        learner.add(rows.values, weights, self._feature_names, rows.squares)
         return self
 
     def flush(self) -> Self:
@@ -272,10 +273,16 @@ class StreamingPCA(Results):
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _read(self, X: Any, later: Callable[[torch.Tensor], bool] | None = None) -> InputRows:
+    def _read(
+        self,
+        X: Any,
+        later: Callable[[torch.Tensor], bool] | None = None,
+        squares: Callable[[int], bool] | None = None,
+    ) -> InputRows:
         """Validated rows; their width and names are those of the rows seen before.
 
-        `later` says which tensors' entries are looked at on their way into a device.
+        `later` says which tensors' entries are looked at on their way into a device, `squares`
+        whether sums of squares are wanted of so many rows.
         """
         return read_rows(
             X,
@@ -284,6 +291,7 @@ class StreamingPCA(Results):
             allow_missing=self.missing == "impute",
             largest=self._largest(),
             later=later,
+            squares=squares,
         )
 
     def _largest(self) -> float:

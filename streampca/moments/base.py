@@ -115,6 +115,7 @@ class Moments(ABC):
         weights: Array | None = None,
         decay: Array | None = None,
         seen: on_device.Look | None = None,
+        squares: NDArray[np.float64] | None = None,
     ) -> None:
         """Add validated rows.
 
@@ -128,6 +129,8 @@ class Moments(ABC):
             How much of each row is still remembered at the end of the minibatch, in [0, 1].
         seen : Look, optional
             What a look at rows on a device has found.
+        squares : ndarray of shape (n_features,), optional
+            Sums of squares of each feature, where they are known.
         """
         if X.shape[0] == 0:
             return
@@ -137,7 +140,7 @@ class Moments(ABC):
             rows = on_device.centred(X, weights, decay, self, seen)
         else:
             X = to_device(X, self.device)
-            rows = centre(X, weights, decay, self)
+            rows = centre(X, weights, decay, self, squares)
         if rows.weight > 0:
             if self.device is None:
                 self._check_sum(rows.total_squares)

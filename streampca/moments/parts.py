@@ -1,25 +1,13 @@
-"""Passes over rows in parts: sums of squares, signed sums, and their scatter."""
+"""Passes over rows in parts: signed sums, and their scatter."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-import torch
 
-from streampca._arrays import Array, cast, namespace
+from streampca._arrays import Array, namespace
 from streampca._threads import one_thread
-
-
-def column_squares(Z: Array) -> Array:
-    """Sum of squares of each column, (n,) float64 over float32 sums of a few hundred rows."""
-    if namespace(Z) is not np:
-        return cast(torch.linalg.vector_norm(Z, dim=0), "float64") ** 2  # one pass, no copy
-    squares = np.zeros(Z.shape[1])
-    for start in range(0, Z.shape[0], 256):
-        part = Z[start : start + 256]
-        squares += np.einsum("ij,ij->j", part, part)
-    return squares
 
 
 def parts(n_rows: int, count: int) -> list[slice]:

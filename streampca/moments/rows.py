@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from streampca._arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+from streampca._arrays import (
+    Array,
+    cast,
+    column_squares,
+    dtype_name,
+    namespace,
+    to_device,
+    to_numpy,
+)
 from streampca._threads import one_thread
-from streampca.moments.parts import add_scatter, column_squares, parts, signed_sums
+from streampca.moments.parts import add_scatter, parts, signed_sums
 from streampca.moments.unshifted import Unformed, unshifted
 
 if TYPE_CHECKING:
@@ -186,10 +194,19 @@ def _row_weights(
     return float((w * g).sum()), float((w * g * g).sum()), w * g
 
 
-def centre(X: Array, weights: Array | None, decay: Array | None, about: Moments) -> CentredRows:
-    """Centre dense rows (m, n) and join them to what `about` has seen."""
+def centre(
+    X: Array,
+    weights: Array | None,
+    decay: Array | None,
+    about: Moments,
+    squares: Array | None = None,
+) -> CentredRows:
+    """Centre dense rows (m, n) and join them to what `about` has seen.
+
+    `squares` (n,) are sums of squares of each feature, where they are known.
+    """
     if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
-        implicit = unshifted(X, about)
+        implicit = unshifted(X, about, squares)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
     rows = _centred(X, weights, decay, about, about.dtype)

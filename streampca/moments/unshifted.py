@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streampca._arrays import Array, dtype_name
-from streampca.moments.parts import add_scatter, column_squares, parts, signed_sums
+from streampca._arrays import Array, column_squares, dtype_name
+from streampca.moments.parts import add_scatter, parts, signed_sums
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -113,13 +113,18 @@ class UnshiftedRows(Unformed):
         return Z
 
 
-def unshifted(X: Array, about: Moments) -> UnshiftedRows | None:
-    """Rows (m, n) without weights, joined to what `about` has seen; None where means are large."""
+def unshifted(X: Array, about: Moments, squares: Array | None = None) -> UnshiftedRows | None:
+    """Rows (m, n) without weights, joined to what `about` has seen; None where means are large.
+
+    `squares` (n,) are sums of squares of each feature, where they are known.
+    """
     m = float(X.shape[0])
     if not about.center:
         return UnshiftedRows(m, m, np.zeros(X.shape[1]), X, None)
     mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
     rows = UnshiftedRows(m, m, mean, X, None)
+    if squares is not None:
+        rows.about_zero = squares
     if about.weight == 0:
         return rows if near(mean, rows.about_zero / m).all() else None
     step = mean - about._mean
