@@ -74,8 +74,8 @@ DENSE_LIMIT = 8192
 _BYTES_RATIO = 4
 """How many times the bytes of factored memory dense memory may take where it is not slower."""
 
-_BLOCKS = 12
-"""Blocks of a Krylov space that a reading takes, about."""
+_COLUMNS = 90
+"""Columns of a Krylov space that a reading takes, and 2.8 for each component."""
 
 _READING = 2**16
 """Rows to each reading of the components that the choice reckons with."""
@@ -149,18 +149,28 @@ def minibatch_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Wo
     return _stacked(n, q, n if q == n else m, itemsize)
 
 
+def _direct_solution(n: int) -> Work:
+    return Work(cubes=n**3, squares=n**2, calls=5)
+
+
 def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     """What the first reading of p components costs; later ones begin from those before."""
     if memory == "factored":  # and directions in float64, and what they miss
         return _sketch_end(n, q, 4).plus(Work(thin=8 * n * q * p, arrays=24 * n * (q + 10 * p)))
-    columns, depth = cold_start(n, p)
-    if depth == 0:
-        return Work(cubes=n**3, squares=n**2, calls=5)
-    # as many blocks as spectra like 1 / i need; Cholesky's proof; and all of it in float64
-    blocks = min(depth, _BLOCKS)
-    space = columns * blocks
+    _, most = cold_start(n, p)
+    if most == 0:
+        return _direct_solution(n)
+    # as many columns as spectra like 1 / i need, three looks at them, Cholesky's proof; in float64.
+    # Blocks are thin: each passes over Sigma once and over the columns so far four times
+    space = min(_COLUMNS + 2.8 * p, most)
     products = 2 * n * n * space + 2 * n * space**2
-    return Work(thin=2 * products + 1.8 * n**3, squares=2 * space**2, arrays=32 * n * n, calls=100)
+    return Work(
+        thin=2 * products + 1.8 * n**3,
+        cubes=2 * space**3,
+        squares=2 * space**2,
+        arrays=(32 + space) * n * n + 2 * n * space**2,
+        calls=100,
+    )
 
 
 # --- seconds and bytes ---------------------------------------------------------------------------
@@ -255,9 +265,14 @@ def dense_pays(n: int, p: int, q: int, prices: Work | None = None) -> bool:
         return True
     if n > DENSE_LIMIT or held > _BYTES_RATIO * remembered_bytes("factored", n, q):
         return False
+    # dense: what any spectrum allows, since how many columns this one needs is not known
+    readings = {
+        "dense": _direct_solution(n).seconds(prices),
+        "factored": reading_seconds("factored", n, p, q, prices),
+    }
     seconds = {
         memory: seconds_a_row(memory, n, q, batch_size(memory, n, q, prices), prices=prices)
-        + reading_seconds(memory, n, p, q, prices) / _READING
-        for memory in ("dense", "factored")
+        + reading / _READING
+        for memory, reading in readings.items()
     }
     return seconds["dense"] <= seconds["factored"]
