@@ -84,7 +84,8 @@ class Learner:
     def wants_squares(self, n_rows: int) -> bool:
         """Whether a call of so many rows is a minibatch, with sums of squares to be kept of it."""
         at_once = self.options.batch_size <= n_rows <= self.options.largest
-        return at_once and self._buffer.n_held == 0 and self.moments.keeps_squares
+        equal = self.options.forgetting == 1.0  # else they are needed of the weighted rows
+        return at_once and equal and self._buffer.n_held == 0 and self.moments.keeps_squares
 
     def add(
         self,

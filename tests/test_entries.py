@@ -48,10 +48,10 @@ def test_sparse_rows_have_no_squares():
     assert read_rows(X, squares=lambda n_rows: True).squares is None
 
 
-@pytest.fixture
-def learner():
+@pytest.fixture(params=[True, False], ids=["centred", "not centred"])
+def learner(request):
     """Factored memory that has seen rows, and takes calls of 512 at once."""
-    pca = StreamingPCA(2, memory="factored", batch_size=512)
+    pca = StreamingPCA(2, memory="factored", batch_size=512, center=request.param)
     return pca.partial_fit(RNG.normal(size=(512, 60)).astype("float32"))
 
 
@@ -77,8 +77,9 @@ def test_squares_are_kept_of_whole_minibatches_alone(learner):
     assert not wants(2000)  # three minibatches and a rest
     learner.partial_fit(np.zeros((1, 60)))
     assert not wants(512)  # they go to the row that waits
-    dense = StreamingPCA(2, memory="dense").partial_fit(RNG.normal(size=(9, 60)))
-    assert not dense._learner.wants_squares(512)
+    for other in ({"memory": "dense"}, {"memory": "factored", "half_life": 100}):
+        pca = StreamingPCA(2, batch_size=512, **other).partial_fit(RNG.normal(size=(512, 60)))
+        assert not pca._learner.wants_squares(512)
 
 
 def test_variances_are_exact_however_rows_come():

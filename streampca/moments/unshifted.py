@@ -119,12 +119,15 @@ def unshifted(X: Array, about: Moments, squares: Array | None = None) -> Unshift
     `squares` (n,) are sums of squares of each feature, where they are known.
     """
     m = float(X.shape[0])
-    if not about.center:
-        return UnshiftedRows(m, m, np.zeros(X.shape[1]), X, None)
-    mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
+    if about.center:
+        mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
+    else:
+        mean = np.zeros(X.shape[1])
     rows = UnshiftedRows(m, m, mean, X, None)
     if squares is not None:
         rows.about_zero = squares
+    if not about.center:
+        return rows
     if about.weight == 0:
         return rows if near(mean, rows.about_zero / m).all() else None
     step = mean - about._mean

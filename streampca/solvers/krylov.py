@@ -71,8 +71,9 @@ def krylov(
         old, new = slice(0, held), slice(held - BLOCK, held)
         if held > basis.shape[1]:
             columns = min(most, max(2 * held, room(p)))
-            basis, products = _grown(basis, n, columns), _grown(products, n, columns)
-            projected = _grown(projected, columns, columns)
+            basis = _grown(basis, n, columns, device)
+            products = _grown(products, n, columns, device)
+            projected = _grown(projected, columns, columns, device)
         basis[:, new] = Q
         products[:, new] = moments @ Q
         B = basis[:, old]
@@ -95,9 +96,9 @@ def krylov(
     return None
 
 
-def _grown(X: Array, n_rows: int, n_columns: int) -> Array:
+def _grown(X: Array, n_rows: int, n_columns: int, device: str | None) -> Array:
     """X with zeros below and to the right: how many blocks there will be is not known before."""
-    grown = zeros((n_rows, n_columns), "float64", None if isinstance(X, np.ndarray) else X.device)
+    grown = zeros((n_rows, n_columns), "float64", device)
     grown[: X.shape[0], : X.shape[1]] = X
     return grown
 
