@@ -154,6 +154,11 @@ def column_squares(Z: Array) -> Array:
     return squares
 
 
+def frobenius(X: Array) -> float:
+    """Root of the sum of the squares of all entries."""
+    return float(namespace(X).linalg.norm(X))
+
+
 def gram64(X: Array) -> Array:
     """X' X: the product in the dtype of X (half the work on CPU), the answer in float64."""
     return cast(X.T @ X, "float64")

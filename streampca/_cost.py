@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streampca.moments.factored import _PROBES, _SKETCHED, _looking
+from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
 from streampca.solvers.exact import cold_start
 
 
@@ -35,13 +36,13 @@ class Work(NamedTuple):
 
 # begin prices: python -m benchmarks.cost --renew
 PRICES = Work(
-    symmetric=5.4e-12,
-    thin=5.4e-12,
-    rows=4.4e-11,
-    arrays=3.3e-11,
-    cubes=9.9e-11,
-    squares=5e-08,
-    calls=4.3e-05,
+    symmetric=4e-12,
+    thin=3.8e-12,
+    rows=2.8e-11,
+    arrays=2.4e-11,
+    cubes=1.1e-10,
+    squares=3.4e-08,
+    calls=2.7e-05,
 )
 # end prices
 """Seconds, float32, on two cores of an AMD EPYC (numpy's OpenBLAS). The defaults depend on their
@@ -49,12 +50,13 @@ ratios alone. With any one of them halved or doubled some minibatches double or 
 measured then takes more than 1.25 times as long as the best. Up to 1,024 features the choice of
 memory does not depend on them at all."""
 
-OVERHEAD = 0.08
-"""Share of a row's own cost that what is paid for each minibatch may add, about."""
+OVERHEAD = {"dense": 0.02, "factored": 0.08}
+"""Share of a row's own cost that what is paid for each minibatch may add, about. Dense memory loses
+nothing by waiting but the bytes of the rows, factored memory its place in the cache."""
 
 _LEAST = 256
 MOST = {"dense": 2048, "factored": 512}
-"""Rows of a minibatch. More than 2,048 are not summed in float32. Factored memory folds in up to
+"""Rows of a minibatch. More save next to nothing. Factored memory folds in up to
 twice as many when they come together, in place: if it waited for 1,024, rows that come by the
 thousand would all be copied, which costs more than it saves."""
 
@@ -125,7 +127,11 @@ def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
     """What each row costs in minibatches of m, as if calls and n x n arrays cost nothing."""
     scaled = _scaled(itemsize)
     if memory == "dense":  # passes: finite? mean, sum of squares, and what X'X packs
-        return Work(symmetric=n * (n + 1) * scaled, rows=5 * n * itemsize)
+        work = Work(symmetric=n * (n + 1) * scaled, rows=5 * n * itemsize)
+        if n <= FEW_FEATURES:
+            return work
+        # one triangle of what waits is begun with zeros, and added in float64
+        return work.plus(Work(arrays=(2 * itemsize + 8) * n * n / ROWS_TOGETHER))
     if not _sketched(n, q, m):
         symmetric = n * (n + 1) * scaled if q == n else 0.0
         return Work(symmetric=symmetric, rows=8 * n * itemsize)
@@ -142,8 +148,10 @@ def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
 
 def minibatch_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
     """What each minibatch of m rows costs beside its rows."""
-    if memory == "dense":  # X'X is made whole, corrected for the mean, and added in float64
+    if memory == "dense" and n <= FEW_FEATURES:  # X'X is made whole, and added in float64
         return Work(arrays=(7 * itemsize + 16) * n * n, calls=1)
+    if memory == "dense":  # BLAS adds X'X to one triangle
+        return Work(arrays=itemsize * n * n, calls=1)
     if _sketched(n, q, m):
         return Work(arrays=8 * itemsize * n * sketch_columns(n, q), calls=1.5)
     return _stacked(n, q, n if q == n else m, itemsize)
@@ -160,12 +168,13 @@ def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     _, most = cold_start(n, p)
     if most == 0:
         return _direct_solution(n)
-    # as many columns as spectra like 1 / i need, three looks at them, Cholesky's proof; in float64.
+    # as many columns as spectra like 1 / i need, three looks at them, Cholesky's proof for every
+    # other one; in float64.
     # Blocks are thin: each passes over Sigma once and over the columns so far four times
     space = min(_COLUMNS + 2.8 * p, most)
     products = 2 * n * n * space + 2 * n * space**2
     return Work(
-        thin=2 * products + 1.8 * n**3,
+        thin=2 * products + 0.9 * n**3,
         cubes=2 * space**3,
         squares=2 * space**2,
         arrays=(32 + space) * n * n + 2 * n * space**2,
@@ -219,7 +228,11 @@ def reading_seconds(memory: str, n: int, p: int, q: int, prices: Work | None = N
 
 
 def remembered_bytes(memory: str, n: int, q: int, *, itemsize: int = 4) -> int:
-    """Bytes that moments hold: second moments and means, and a sketch."""
+    """Bytes that moments hold: second moments and means, and a sketch.
+
+    Dense memory of more than 128 features holds n**2 numbers more while the sum of the last
+    minibatches waits, until components are read.
+    """
     if memory == "dense":
         return 8 * n * n + 8 * n
     r = sketch_columns(n, q) if q < n else 0
@@ -235,7 +248,7 @@ def buffer_bytes(n: int, batch_size: int, *, itemsize: int = 4) -> int:
 
 
 def batch_size(memory: str, n: int, q: int, prices: Work | None = None) -> int:
-    """Rows to wait for: where a minibatch adds about a twelfth to what its rows cost themselves.
+    """Rows to wait for: where a minibatch adds only `OVERHEAD` to what its rows cost themselves.
 
     The nearest power of two from 256 to `MOST`. Factored memory takes up to q rows another, exact
     way at a much higher price, so it waits for twice as many at least. Rows that wait take at most
@@ -246,7 +259,7 @@ def batch_size(memory: str, n: int, q: int, prices: Work | None = None) -> int:
     m, most = _LEAST, MOST[memory]
     at = max(most, 2 * q) if memory == "factored" else most
     fixed = minibatch_work(memory, n, q, at).seconds(prices)
-    wanted = fixed / (OVERHEAD * row_work(memory, n, q, at).seconds(prices))
+    wanted = fixed / (OVERHEAD[memory] * row_work(memory, n, q, at).seconds(prices))
     while m < most and m * 2**0.5 < wanted:
         m *= 2
     m = min(m, max(1, _BUFFER // n))

@@ -80,6 +80,11 @@ class Moments(ABC):
         """Whether `leading(k)` costs no more than a few products with Sigma."""
         return True
 
+    @property
+    def norm(self) -> float | None:
+        """Frobenius norm of Sigma, where it is cheap to have."""
+        return None
+
     def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
         """Whether a direction outside span(A) has more variance than the last eigenvalue.
 

@@ -24,6 +24,7 @@ from streampca._arrays import (
     whitener_in_order,
 )
 from streampca.moments.rows import CentredRows
+from streampca.moments.scatter import Scatter
 
 _CUT = {"float32": 1e-8, "float64": 1e-13}
 """Square of the share of a row that is new, beside longer rows, below which it is dropped. Columns
@@ -84,9 +85,9 @@ def _cut(rest: Array, lengths: Array, largest: Array) -> Array:
 def whole(old: Directions, rows: CentredRows) -> Compressed:
     """Add Z'Z, formed, where all n directions are kept: n x n is no more than is remembered."""
     U = cast(old.U, "float64")
-    S = (U * old.s) @ U.T
+    S = Scatter((U * old.s) @ U.T)
     rows.add_scatter(S)
-    values, W = eigenpairs(S)
+    values, W = eigenpairs(S.whole)
     return Compressed(Directions(W, values), values[:1] * 0)
 
 

@@ -14,6 +14,7 @@ import torch
 from streampca._arrays import Array, cast, dtype_name
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits
+from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, near
 
 if TYPE_CHECKING:
@@ -108,12 +109,12 @@ class DeviceRows(Unformed):
             sums[:, -1] += corrections[1] * signs[m]
         return sums
 
-    def add_scatter(self, S: Array) -> None:
+    def add_scatter(self, S: Scatter) -> None:
         C = self._corrections()
         signed = C.clone()
         C[0] *= self.weight**0.5
         signed[0] *= -(self.weight**0.5)
-        S += torch.addmm(self.X.T @ self.X, signed.T, C)
+        S.add_rows(self.X, signed, C)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]

@@ -21,7 +21,8 @@ from streampca._arrays import (
     to_numpy,
 )
 from streampca._threads import one_thread
-from streampca.moments.parts import add_scatter, parts, signed_sums
+from streampca.moments.parts import parts, signed_sums
+from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, unshifted
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class CentredRows(Protocol):
         """Signed sums of the rows of Z, each row in one of them, (n, count)."""
         ...
 
-    def add_scatter(self, S: Array) -> None:
-        """S += Z' @ Z in place, (n, n) float64: where an n x n array is no more than is held."""
+    def add_scatter(self, S: Scatter) -> None:
+        """S += Z' @ Z, (n, n): where an n x n array is no more than is held."""
         ...
 
     def densified(self, start: int, stop: int) -> Array:
@@ -115,8 +116,8 @@ class DenseRows:
     def combined(self, signs: Array, count: int) -> Array:
         return signed_sums(signs, self.Z, parts(self.n_rows, count))[0]
 
-    def add_scatter(self, S: Array) -> None:
-        add_scatter(S, self.Z, self.Z[:0], self.Z[:0])
+    def add_scatter(self, S: Scatter) -> None:
+        S.add_rows(self.Z, self.Z[:0], self.Z[:0])
 
     def densified(self, start: int, stop: int) -> Array:
         return self.Z[start:stop]
@@ -168,12 +169,12 @@ class SparseRows(Unformed):
             H[part, column] = signs[part]
         return self.combine(H)
 
-    def add_scatter(self, S: Array) -> None:
+    def add_scatter(self, S: Scatter) -> None:
         X = self.X.astype("float64")
         weighted = X.multiply(self.root[:, None] ** 2).tocsr()
         added = np.asarray((X.T @ weighted).todense())
         added -= self.weight * np.outer(self.shift, self.shift)
-        S += added if self.between is None else added + np.outer(self.between, self.between)
+        S.whole += added if self.between is None else added + np.outer(self.between, self.between)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streampca._arrays import Array, column_squares, dtype_name
-from streampca.moments.parts import add_scatter, parts, signed_sums
+from streampca.moments.parts import parts, signed_sums
+from streampca.moments.scatter import Scatter
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -98,12 +99,12 @@ class UnshiftedRows(Unformed):
             sums[:, -1] += self._corrections[1] * signs[m]
         return sums
 
-    def add_scatter(self, S: Array) -> None:
+    def add_scatter(self, S: Scatter) -> None:
         C = self._corrections.copy()
         C[0] *= self.weight**0.5
         signed = C.copy()
         signed[0] *= -1.0  # not -weight in one of the two: the answer is symmetric to the bit
-        add_scatter(S, self.X, signed, C)
+        S.add_rows(self.X, signed, C)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]

@@ -46,7 +46,7 @@ class PCA(base.MiniBatchTransformer):
         Directions that factored memory keeps beyond `n_components`.
     batch_size
         Rows in a minibatch. The default depends on the number of features: 512 up to 255,
-        2,048 for dense memory of more.
+        2,048 or 1,024 for dense memory of more.
     center
         Whether components are taken about the running mean.
 

@@ -97,7 +97,8 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
     if most and not moments.solves_directly(p):
         found = krylov(moments, p, k, most, TOLERANCE, start)
         if found is not None:
-            state, solved = _by_steps(ExactState(*found, None, None), moments, p)
+            state = ExactState(found.A, found.values, found.SA, None, None)
+            state, solved = _by_steps(state, moments, p, found.all_there)
             if solved:
                 return _solution(state, p)
     A, eigenvalues = moments.leading(p)
@@ -119,22 +120,25 @@ def cold_start(n: int, p: int) -> tuple[int, int]:
     return k, most if most >= room(p) else 0
 
 
-def _by_steps(state: ExactState, moments: Moments, p: int) -> tuple[ExactState, bool]:
+def _by_steps(
+    state: ExactState, moments: Moments, p: int, all_there: bool = False
+) -> tuple[ExactState, bool]:
     """Where a few steps lead, and whether p leading eigenpairs are solved there, none left out.
 
-    Given up as soon as that would take many steps.
+    Given up as soon as that would take many steps. `all_there` says that none are left out by the
+    state that is given.
 
     Steps that have begun converge at about one rate, so two residuals tell how many are needed.
     """
     worst = float(_residuals(state)[:p].max())
     left = _most_steps(moments.n_features, state.A.shape[1])
     while worst > TOLERANCE:
-        before, left = worst, left - 1
+        before, left, all_there = worst, left - 1, False
         state, _ = exact_step(state, moments)
         worst = float(_residuals(state)[:p].max())
         if worst * (worst / before) ** left > TOLERANCE:
             return state, False
-    return state, not moments.misses(state.A[:, :p], state.eigenvalues[:p], TOLERANCE)
+    return state, all_there or not moments.misses(state.A[:, :p], state.eigenvalues[:p], TOLERANCE)
 
 
 def _most_steps(n: int, k: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from streampca._arrays import (
     Array,
     eigh_descending,
+    frobenius,
     rank_cut,
     to_device,
     to_numpy,
@@ -21,6 +22,7 @@ from streampca._arrays import (
     zeros,
 )
 from streampca.moments.base import Moments
+from streampca.solvers.proof import Whole, shows_all
 
 BLOCK = 8
 """Columns of a block, however many components: 16 or 24 take up to 1.5 times as many columns in all
@@ -37,6 +39,7 @@ class RitzPairs(NamedTuple):
     A: Array  # (n, k) float64, orthonormal
     values: Array  # (k,) largest first
     SA: Array  # (n, k) Sigma @ A
+    all_there: bool  # whether the space itself shows that no larger value was missed
 
 
 def first_look(p: int) -> int:
@@ -83,9 +86,15 @@ def krylov(
         G = R.T @ R
         if held >= look:
             values, W = eigh_descending(projected[old, old])
-            worst = _worst(values, W[:, :p], (G * lengths).T * lengths)
+            largest = float(values[0])
+            if largest <= 0:  # nothing remembered
+                return RitzPairs(B @ W[:, :k], values[:k], products[:, old] @ W[:, :k], True)
+            behind = (G * (lengths / largest)).T * (lengths / largest)
+            worst = _worst(W[:, :p], behind)
             if worst <= tolerance:
-                return RitzPairs(B @ W[:, :k], values[:k], products[:, old] @ W[:, :k])
+                SB = products[:, old]
+                shown = _shown(moments, values, W, p, behind, SB, tolerance)
+                return RitzPairs(B @ W[:, :k], values[:k], SB @ W[:, :k], shown)
             blocks = _BETWEEN if not seen else _left(worst, worst_seen, held - seen, tolerance)
             look, seen, worst_seen = held + BLOCK * blocks, held, worst
             if look > most:
@@ -113,16 +122,25 @@ def _first(moments: Moments, start: Array | None) -> Array:
     return to_device(np.linalg.qr(V)[0], moments.device)
 
 
-def _worst(values: Array, W: Array, behind: Array) -> float:
-    """The largest ||Sigma a - lambda a|| / lambda_1 of the Ritz pairs (values, basis W).
+def _worst(W: Array, behind: Array) -> float:
+    """The largest ||Sigma a - lambda a|| / lambda_1 of the Ritz vectors a = basis W.
 
     What Sigma makes of the space outside of it comes from the last block alone, so `behind`, the
-    Gram matrix of that, says it without a vector of n numbers.
+    Gram matrix of that over lambda_1^2, says it without a vector of n numbers.
     """
     last = W[-behind.shape[0] :]
-    squares = (last * (behind @ last)).sum(axis=0)
-    largest = float(values[0])
-    return math.sqrt(float(abs(squares).max())) / largest if largest > 0 else 0.0
+    return math.sqrt(float(abs((last * (behind @ last)).sum(axis=0)).max()))
+
+
+def _shown(
+    moments: Moments, values: Array, W: Array, p: int, behind: Array, SB: Array, tolerance: float
+) -> bool:
+    """Whether the space shows that Sigma has no other value above the p-th."""
+    norm, largest = moments.norm, float(values[0])
+    if norm is None:
+        return False
+    whole = Whole(moments.n_features, moments.total_variance / largest, norm / largest)
+    return shows_all(values / largest, W, p, behind, frobenius(SB) / largest, whole, tolerance)
 
 
 def _left(worst: float, before: float, columns: int, tolerance: float) -> int:

@@ -1,0 +1,77 @@
+"""X'X added to an array in place, one triangle alone, by the BLAS that numpy itself calls.
+
+numpy gives X.T @ X to the same routine, but has it write to new memory, copies the triangle to the
+other side, and leaves the sum to a pass of its own: at 1,000 rows of 784 features a tenth of the
+time. Its BLAS is asked directly where it exports the routine under a name that says which integers
+it takes; everywhere else numpy does it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from numpy.typing import NDArray
+
+_ROW_MAJOR, _UPPER, _TRANSPOSED = 101, 121, 112  # of the C interface to BLAS
+
+_NAMES = (
+    ("scipy_cblas_{}syrk64_", ctypes.c_int64),  # what numpy's wheels bring
+    ("cblas_{}syrk64_", ctypes.c_int64),
+    ("cblas_{}syrk", ctypes.c_int32),
+)
+
+_LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+
+
+def add_gram(P: NDArray[Any], X: NDArray[Any]) -> None:
+    """P += X'X where column >= row, for P (n, n) contiguous and rows X (m, n) of its dtype.
+
+    What lies below the diagonal of P is without meaning afterwards.
+    """
+    routine = _syrk(P.dtype.name) if _by_rows(X) else None
+    if routine is None:
+        P += X.T @ X
+        return
+    m, n = X.shape
+    step = max(X.strides[0] // X.itemsize, n)
+    order = (_ROW_MAJOR, _UPPER, _TRANSPOSED)
+    routine(*order, n, m, 1.0, X.ctypes.data, step, 1.0, P.ctypes.data, n)
+
+
+def _by_rows(X: NDArray[Any]) -> bool:
+    """Whether BLAS can read X where it lies, row by row."""
+    step, remainder = divmod(X.strides[0], X.itemsize)
+    plain = X.strides[1] == X.itemsize and remainder == 0 and X.flags.aligned
+    return plain and (X.shape[0] == 1 or X.shape[1] <= step < 2**31) and max(X.shape) < 2**31
+
+
+@cache
+def _syrk(dtype: str) -> Callable[..., None] | None:
+    """The BLAS routine for this dtype, or None where numpy's BLAS does not show it."""
+    letter, real = _LETTERS[dtype]
+    library = _numpys_library()
+    for name, whole in _NAMES:
+        routine = getattr(library, name.format(letter), None)
+        if routine is not None:
+            flags = [ctypes.c_int] * 3
+            array = [ctypes.c_void_p, whole]
+            routine.argtypes = [*flags, whole, whole, real, *array, real, *array]
+            routine.restype = None
+            return routine  # type: ignore[no-any-return]
+    return None
+
+
+@cache
+def _numpys_library() -> ctypes.CDLL | None:
+    """Numpy's own extension: the names of its BLAS are found through it, and no other BLAS's."""
+    found = find_spec("numpy._core._multiarray_umath")
+    if found is None or found.origin is None:
+        return None
+    try:
+        return ctypes.CDLL(found.origin)
+    except OSError:
+        return None
