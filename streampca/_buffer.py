@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ class Minibatch(NamedTuple):
 
     X: Array  # (m, n)
     weights: NDArray[np.float64] | None  # (m,)
+    squares: float  # at least the sum of all squares; infinite where that is not known
 
 
 class RowBuffer:
@@ -26,25 +28,28 @@ class RowBuffer:
         self._weighted = False
         self._device = device
         self.n_held = 0
+        self._squares = 0.0
 
     @property
     def n_free(self) -> int:
         """Rows that still fit."""
         return int(self._X.shape[0]) - self.n_held
 
-    def append(self, X: Array, weights: NDArray[np.float64] | None) -> None:
-        """Copy at most `n_free` rows in."""
+    def append(self, X: Array, weights: NDArray[np.float64] | None, squares: float = inf) -> None:
+        """Copy at most `n_free` rows in; `squares` is at least the sum of all of theirs."""
         stop = self.n_held + X.shape[0]
         self._X[self.n_held : stop] = to_device(X, self._device)
         self._weights[self.n_held : stop] = 1.0 if weights is None else weights
         self._weighted |= weights is not None
+        self._squares += squares
         self.n_held = stop
 
     def take(self) -> Minibatch:
         """Return the rows held (a view, valid until the next append) and become empty."""
         held = slice(0, self.n_held)
-        minibatch = Minibatch(self._X[held], self._weights[held] if self._weighted else None)
-        self.n_held, self._weighted = 0, False
+        weights = self._weights[held] if self._weighted else None
+        minibatch = Minibatch(self._X[held], weights, self._squares)
+        self.n_held, self._weighted, self._squares = 0, False, 0.0
         return minibatch
 
     def __getstate__(self) -> dict[str, Any]:

@@ -29,14 +29,17 @@ def check_entries(
 ) -> NDArray[np.float64] | None:
     """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one.
 
-    With `by_feature`, return the sum of squares of each feature of an array (m, n) where that is
-    all that need be looked at; its rows are then read once for both.
+    Return the sum of all squares of an array (m, n), or with `by_feature` that of each feature,
+    where that is all that need be looked at; its rows are then read once for both.
     """
     largest = min(largest, float(np.finfo(dtype_name(values)).max))
+    squares: NDArray[np.float64] | None = None
     if by_feature:
-        squares: NDArray[np.float64] = column_squares(values)
-        if _shows(squares.sum(), largest):
-            return squares
+        squares = column_squares(values)
+    elif isinstance(values, np.ndarray) and values.flags.c_contiguous:
+        squares = np.array(np.vdot(values, values), "float64")
+    if squares is not None and _shows(squares.sum(), largest):
+        return squares
     if isinstance(values, torch.Tensor):
         low, high = torch.aminmax(values)  # one pass; NaN if there is one
         if bool((low >= -largest) & (high <= largest)):  # the one synchronisation with the device
@@ -86,8 +89,6 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
     """Whether every entry can be used; without a temporary array."""
-    if entries.flags.c_contiguous and _shows(np.vdot(entries, entries), largest):
-        return True  # one pass
     if allow_missing:
         low, high = np.fmin.reduce(entries, axis=None), np.fmax.reduce(entries, axis=None)
         return bool((low >= -largest and high <= largest) or np.isnan(low))

@@ -29,7 +29,7 @@ class InputRows(NamedTuple):
     """(m, n) float32 or float64: a numpy array, a tensor on its device, or a csr_array."""
     feature_names: tuple[str, ...] | None
     squares: NDArray[np.float64] | None = None
-    """(n,) sum of squares of each feature, where that was asked for and need not be done apart."""
+    """() sum of all squares, or (n,) of each feature if that was asked for, where known."""
 
 
 def read_rows(
@@ -65,7 +65,7 @@ def read_rows(
     later : callable, optional
         Whether the entries of a tensor are looked at by who gets it, and not here.
     squares : callable, optional
-        Whether sums of squares are wanted of so many rows.
+        Whether the sums of squares of each feature are wanted of so many rows.
 
     Returns
     -------

@@ -96,7 +96,7 @@ class Learner:
     ) -> None:
         """Learn from rows, or keep them until they make a minibatch.
 
-        `squares` (n,) are sums of squares of each feature of X, where they are known.
+        `squares` are the sum of all squares of X, or (n,) of those of each feature, where known.
         """
         if hasattr(X, "tocsr"):
             self.flush()
@@ -110,16 +110,18 @@ class Learner:
             self._landing.add(X, weights, feature_names, self.lock, self._fold_checked)
             return
         start, stop = 0, X.shape[0]
+        most = np.array(np.inf if squares is None else squares.sum())
         while start < stop:
             with self.lock:  # not for all of them: who reads need not wait so long
                 if self._buffer.n_held == 0 and stop - start >= self.options.batch_size:
                     piece = slice(start, min(stop, start + self.options.largest))
                     w = None if weights is None else weights[piece]
                     whole = piece == slice(0, X.shape[0])
-                    self._fold(X[piece], w, squares=squares if whole else None)
+                    self._fold(X[piece], w, squares=squares if whole else most)
                 else:
                     piece = slice(start, min(stop, start + self._buffer.n_free))
-                    self._buffer.append(X[piece], None if weights is None else weights[piece])
+                    w = None if weights is None else weights[piece]
+                    self._buffer.append(X[piece], w, float(most))
                     self._solved = None
                     if self._buffer.n_free == 0:
                         self.flush()
@@ -134,7 +136,8 @@ class Learner:
             if self._landing is not None:
                 self._landing.flush(self._fold_checked)
             elif self._buffer.n_held:
-                self._fold(*self._buffer.take())
+                waiting = self._buffer.take()
+                self._fold(waiting.X, waiting.weights, squares=np.array(waiting.squares))
 
     def decay(self, factor: float) -> None:
         """Forget, apart from what rows forget of those before them."""

@@ -163,7 +163,8 @@ class PairLearner:
     def flush(self) -> None:
         """Fold in the rows that wait."""
         if self._buffer.n_held:
-            self._fold(*self._buffer.take())
+            waiting = self._buffer.take()
+            self._fold(waiting.X, waiting.weights)
 
     def _fold(self, rows: Array, weights: Float64 | None) -> None:
         gamma, m, decay = self._forgetting, rows.shape[0], None

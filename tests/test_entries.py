@@ -20,7 +20,11 @@ def test_sums_of_squares_are_those_of_each_feature(shape, dtype, largest):
     X = RNG.normal(1, 2, size=shape).astype(dtype)
     squares = check_entries(X, None, False, largest, by_feature=True)
     np.testing.assert_allclose(squares, (X.astype("float64") ** 2).sum(axis=0), rtol=1e-5)
-    assert check_entries(X, None, False, largest) is None
+    assert check_entries(X, None, False, largest) == pytest.approx(squares.sum(), rel=1e-5)
+
+
+def test_squares_are_not_summed_where_that_would_take_a_pass_of_its_own():
+    assert check_entries(np.ones((5, 4))[:, ::2], None, False, LARGEST) is None
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -68,6 +72,37 @@ def test_a_call_that_is_a_minibatch_is_passed_over_once(learner, monkeypatch):
     ours, theirs = learner._learner.state(), expected._learner.state()
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("calls", [(512,), (200, 312), (100, 900, 24)])
+def test_dense_memory_sums_no_squares_that_the_check_has_summed(calls, monkeypatch):
+    pca = StreamingPCA(2, batch_size=512).partial_fit(RNG.normal(size=(512, 60)).astype("float32"))
+
+    def again(*given):
+        raise AssertionError("the squares are known")
+
+    monkeypatch.setattr(unshifted.np, "vdot", again)
+    learner = pca._learner
+    for m in calls:
+        X = RNG.normal(size=(m, 60)).astype("float32")
+        learner.add(X, None, squares=np.array((X.astype("float64") ** 2).sum()))
+    assert learner._buffer.n_held == 0
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+@pytest.mark.parametrize("large", [1e17, 3e18])
+@pytest.mark.parametrize("calls", [(300, 1300, 400), (2000,), (1, 511, 700, 788)])
+def test_rows_beside_large_ones_in_a_call_are_learned_all_the_same(memory, large, calls):
+    """What is known of a call's squares is more than what each of its minibatches has."""
+    X = RNG.normal(size=(2000, 30)).astype("float32")
+    X[900:] *= np.float32(large)
+    pca = StreamingPCA(2, memory=memory, batch_size=512)
+    stop = 0
+    for m in calls:
+        start, stop = stop, stop + m
+        pca.partial_fit(X[start:stop])
+    wide = X.astype("float64")
+    np.testing.assert_allclose(pca.var_, wide.var(axis=0, ddof=1), rtol=1e-5)
 
 
 def test_squares_are_kept_of_whole_minibatches_alone(learner):

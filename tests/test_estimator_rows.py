@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from learning import angle
+from learning import angle, learned
 from oracle import batch_pca
 
 from streampca import StreamingPCA
@@ -104,3 +104,12 @@ def test_decay_by_hand_is_forgetting_by_time(digits):
     np.testing.assert_allclose(pca.explained_variance_, variances, rtol=2e-3)  # other denominator
     with pytest.raises(ValueError, match="factor=2"):
         pca.decay(2)
+
+
+@pytest.mark.parametrize("n", [20, 150])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_calls_of_any_size_give_the_same_bits(n, size):
+    X = np.random.default_rng(n).normal(1, 2, size=(2200, n)).astype("float32")
+    once = learned(X, len(X), n_components=3)
+    pieces = learned(X, size, n_components=3)
+    assert pieces.checkpoint() == once.checkpoint()

@@ -134,8 +134,9 @@ class Moments(ABC):
             How much of each row is still remembered at the end of the minibatch, in [0, 1].
         seen : Look, optional
             What a look at rows on a device has found.
-        squares : ndarray of shape (n_features,), optional
-            Sums of squares of each feature, where they are known.
+        squares : ndarray of shape (n_features,) or (), optional
+            Sums of squares of each feature; or at least the sum of all, infinite if that is not
+            known.
         """
         if X.shape[0] == 0:
             return

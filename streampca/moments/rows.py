@@ -204,7 +204,7 @@ def centre(
 ) -> CentredRows:
     """Centre dense rows (m, n) and join them to what `about` has seen.
 
-    `squares` (n,) are sums of squares of each feature, where they are known.
+    `squares` are what is known of sums of squares, as in `Moments.update`.
     """
     if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
         implicit = unshifted(X, about, squares)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from streampca._arrays import Array, namespace
 from streampca.moments.gram import add_gram
 
-ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**13, 64
+ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**14, 64
 """Rows that are summed in the dtype they have, and the minibatches that they come in, at most. BLAS
-itself rounds a sum once for every few hundred rows; so these are some 20 roundings, of either sign,
+itself rounds a sum once for every few hundred rows; so these are some 40 roundings, of either sign,
 where 2,048 rows have 5."""
 
 FEW_FEATURES = 128
@@ -103,13 +103,15 @@ class Scatter:
         self._start_afresh()
         self._mirrored = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"whole": self.whole}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
-        whole = state["whole"]
-        # unpickled out of band, it may lie in memory that cannot be written
-        self.whole = whole if namespace(whole) is not np or whole.flags.writeable else whole.copy()
+        # what waits still does, so that a copy goes on to the same bits
+        self.__dict__ |= state
+        self._sum, self._recent = _writeable(self._sum), _writeable(self._recent)
+
+
+def _writeable(X: Array | None) -> Array | None:
+    """X, or a copy of what was unpickled out of band into memory that cannot be written."""
+    return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X
 
 
 def _blocks(n: int) -> list[tuple[int, int]]:

@@ -24,6 +24,9 @@ _NEAR = 2.0
 """Standard deviations that a mean may be away from zero, and a minibatch's from the stream's:
 products are then at most (1 + 4**2)**0.5 times as large as centred ones, two of 24 bits."""
 
+_SAFE = 1e30
+"""A sum of squares below which a bound that is several times too large refuses nothing."""
+
 _FEW = 64
 """Features that are looked at in the minibatch alone, at most."""
 
@@ -117,7 +120,7 @@ class UnshiftedRows(Unformed):
 def unshifted(X: Array, about: Moments, squares: Array | None = None) -> UnshiftedRows | None:
     """Rows (m, n) without weights, joined to what `about` has seen; None where means are large.
 
-    `squares` (n,) are sums of squares of each feature, where they are known.
+    `squares` are what is known of sums of squares, as in `Moments.update`.
     """
     m = float(X.shape[0])
     if about.center:
@@ -125,8 +128,10 @@ def unshifted(X: Array, about: Moments, squares: Array | None = None) -> Unshift
     else:
         mean = np.zeros(X.shape[1])
     rows = UnshiftedRows(m, m, mean, X, None)
-    if squares is not None:
+    if squares is not None and squares.ndim:
         rows.about_zero = squares
+    elif squares is not None and squares < _SAFE:  # for what their sum is asked for, a bound does
+        rows.total_squares = float(squares)
     if not about.center:
         return rows
     if about.weight == 0:

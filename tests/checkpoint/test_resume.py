@@ -10,13 +10,15 @@ from streampca import Checkpoint, StreamingPCA
 from streampca.checkpoint import CheckpointStore
 
 ROWS = np.random.default_rng(0).normal(size=(400, 12)) * np.geomspace(5, 0.1, 12) + 3
+WIDE = np.random.default_rng(1).normal(size=(400, 140)) * np.geomspace(5, 0.1, 140) + 3
 
 
 @pytest.mark.parametrize("memory", ["dense", "factored"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("parameters", [{}, {"half_life": 50.0}, {"whiten": True}])
-def test_resuming_gives_the_same_bits(tmp_path, memory, dtype, parameters):
-    rows = ROWS.astype(dtype)
+@pytest.mark.parametrize("rows", [ROWS, WIDE], ids=["few features", "many"])
+def test_resuming_gives_the_same_bits(tmp_path, memory, dtype, parameters, rows):
+    rows = rows.astype(dtype)
     whole = StreamingPCA(3, memory=memory, batch_size=50, **parameters).partial_fit(rows[:230])
     store = CheckpointStore(tmp_path)
     store.write(whole.checkpoint(key="k", window_end=0))
