@@ -7,8 +7,9 @@ components once, over their rows: with the number of rows seen it must not grow.
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -25,6 +26,9 @@ SWEEPS: dict[str, tuple[int, ...]] = {
 }
 MARKS = (10_000, 20_000, 50_000, 100_000, 200_000)
 """Rows seen at which the cost of the next ones is measured."""
+
+RUNS, PAUSE = 7, 0.3
+"""Of bare products; seconds before, in which threads that other libraries keep spinning fall asleep."""
 
 METHODS = (DENSE, FACTORED, INCREMENTAL)
 MOST_DENSE = 3000
@@ -71,6 +75,14 @@ def seconds_a_row(method: Method, n: int, p: int, m: int, seconds: float) -> flo
     return (spent + time.perf_counter() - before) / rows
 
 
+def bare_seconds_a_row(products: Callable[[Matrix], object], batches: list[Matrix]) -> float:
+    """Seconds that bare products take, the median of some runs."""
+    time.sleep(PAUSE)
+    time_products(products, batches[:3])
+    runs = [time_products(products, batches) for _ in range(RUNS)]
+    return statistics.median(runs) / sum(len(batch) for batch in batches)
+
+
 def measure(
     sweeps: Sequence[str] = (*SWEEPS, "rows"), seconds: float = 1.0, marks: Sequence[int] = MARKS
 ) -> Iterator[Figure]:
@@ -92,9 +104,7 @@ def measure(
             if n <= MOST_DENSE:
                 bare["X'X"] = own_product(n)
             for limit, products in bare.items():
-                repeats = max(1, 3000 // (3 * m))
-                time_products(products, pool)
-                cost = time_products(products, pool * repeats) / (3 * m * repeats)
+                cost = bare_seconds_a_row(products, pool * max(1, 3000 // (3 * m)))
                 yield Figure(method=limit, measure="seconds a row", value=cost, **here)  # type: ignore[arg-type]
 
 

@@ -165,6 +165,7 @@ def test_the_profile_tells_products_from_eigenproblems():
 
 def test_costs_and_pictures_of_small_sweeps(monkeypatch, tmp_path):
     monkeypatch.setattr(cost, "SWEEPS", {"n": (20, 40)})
+    monkeypatch.setattr(cost, "PAUSE", 0.0)
     monkeypatch.setattr(cost, "POINT", {"n": 40, "p": 3, "m": 50})
     figures = list(cost.measure(("n", "rows"), seconds=0.01, marks=(100, 200)))
     assert {f.method for f in figures} >= {DENSE.name, FACTORED.name, "X'X", "two products"}
