@@ -27,8 +27,8 @@ SWEEPS: dict[str, tuple[int, ...]] = {
 MARKS = (10_000, 20_000, 50_000, 100_000, 200_000)
 """Rows seen at which the cost of the next ones is measured."""
 
-RUNS, PAUSE = 7, 0.3
-"""Of bare products; seconds before, in which threads that other libraries keep spinning fall asleep."""
+RUNS = 7
+"""Of bare products."""
 
 METHODS = (DENSE, FACTORED, INCREMENTAL)
 MOST_DENSE = 3000
@@ -77,7 +77,6 @@ def seconds_a_row(method: Method, n: int, p: int, m: int, seconds: float) -> flo
 
 def bare_seconds_a_row(products: Callable[[Matrix], object], batches: list[Matrix]) -> float:
     """Seconds that bare products take, the median of some runs."""
-    time.sleep(PAUSE)
     time_products(products, batches[:3])
     runs = [time_products(products, batches) for _ in range(RUNS)]
     return statistics.median(runs) / sum(len(batch) for batch in batches)

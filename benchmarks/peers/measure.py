@@ -2,7 +2,8 @@
 
 A method learns minibatch by minibatch with the clock running only while it does; reading its
 components at the end counts too. What it learns from is a copy made with the clock stopped, since
-some peers change their input.
+some peers change their input. Each begins on a machine that is idle: threads of torch and of the
+BLAS libraries spin for a tenth of a second or more after their work, on the cores of the next.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from threadpoolctl import threadpool_limits
 from streampca.metrics import ordered_share
 
 Matrix = NDArray[np.floating[Any]]
+
+PAUSE = 0.3
+"""Seconds before each run, in which threads that the method before keeps spinning fall asleep."""
 
 
 def cores() -> int:
@@ -71,6 +75,7 @@ class Timing:
 def time_pass(learner: Learner, batches: Iterable[Matrix], budget: float = np.inf) -> Timing:
     """Show all minibatches, or as many as the time budget allows, and read the components."""
     copies = [batch.copy() for batch in batches]
+    time.sleep(PAUSE)
     shown, start = 0, time.perf_counter()
     for batch in copies:
         learner.learn(batch)
@@ -86,6 +91,7 @@ def time_pass(learner: Learner, batches: Iterable[Matrix], budget: float = np.in
 def time_products(products: Callable[[Matrix], object], batches: Iterable[Matrix]) -> float:
     """Seconds that bare products with every minibatch take."""
     copies = [batch.copy() for batch in batches]
+    time.sleep(PAUSE)
     start = time.perf_counter()
     for batch in copies:
         products(batch)

@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.peers import cost, efficiency, page, plots, results, speed, wide
+from benchmarks.peers import cost, efficiency, measure, page, plots, results, speed, wide
 from benchmarks.peers import profile as profiles
 from benchmarks.peers.limits import own_product, two_products
 from benchmarks.peers.measure import Truth, batched, pinned, time_pass
 from benchmarks.peers.methods import DENSE, EXACT, FACTORED, INCREMENTAL, REFERENCES, Method
 from benchmarks.peers.results import Figure
 from streampca.metrics import ordered_share, principal_angles
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(measure, "PAUSE", 0.0)
 
 
 def easy_rows(m=4000, n=12):
@@ -165,7 +170,6 @@ def test_the_profile_tells_products_from_eigenproblems():
 
 def test_costs_and_pictures_of_small_sweeps(monkeypatch, tmp_path):
     monkeypatch.setattr(cost, "SWEEPS", {"n": (20, 40)})
-    monkeypatch.setattr(cost, "PAUSE", 0.0)
     monkeypatch.setattr(cost, "POINT", {"n": 40, "p": 3, "m": 50})
     figures = list(cost.measure(("n", "rows"), seconds=0.01, marks=(100, 200)))
     assert {f.method for f in figures} >= {DENSE.name, FACTORED.name, "X'X", "two products"}
