@@ -148,8 +148,8 @@ def column_squares(Z: Array) -> Array:
     if namespace(Z) is not np:
         return cast(torch.linalg.vector_norm(Z, dim=0), "float64") ** 2  # one pass, no copy
     squares = np.zeros(Z.shape[1])
-    for start in range(0, Z.shape[0], 256):
-        part = Z[start : start + 256]
+    for start in range(0, Z.shape[0], 512):
+        part = Z[start : start + 512]
         squares += np.einsum("ij,ij->j", part, part)
     return squares
 
