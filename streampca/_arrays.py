@@ -63,7 +63,7 @@ def to_device(x: Array, device: str | None) -> Array:
         return to_numpy(x)
     if not isinstance(x, torch.Tensor):
         # torch warns about (and could write through) read-only memory such as Arrow's
-        x = torch.from_numpy(x if x.flags.writeable else x.copy())
+        x = torch.from_numpy(writeable(x))
     return sent(x, device)
 
 
@@ -152,6 +152,12 @@ def column_squares(Z: Array) -> Array:
         part = Z[start : start + 512]
         squares += np.einsum("ij,ij->j", part, part)
     return squares
+
+
+def writeable(value: Any) -> Any:
+    """The value, or a copy where it is an array in memory that cannot be written."""
+    locked = isinstance(value, np.ndarray) and not value.flags.writeable
+    return value.copy() if locked else value
 
 
 def frobenius(X: Array) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, to_numpy
+from streampca._arrays import Array, to_numpy, writeable
 from streampca._block import Block, Given
 from streampca._streams import Lane, streams_of
 from streampca.moments.device import Look
@@ -108,7 +108,7 @@ class Landing:
             self._call += 1
         if not isinstance(X, torch.Tensor):
             # torch warns about (and could write through) read-only memory such as Arrow's
-            X = torch.from_numpy(X if X.flags.writeable else X.copy())
+            X = torch.from_numpy(writeable(X))
         start, stop, leaving = 0, X.shape[0], None
         while start < stop:
             with lock:

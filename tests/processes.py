@@ -30,15 +30,19 @@ def learned(kind, dtype="float64"):
     return pca
 
 
+def like_those_of(pca):
+    return ROWS if pca.n_features_in_ == ROWS.shape[1] else WIDE
+
+
 def with_more(pca):
     """The estimator after some rows more."""
-    return pca.partial_fit((ROWS if pca.n_features_in_ == ROWS.shape[1] else WIDE)[:50])
+    return pca.partial_fit(like_those_of(pca)[:50])
 
 
 def digest(pca):
     """A hash of every bit that was learned."""
     checkpoint = pca.checkpoint()
-    rows = ROWS if pca.n_features_in_ == ROWS.shape[1] else WIDE
+    rows = like_those_of(pca)
     found = hashlib.sha256(pca.transform(rows.astype(checkpoint.components.dtype)).tobytes())
     for name, array in sorted(checkpoint.moments.items()):
         found.update(name.encode() + array.tobytes())

@@ -13,7 +13,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, dtype_name, empty, to_device, to_numpy, zeros
+from streampca._arrays import (
+    Array,
+    cast,
+    dtype_name,
+    empty,
+    to_device,
+    to_numpy,
+    writeable,
+    zeros,
+)
 from streampca.moments import device as on_device
 from streampca.moments.rows import CentredRows, centre, centre_sparse
 
@@ -322,8 +331,4 @@ class Moments(ABC):
         return {**self.__dict__, "_scratch": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # unpickled out of band, arrays may lie in memory that cannot be written
-        self.__dict__ |= {
-            k: v.copy() if isinstance(v, np.ndarray) and not v.flags.writeable else v
-            for k, v in state.items()
-        }
+        self.__dict__ |= {name: writeable(value) for name, value in state.items()}

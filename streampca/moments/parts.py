@@ -1,4 +1,4 @@
-"""Passes over rows in parts: signed sums, and their scatter."""
+"""Passes over rows in parts: signed sums."""
 
 from __future__ import annotations
 

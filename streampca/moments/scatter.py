@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, namespace
+from streampca._arrays import Array, namespace, writeable
 from streampca.moments.gram import add_gram
 
 ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**12, 64
@@ -107,12 +107,7 @@ class Scatter:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # what waits still does, so that a copy goes on to the same bits
         self.__dict__ |= state
-        self._sum, self._recent = _writeable(self._sum), _writeable(self._recent)
-
-
-def _writeable(X: Array | None) -> Array | None:
-    """X, or a copy of what was unpickled out of band into memory that cannot be written."""
-    return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X
+        self._sum, self._recent = writeable(self._sum), writeable(self._recent)
 
 
 def _blocks(n: int) -> list[tuple[int, int]]:
