@@ -26,8 +26,10 @@ install: $(STAMP)  ## set up .venv (the other targets do it by themselves)
 run: $(STAMP)  ## the main job: components of a sensor stream, window by window
 	$(BIN)/python -m beam_pipelines.demo $(ARGS)
 
+# A process for each core, up to four; the tests of a file share one. (ARGS="-n 0": only this one.)
 test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" picks some)
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .

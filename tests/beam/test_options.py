@@ -44,7 +44,7 @@ def test_no_option_of_the_estimator_is_left_out():
     assert tried | {"solver"} == parameters - {"half_life"}  # one of event time: test_half_life.py
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=", ".join)
 def test_an_option_gives_what_the_estimator_gives_with_it(tmp_path, options):
     options = {"n_components": 3} | options
     history = learn(timed(X, TIMES), FixedWindows(60), tmp_path, **options).history()

@@ -71,7 +71,7 @@ def test_rows_of_a_window_that_the_other_job_had_reported_are_late(tmp_path):
         (SlidingWindows(100, 25), 110),
         (GlobalWindows(), 70),
     ],
-    ids=str,
+    ids=lambda given: str(given) if isinstance(given, int) else type(given).__name__,
 )
 def test_windows_half_done_keep_their_rows_without_carry(tmp_path, windowfn, stop):
     X, times = stream(200)
