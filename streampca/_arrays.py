@@ -257,9 +257,9 @@ def unit_columns(R: Array) -> tuple[Array, Array]:
     largest = xp.abs(R).max(axis=0) if xp is np else R.abs().amax(dim=0)
     scale = xp.where(largest > 0, largest, xp.ones_like(largest))
     R = R / scale
-    squares = (R * R).sum(axis=0)
-    lengths = xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares)))
-    return R / lengths, cast(largest, "float64") * cast(xp.sqrt(squares), "float64")
+    lengths = xp.sqrt(column_squares(R))
+    R /= cast(xp.where(lengths > 0, lengths, xp.ones_like(lengths)), dtype_name(R))
+    return R, cast(largest, "float64") * lengths
 
 
 def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
@@ -274,12 +274,11 @@ def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
     -------
     Q : (n, k) the columns; lean : (p, k) what the second projection removed; lengths : (k,) of R.
     """
-    xp = namespace(R)
     R, lengths = unit_columns(R)
     lean = A.T @ R  # (p, k)
     Q = R - A @ lean
-    squares = (Q * Q).sum(axis=0)
-    return xp.where(squares > 0.25, Q, xp.zeros_like(Q)), lean, lengths
+    Q *= cast(column_squares(Q) > 0.25, dtype_name(Q))
+    return Q, lean, lengths
 
 
 def identity_like(G: Array) -> Array:

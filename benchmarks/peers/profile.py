@@ -45,7 +45,7 @@ INTERVAL = 1e-3
 # who calls decides before what is called: a product inside an orthonormalisation is part of it
 _BY_FUNCTION = (
     ("products", r"^add_gram$"),
-    ("orthonormalisation", r"whiten|orthogonal|orthonormal|_correction|unit_columns|cholesky_qr"),
+    ("orthonormalisation", r"whiten|orthogonal|orthonormal|unit_columns|cholesky_qr"),
     ("eigenproblems", r"eigh|eigenpairs|^leading$|_solve_small|rayleigh|svd|misses|shows_all"),
     ("copies and checks", r"read_|check|valid|append|centre|center|_column_squares|_fits|cast"),
 )

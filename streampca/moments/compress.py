@@ -66,8 +66,11 @@ def stack(old: Directions, Z: Array) -> Compressed:
     values, W = eigenpairs(M)
     lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
     lost = lost + _cut(xp.diagonal(G) - (held**2).sum(1), lengths, values[:1])
-    # what is left of rows that hardly differ may be a little too long or short
-    U = towards_orthonormal(_rotated(U, Y, T, W, q))
+    dtype = dtype_name(U)
+    U = U @ cast(W[:q, :q], dtype) + Y @ cast(T @ W[q:, :q], dtype)
+    # rounding would add up over millions of updates; and what is left of rows that hardly differ
+    # may be a little too long or short
+    U = towards_orthonormal(U)
     return Compressed(Directions(U, values[:q]), lost)
 
 
@@ -112,19 +115,5 @@ def orthonormal(Y: Array) -> Array:
 
 def towards_orthonormal(U: Array) -> Array:
     """U C, one Newton step towards U (U'U)^(-1/2); zero columns stay zero."""
-    return U @ cast(_correction(U), dtype_name(U))
-
-
-def _correction(U: Array) -> Array:
     G = gram64(U)
-    return 1.5 * identity_like(G) - 0.5 * G
-
-
-def _rotated(U: Array, R: Array, T: Array, W: Array, q: int) -> Array:
-    """[U, R T] W for the q leading columns of W, with U made orthonormal on the way.
-
-    By one Newton step: rounding that would add up over millions of updates is taken out each time
-    for the price of a Gram matrix.
-    """
-    dtype = dtype_name(U)
-    return U @ cast(_correction(U) @ W[:q, :q], dtype) + R @ cast(T @ W[q:, :q], dtype)
+    return U @ cast(1.5 * identity_like(G) - 0.5 * G, dtype_name(U))

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, cast, dtype_name, gram64, namespace, rank_cut, whitener
+from streampca._arrays import (
+    Array,
+    cast,
+    column_squares,
+    dtype_name,
+    gram64,
+    namespace,
+    rank_cut,
+    whitener,
+)
 from streampca.moments.compress import Compressed, Directions, stack
 from streampca.moments.rows import CentredRows
 
@@ -69,7 +78,7 @@ def compress(old: Directions, sketch: Sketch) -> Compressed:
     T = whitener(M * scale * scale[:, None], rank_cut(dtype))  # (r, r)
     # scaled before it is rotated: Y is of the size of variances, and may not be squared
     F = (Y * cast(scale, dtype)) @ cast(T, dtype)  # (n, r)
-    outside = xp.clip(trace - cast(F * F, "float64").sum(), 0.0, None)
+    outside = xp.clip(trace - column_squares(F).sum(), 0.0, None)
     # T is large where a few rows are so large that all of A sees little else
     rounding = 4 * float(np.finfo(dtype).eps) * xp.sqrt((T * T).sum()) * trace
     result = stack(old, F.T)
