@@ -1,18 +1,17 @@
 """Files -> (key, matrix) elements in event time, many rows of one key and window in each.
 
-Arrow batches are cut by key and slot, so that the work per row is numpy's and not Python's.
+Batches of checked rows are cut by key and slot, so that the work per row is numpy's and not
+Python's. What files hold and which rows can be used is for `streampca.files` to say.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import (
@@ -23,78 +22,14 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines import formats
-from beam_pipelines.formats import Chunk
+from beam_pipelines.formats import source_of
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.windows import slots
-from streampca import _cells as cells
+from streampca.files import formats
+from streampca.files.columns import Columns
+from streampca.files.read import Order, Rows, read_source
 
-
-class Columns(NamedTuple):
-    """Which column of the files is what."""
-
-    timestamp: str
-    key: str | None
-    features: list[str]  # columns of numbers, or one column of lists
-    names: list[str]  # of the features: as many as the rows are wide
-    unit: str  # of timestamps that are numbers
-
-
-def find_files(patterns: list[str]) -> list[str]:
-    """Return the files that match, each once, sorted.
-
-    Raises
-    ------
-    ValueError
-        If a pattern matches nothing, or a file is of no type that can be read.
-    """
-    paths = set()
-    for pattern in patterns:
-        try:
-            (match,) = FileSystems.match([pattern])
-        except (BeamIOError, ValueError) as error:
-            raise ValueError(f"{pattern}: cannot be listed ({error})") from error
-        found = [metadata.path for metadata in match.metadata_list]
-        if not found:
-            raise ValueError(f"{pattern}: there is no such file")
-        paths.update(found)
-    for path in paths:
-        formats.kind(path)
-    return sorted(paths)
-
-
-def choose_columns(
-    path: str, timestamp: str, key: str | None, features: list[str] | None, unit: str
-) -> Columns:
-    """Return the columns to read, by what one file has.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or cannot hold a feature.
-    """
-    types = formats.header(path)
-    wanted = [timestamp, *([] if key is None else [key]), *(features or [])]
-    formats.require(path, wanted, list(types))
-    chosen = features or [name for name in types if name not in (timestamp, key)]
-    if not chosen:
-        raise ValueError(f"{path}: there are no columns left to be features")
-    for name in chosen:
-        kind = types[name]
-        if kind is not None and not (cells.is_number(kind) or cells.is_vector(kind)):
-            raise ValueError(
-                f"{path}: column {name!r} holds {kind}, not numbers; choose with --features"
-            )
-        if kind is not None and cells.is_vector(kind) and len(chosen) > 1:
-            raise ValueError(
-                f"{path}: column {name!r} holds lists and must be the only feature; choose with "
-                "--features"
-            )
-    kind = types[chosen[0]]
-    names = chosen
-    if kind is not None and cells.is_vector(kind):
-        names = [f"{chosen[0]}_{i}" for i in range(kind.list_size)]
-    return Columns(timestamp, key, chosen, names, unit)
+_log = logging.getLogger(__name__)
 
 
 class ReadRows(beam.PTransform):
@@ -104,92 +39,88 @@ class ReadRows(beam.PTransform):
     ----------
     columns : Columns
         What to read.
+    asked : dict
+        Options of reading, checked.
     windowfn : WindowFn
         The windows that come afterwards: an element holds rows of one window only.
     bad_rows : bool
         Whether bad rows are an output; otherwise the first of them fails the pipeline.
     """
 
-    def __init__(self, columns: Columns, windowfn: WindowFn, bad_rows: bool) -> None:
+    def __init__(
+        self, columns: Columns, asked: dict[str, Any], windowfn: WindowFn, bad_rows: bool
+    ) -> None:
         super().__init__()
         self._columns = columns
+        self._asked = asked
         self._windowfn = windowfn
         self._bad_rows = bad_rows
 
     def expand(self, paths: Any) -> Any:
         """Build the steps."""
+        form = self._asked.get("input_format")
+        read = _Read(self._columns, self._asked, self._windowfn, self._bad_rows)
         return (
             paths
-            | "Parts" >> beam.FlatMap(_parts).with_output_types(tuple[str, int | None])
+            | "Parts" >> beam.FlatMap(_parts, form).with_output_types(tuple[str, int | None])
             | "Spread" >> beam.Reshuffle()
-            | "Read"
-            >> beam.ParDo(_Read(self._columns, self._windowfn, self._bad_rows)).with_outputs(
-                BAD_ROWS, main="rows"
-            )
+            | "Read" >> beam.ParDo(read).with_outputs(BAD_ROWS, main="rows")
         )
 
 
-def _parts(path: str) -> list[tuple[str, int | None]]:
-    return [(path, part) for part in formats.parts(path)]
+def _parts(path: str, form: str | None) -> list[tuple[str, int | None]]:
+    return [(path, part) for part in formats.parts(source_of(path, form))]
 
 
 class _Read(beam.DoFn):
-    def __init__(self, columns: Columns, windowfn: WindowFn, bad_rows: bool) -> None:
+    def __init__(
+        self, columns: Columns, asked: dict[str, Any], windowfn: WindowFn, bad_rows: bool
+    ) -> None:
         self._columns = columns
+        self._asked = asked
         self._windowfn = windowfn
         self._bad_rows = bad_rows
         self._bad = Metrics.counter("streampca", "bad_rows")
+        self._back = Metrics.counter("streampca", "rows_out_of_order")
+        self._twice = Metrics.counter("streampca", "repeated_times")
 
     def process(self, element: tuple[str, int | None]) -> Iterator[Any]:
         path, part = element
-        columns = self._columns
-        wanted = [columns.timestamp, *([] if columns.key is None else [columns.key])]
-        for chunk in formats.read(path, part, list(dict.fromkeys(wanted + columns.features))):
-            yield from self._chunk(path, chunk)
+        source, order = source_of(path, self._asked.get("input_format")), Order()
+        read = read_source(source, self._asked, self._columns, part=part, say=_log.info)
+        for rows in read:
+            if rows.times is not None:
+                order.add(rows.times, rows.keys)
+            for each in rows.bad:
+                if not self._bad_rows:
+                    raise ValueError(each.reason)
+                self._bad.inc()
+                yield TaggedOutput(BAD_ROWS, BadRow(each.key, each.content, each.reason))
+            yield from self._groups(rows)
+        self._back.inc(order.n_back)
+        self._twice.inc(order.n_twice)
 
-    def _chunk(self, path: str, chunk: Chunk) -> Iterator[Any]:
-        columns = self._columns
-        by_name = dict(zip(chunk.names, chunk.columns, strict=True))
-        keys = None if columns.key is None else _listed(by_name[columns.key])
-        times, reasons = cells.times(by_name[columns.timestamp], columns.timestamp, columns.unit)
-        values, others = cells.matrix([by_name[name] for name in columns.features], columns.names)
-        reasons = others | reasons
-        for row, key in enumerate(keys or []):
-            if key is None:
-                reasons[row] = f"the key {columns.key!r} is missing"
-        bad = [BadRow(None, None, f"{path}, {label}: {why}") for label, why in chunk.broken]
-        for row in sorted(reasons):
-            label = chunk.labels[row]
-            where = f"{path}, {label if isinstance(label, str) else f'row {label}'}"
-            content = {name: _cell(column, row) for name, column in by_name.items()}
-            key = None if keys is None else keys[row]
-            bad.append(BadRow(key, content, f"{where}: {reasons[row]}"))
-        for each in bad:
-            if not self._bad_rows:
-                raise ValueError(each.reason)
-            self._bad.inc()
-            yield TaggedOutput(BAD_ROWS, each)
-        good = np.delete(np.arange(len(times)), sorted(reasons))
-        yield from self._groups(times[good], keys, values, good)
-
-    def _groups(self, times: Any, keys: list[Any] | None, values: Any, rows: Any) -> Iterator[Any]:
+    def _groups(self, rows: Rows) -> Iterator[Any]:
         """Rows of one key and slot together, timestamped by the first of them."""
-        if not len(rows):
+        if not len(rows.values):
             return
+        times = np.zeros(len(rows.values), "int64") if rows.times is None else rows.times
         slot = self._slots(times)
         names: list[Any] = [None]
-        codes = np.zeros(len(rows), "int64")
-        if keys is not None:
+        codes = np.zeros(len(times), "int64")
+        if rows.keys is not None:
             numbers: dict[Any, int] = {}
-            codes = np.array([numbers.setdefault(keys[row], len(numbers)) for row in rows.tolist()])
+            codes = np.array([numbers.setdefault(key, len(numbers)) for key in rows.keys])
             names = list(numbers)
         order = np.lexsort((times, slot, codes))
         changes = (np.diff(slot[order]) != 0) | (np.diff(codes[order]) != 0)
         for group in np.split(order, np.flatnonzero(changes) + 1):
             first = group[0]
-            matrix = values[rows[group]]
-            element = (names[codes[first]], matrix)
-            yield TimestampedValue(element, Timestamp(micros=int(times[first])))
+            element = (names[codes[first]], rows.values[group])
+            if rows.times is None:
+                yield element
+            else:
+                yield TimestampedValue(element, Timestamp(micros=int(times[first])))
 
     def _slots(self, times: Any) -> Any:
         """A number for each row; rows with the same number are in the same windows."""
@@ -199,12 +130,3 @@ class _Read(beam.DoFn):
         if isinstance(slot, FixedWindows):
             return (times - slot.offset.micros) // slot.size.micros
         return times  # sessions: where one ends depends on every row's own time
-
-
-def _cell(column: Any, row: int) -> Any:
-    value = column[row]
-    return value.as_py() if isinstance(value, pa.Scalar) else value
-
-
-def _listed(column: Any) -> list[Any]:
-    return column.to_pylist() if isinstance(column, pa.Array) else list(column)

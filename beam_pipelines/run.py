@@ -24,12 +24,15 @@ from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines.files import WriteCheckpoints
-from beam_pipelines.reading import ReadRows, choose_columns, find_files
+from beam_pipelines.formats import find_files, source_of
+from beam_pipelines.reading import ReadRows
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.windows import parse
 from streampca._asked import number_or_share
-from streampca.files import options
+from streampca.files import names, options
+from streampca.files.columns import Columns, choose_columns
+from streampca.files.read import Order, no_rows
 
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
@@ -39,13 +42,15 @@ class Job(NamedTuple):
     """What the command line asks for, checked."""
 
     paths: list[str]
-    columns: Any
+    columns: Columns
+    asked: dict[str, Any]  # options of the table
     windowfn: WindowFn
     n_components: int | float | None
     output: str
     carry: bool
     memory: str
     bad_rows: str | None
+    skip: bool  # bad rows are counted and go nowhere
     beam_options: list[str]
     parameters: dict[str, Any]  # of LearnComponents, besides
 
@@ -56,6 +61,8 @@ class Summary(NamedTuple):
     rows: int
     bad_rows: int
     checkpoints: int
+    rows_out_of_order: int
+    repeated_times: int
 
 
 def read_arguments(argv: Sequence[str] | None = None) -> Job:
@@ -68,36 +75,37 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     """
     given, beam_options = _parser().parse_known_args(argv)
     refuse_unknown(beam_options)
-    for name in ("input", "timestamp_column", "window", "n_components", "output"):
-        if getattr(given, name) is None:
-            raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
     asked = options.check(
         {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
     )
-    paths = find_files(given.input)
-    columns = choose_columns(
-        paths[0],
-        asked["timestamp_column"],
-        asked.get("key_column"),
-        asked.get("columns"),
-        asked.get("timestamp_unit", "s"),
-    )
+    for name in ("input", "window", "n_components", "output"):
+        if getattr(given, name) is None:
+            raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
+    if "timestamp_column" not in asked and given.window != "global":
+        raise ValueError("--timestamp-column is needed for every window but global")
+    mode = asked.pop("bad_rows", "fail")
+    bad_rows = None if mode in ("fail", "skip") else mode
+    sources = find_files(given.input, asked.get("input_format"))
+    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", given.output)], sources)
+    columns = choose_columns(sources[0], asked, say=_say)
     if isinstance(given.n_components, int) and given.n_components > len(columns.names):
         raise ValueError(
             f"--n-components {given.n_components} is more than the {len(columns.names)} features "
-            f"of {paths[0]}"
+            f"of {sources[0].name}"
         )
     if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
         beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
     return Job(
-        paths=paths,
+        paths=[source.path for source in sources],
         columns=columns,
+        asked=asked,
         windowfn=parse(given.window),
         n_components=given.n_components,
         output=given.output,
         carry=not given.no_carry,
         memory=asked.get("memory", "auto"),
-        bad_rows=asked.get("bad_rows"),
+        bad_rows=bad_rows,
+        skip=mode == "skip",
         beam_options=beam_options,
         parameters=_parameters(asked),
     )
@@ -165,11 +173,11 @@ def _beam_names() -> set[str]:
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the steps of a job to a pipeline."""
-    asked = job.bad_rows is not None
+    asked = job.skip or job.bad_rows is not None
     read = (
         pipeline
         | "Files" >> beam.Create(job.paths)
-        | "ReadRows" >> ReadRows(job.columns, job.windowfn, asked)
+        | "ReadRows" >> ReadRows(job.columns, job.asked, job.windowfn, asked)
     )
     learned = (
         read.rows
@@ -233,8 +241,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
         text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"
+    elif summary.bad_rows:
+        text += f"; {summary.bad_rows:,} bad rows skipped"
+    order = Order(summary.rows_out_of_order, summary.repeated_times).said()
+    if order is not None:
+        _say(order)
+    if summary.rows == 0 and _counts(job):
+        sources = [source_of(path, job.asked.get("input_format")) for path in job.paths]
+        print(f"error: {no_rows(sources, summary.bad_rows)}", file=sys.stderr)
+        return 1
     print(text)
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _counts(job: Job) -> bool:
+    """Whether the runner is one in this process, which counts everything."""
+    found = [option for option in job.beam_options if "Runner" in option]
+    return any(each in found[0] for each in ("FnApiRunner", "DirectRunner"))
 
 
 def reason(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from streampca import _cells
 from streampca.files.dialect import NULLS
 
 __all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
@@ -230,17 +231,10 @@ def short(value: Any) -> str:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds numbers."""
-    types = pa.types
-    if types.is_dictionary(kind):
+    """Whether a column of this type holds numbers, or nothing, or categories of numbers."""
+    if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
-    )
+    return _cells.is_number(kind) or bool(pa.types.is_null(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

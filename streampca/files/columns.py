@@ -32,7 +32,7 @@ class Columns:
     names: list[str]  # of the features: as many as the rows are wide
     key: str | None = None
     timestamp: str | None = None
-    rule: Rule = Rule()  # what times mean
+    rule: Rule = dataclasses.field(default_factory=Rule)  # what times mean
     kept: tuple[str, ...] = ()  # passed through as they are
     gaps: bool = False  # whether missing numbers are let through
     largest: float = LARGEST
@@ -95,8 +95,7 @@ def choose_columns(
         raise ValueError(f"{source.name}: there are no columns left to be features")
     _check_features(source, found, chosen)
     names = _feature_names(source, asked, found, chosen)
-    for text in found.said:
-        say(f"{source.name}: {text}")
+    tell(source, found, say)
     if timestamp is not None and rule is None:
         first = _first_cells(source, asked, found, timestamp)
         form, unit = asked.get("timestamp_format"), asked.get("timestamp_unit")
@@ -132,6 +131,14 @@ def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) ->
                     "columns that are features with --columns, or leave it out with --exclude"
                 )
     return found
+
+
+def tell(source: Source, found: Layout, say: Callable[[str], None]) -> None:
+    """Say once how a file is read, where that was found out."""
+    if not source.told:
+        source.told = True
+        for text in found.said:
+            say(f"{source.name}: {text}")
 
 
 def _no_column(source: Source, name: str, found: Layout) -> str:

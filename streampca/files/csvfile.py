@@ -1,4 +1,4 @@
-"""CSV as chunks of columns, block by block, parsed by Arrow; a record that does not fit is named."""
+"""CSV as chunks of columns, parsed by Arrow block by block; a record that does not fit is named."""
 
 from __future__ import annotations
 
@@ -162,8 +162,9 @@ def _only_utf8(block: Block, dialect: Dialect) -> tuple[bytes, list[Broken]]:
         pass
     else:
         return block.data, []
-    kept, broken, at = [], [], 0
-    for start, end in records(block.data, dialect.eol, dialect.delimiter):
+    kept, broken = [], []
+    spans = records(block.data, dialect.eol, dialect.delimiter)
+    for at, (start, end) in enumerate(spans):
         record = block.data[start:end]
         try:
             record.decode()
@@ -175,7 +176,6 @@ def _only_utf8(block: Block, dialect: Dialect) -> tuple[bytes, list[Broken]]:
                     at, f"the byte 0x{byte:02x} is not UTF-8: say --encoding latin-1, or what it is"
                 )
             )
-        at += 1
     return dialect.eol.join(kept) + dialect.eol, broken
 
 

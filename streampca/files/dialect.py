@@ -313,10 +313,13 @@ def _is_units(
             return False
         if below and all(is_number(each, decimal) for each in below):
             words += cell.strip() not in nulls
-        elif below and cell.strip() not in nulls:
-            if is_time(cell) or not all(is_time(each) for each in below):
-                return False
+        elif below and cell.strip() not in nulls and not _is_time_unit(cell, below):
+            return False
     return words > 0
+
+
+def _is_time_unit(cell: str, below: Sequence[str]) -> bool:
+    return not is_time(cell) and all(is_time(each) for each in below)
 
 
 def is_time(text: str) -> bool:

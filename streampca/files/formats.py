@@ -29,9 +29,8 @@ def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
     ValueError
         If the file has no columns that can be read; it names the file.
     """
-    known = getattr(source, "layout", None)
-    if known is not None:
-        return known  # type: ignore[no-any-return]
+    if source.layout is not None:
+        return source.layout  # type: ignore[no-any-return]
     with _naming(source):
         if source.form not in _TEXT:
             found = tables.layout(source)
@@ -42,14 +41,12 @@ def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
             if said is not None:
                 found = found._replace(said=(f"read as {said}", *found.said))
             if source.is_pipe:
-                source.text = stream  # type: ignore[attr-defined]
+                source.text = stream
             else:
                 stream.close()
-    for name in (asked.get("skip_rows", 0) and source.form != "csv" and ["skip_rows"]) or ():
-        raise ValueError(f"{source.name}: --{name.replace('_', '-')} is for CSV")
     for name, value in source.partitions.items():
         found.types.setdefault(name, pa.int64() if isinstance(value, int) else pa.string())
-    source.layout = found  # type: ignore[attr-defined]
+    source.layout = found
     return found
 
 
@@ -59,9 +56,8 @@ def _csv(asked: Mapping[str, Any]) -> Any:
 
 def _text(source: Source, asked: Mapping[str, Any]) -> tuple[Stream, str | None]:
     """The text in UTF-8, from its beginning; a pipe's is opened once."""
-    opened = getattr(source, "text", None)
-    if opened is not None:
-        return opened, None
+    if source.text is not None:
+        return source.text, None
     return dialect.as_utf8(source.open(), asked.get("encoding"), source.name)
 
 

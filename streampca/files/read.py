@@ -15,7 +15,7 @@ from streampca.files import cells, formats, names, options
 from streampca.files.ahead import ahead
 from streampca.files.bad_rows import BadRow, BadRows
 from streampca.files.chunk import BEGIN, Chunk, Place
-from streampca.files.columns import Columns, check_columns, choose_columns
+from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.source import Source
 from streampca.files.times import times
 
@@ -70,8 +70,8 @@ class Order:
     'times: 1 row came after a later one, 1 time came twice'
     """
 
-    def __init__(self) -> None:
-        self.n_back = self.n_twice = 0
+    def __init__(self, n_back: int = 0, n_twice: int = 0) -> None:
+        self.n_back, self.n_twice = n_back, n_twice
         self._latest: int | None = None
 
     def add(self, found: NDArray[np.int64], keys: Sequence[Any] | None) -> None:
@@ -209,7 +209,7 @@ def read_source(
     ValueError
         If a column is missing or the file is damaged; it names the file.
     """
-    check_columns(source, asked, columns)
+    tell(source, check_columns(source, asked, columns), say)
     n_rows = max(64, min(8192, _NUMBERS // max(len(columns.names), 1)))
     numbers = columns.features
     found = formats.chunks(source, asked, columns.all, numbers, columns.known, start, n_rows, part)

@@ -52,6 +52,9 @@ class Source:
         self.partitions = partitions or {}
         self._form = form
         self._opened: os.stat_result | None = None
+        self.layout: Any = None  # what formats.layout has found
+        self.text: Any = None  # a pipe's text, in UTF-8
+        self.told = False  # whether it has been said how the file is read
 
     @cached_property
     def is_pipe(self) -> bool:
@@ -87,6 +90,11 @@ class Source:
         filesystem, path = filesystem_of(self.path)
         return filesystem.get_file_info(path).size  # type: ignore[no-any-return]
 
+    @property
+    def size_read(self) -> int | None:
+        """Bytes stored when the file was opened: what comes later is not read."""
+        return self.size if self._opened is None else self._opened.st_size
+
     def open(self) -> Stream:
         """The content, decompressed by its first bytes; a pipe opens once."""
         if self.is_pipe:
@@ -101,7 +109,9 @@ class Source:
     def open_raw(self) -> Any:
         """The file as it is stored; a pipe is kept on disk."""
         if self.is_pipe:
-            return self._spooled
+            file = open(os.dup(self._spooled.fileno()), "rb")  # noqa: SIM115 - closed by who asked
+            file.seek(0)
+            return file
         local = local_path(self.path)
         if local is None:
             filesystem, path = filesystem_of(self.path)
@@ -147,9 +157,9 @@ class Source:
         return now.st_size > before.st_size
 
     def head(self, size: int) -> bytes:
-        """The first bytes as they are stored; a pipe has not been read yet."""
+        """The first bytes as they are stored."""
         if self.is_pipe:
-            return self.pipe.peek(size)
+            return self.pipe.first_bytes(size)
         with self.open_raw() as file:
             return bytes(file.read(size))
 
@@ -172,13 +182,13 @@ class Source:
     @cached_property
     def pipe_stream(self) -> Stream:
         """The pipe's content, decompressed."""
-        first = self.pipe.peek(1)
+        first = self.pipe.first_bytes(1)
         if first and first in b"\x1f\x28\x04\xfd7":  # no text begins like that; wait for the rest
-            first = self.pipe.peek(6)
+            first = self.pipe.first_bytes(6)
         elif first == b"B":
-            first = self.pipe.peek(3)
+            first = self.pipe.first_bytes(3)
         elif first == b"P":
-            first = self.pipe.peek(4)
+            first = self.pipe.first_bytes(4)
         return Stream(decompressed(self.pipe, first, self.name), self.pipe)
 
     @cached_property
@@ -194,14 +204,12 @@ def _form_of(head: bytes) -> str:
 
 
 def _spool(stream: Stream) -> Any:
-    number, path = tempfile.mkstemp()
-    try:
-        with open(number, "wb") as file:
-            while data := stream.read(1 << 20):
-                file.write(data)
-        return pa.OSFile(path)
-    finally:
-        os.unlink(path)  # what is open stays until it is closed
+    """All of a stream in a file that can be searched, and goes when it is closed."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked
+    while data := stream.read(1 << 20):
+        file.write(data)
+    file.seek(0)
+    return file
 
 
 def local_path(path: str) -> str | None:

@@ -63,11 +63,11 @@ class Pipe:
             return found
         return self._more(size if size > 0 else 1 << 20)
 
-    def peek(self, size: int) -> bytes:
-        """The first bytes, which stay; it waits for them. Nothing has been read before."""
-        while len(self._ahead) < size and (more := self._more(size - len(self._ahead))):
+    def first_bytes(self, size: int) -> bytes:
+        """The first bytes of all; it waits for them, and what it reads stays."""
+        while len(self.first) < min(size, _KEPT) and (more := self._more(size)):
             self._ahead += more
-        return self._ahead[:size]
+        return self.first[:size]
 
     def _more(self, size: int) -> bytes:
         if self._number is None:
