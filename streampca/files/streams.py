@@ -58,10 +58,11 @@ class Pipe:
 
     def read(self, size: int = -1) -> bytes:
         """What is there, up to `size`; b"" at the end."""
+        size = size if size > 0 else 1 << 20
         if self._ahead:
             found, self._ahead = self._ahead[:size], self._ahead[size:]
             return found
-        return self._more(size if size > 0 else 1 << 20)
+        return self._more(size)
 
     def first_bytes(self, size: int) -> bytes:
         """The first bytes of all; it waits for them, and what it reads stays."""
@@ -145,10 +146,10 @@ class Stream:
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, perhaps fewer than asked for; b"" at the end."""
-        if self._ahead:
-            found, self._ahead = self._ahead[:size], self._ahead[size:]
-            return found
-        return self._more(size if size > 0 else 1 << 20)
+        size = size if size > 0 else 1 << 20
+        data = self._ahead or self._more(size)  # which may be more: other encodings are shorter
+        found, self._ahead = data[:size], data[size:]
+        return found
 
     def exactly(self, size: int) -> bytes:
         """The next bytes: fewer only where the stream ends."""
