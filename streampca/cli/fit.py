@@ -142,6 +142,8 @@ def fit(
         raise typer.Exit(128 + stopped.signal) from None
     finally:
         bad.close(complete=complete)
+        if not complete and store is None:
+            bad.discard()
     if not quiet and (text := run.order.said()) is not None:
         output.say(text)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)

@@ -182,8 +182,11 @@ class Source:
             If standard input is closed.
         """
         if self.path != STDIN:
-            require_readable(self.path, self.name)
-            return Pipe(open(self.path, "rb", buffering=0), self.name)
+            local = str(local_path(self.path))
+            require_readable(local, self.name)
+            number = os.open(local, os.O_RDONLY)
+            weakref.finalize(self, os.close, number)
+            return Pipe(number, self.name)
         if sys.stdin is None or sys.stdin.closed:
             raise ValueError("standard input is closed: give a file, or send rows into a pipe")
         return Pipe(sys.stdin.buffer, self.name)
@@ -219,9 +222,13 @@ def _form_of(head: bytes) -> str:
 def _spool(stream: Stream) -> Any:
     """All of a stream in a file that can be searched, and goes when it is closed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked
-    while data := stream.read(1 << 20):
-        file.write(data)
-    file.seek(0)
+    try:
+        while data := stream.read(1 << 20):
+            file.write(data)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

@@ -45,7 +45,7 @@ class Pipe:
         self.first = b""
         self.idle: Callable[[], None] = lambda: None
         try:
-            self._number: int | None = file.fileno()
+            self._number: int | None = file if isinstance(file, int) else file.fileno()
             select.select([self._number], [], [], 0)
         except (OSError, ValueError, AttributeError):
             self._number = None  # a file in memory, or a system whose pipes cannot be waited for

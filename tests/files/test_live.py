@@ -93,7 +93,7 @@ def test_asked_to_stop_it_keeps_what_was_learned_and_says_how_to_go_on(tmp_path,
     assert error.decode() == "interrupted: 300 rows are in store; go on with --resume\n"
     assert n_learned(tmp_path / "store") == 300
     with running(tmp_path, *given, "--resume") as process:
-        out, error = process.communicate(("a,b\n" + rows + "1,2\n").encode())
+        _, error = process.communicate(("a,b\n" + rows + "1,2\n").encode())
     assert (process.returncode, error) == (0, b"")
     assert CheckpointStore(tmp_path / "store").latest().n_samples_seen == 301
 

@@ -1,5 +1,6 @@
 """Outputs never cost an input, and appear complete or not at all; no traceback, no endless file."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -144,9 +145,11 @@ def drawn(seed):
     """Bytes of no kind, and of almost a kind."""
     rng = np.random.default_rng(seed)
     noise = rng.bytes(int(rng.integers(0, 3000)))
-    heads = (b"", b"PAR1", b"ARROW1\0\0", b"\x93NUMPY\x01\x00", b"{", b"\x1f\x8b\x08\x00", b"PK\x03\x04",
-             b"BZh9", b"\x28\xb5\x2f\xfd", b"\xff\xfe", b"\xef\xbb\xbf", b"\xff\xff\xff\xff", b"a,b\n",
-             b'{"a": 1}\n', b'"', b"a,b\n1,\"", b"\xfe\xff", b"FEA1")  # fmt: skip
+    heads = (
+        b"", b"PAR1", b"ARROW1\0\0", b"\x93NUMPY\x01\x00", b"{", b"\x1f\x8b\x08\x00",
+        b"PK\x03\x04", b"BZh9", b"\x28\xb5\x2f\xfd", b"\xff\xfe", b"\xef\xbb\xbf",
+        b"\xff\xff\xff\xff", b"a,b\n", b'{"a": 1}\n', b'"', b'a,b\n1,"', b"\xfe\xff", b"FEA1",
+    )  # fmt: skip
     text = [text_of().encode(), lines_of().encode(), b""][int(rng.integers(3))]
     kind = int(rng.integers(3))
     if kind == 0:
@@ -166,11 +169,9 @@ def test_any_bytes_are_read_or_refused_in_one_line(seed, suffix, capfd):
     assert code in (0, 2)
     assert "defect" not in error
     assert "Traceback" not in capfd.readouterr().err
-    outcome = None
-    try:
+    outcome = 0
+    with contextlib.suppress(ValueError):  # and nothing else
         outcome = sum(len(rows.values) for rows in read("x" + suffix))
-    except ValueError as refused:
-        assert code == 2 or "n_components" in str(refused)
     assert outcome or code == 2
 
 
