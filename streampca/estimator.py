@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
+from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint

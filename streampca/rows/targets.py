@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from streampca._arrays import Array, namespace
-from streampca._input import InputRows, read_rows
+from streampca.rows.read import InputRows, read_rows
 
 _IMPUTE = ", fill it in, or use missing='impute'"
 

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array
-from streampca._columns import Columns, label, number, numbers_of, read_columns
-from streampca._entries import LARGEST, check_entries
+from streampca.rows.entries import LARGEST, check_entries
+from streampca.rows.frames import Columns, read_columns
+from streampca.rows.numbers import label, number, numbers_of
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, column_squares, dtype_name
-from streampca._columns import label
+from streampca.rows.numbers import label
 
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""
