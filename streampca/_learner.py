@@ -18,7 +18,7 @@ from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
 from streampca._landing import Checked, Landing
 from streampca._lock import Lock
-from streampca._model import Model, cast_components
+from streampca._model import Model, cast_components, has_gaps
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
 from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
@@ -211,10 +211,7 @@ class Learner:
     def filled(self, X: Array) -> Array:
         """X with its gaps filled by the current model."""
         with self.lock:
-            if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
-                return X
-            filled = self._model_of_moments().fill(to_numpy(X))
-            return filled if namespace(X) is np else to_device(filled, str(X.device))
+            return self._model_of_moments().filled(X) if has_gaps(X) else X
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from: the first minibatch's gaps are filled by its own means.

@@ -21,7 +21,7 @@ _FEW_ROWS = 4
 """Fewer rows with gaps are filled one by one: preparing the product for all costs more."""
 
 _MOST_NUMBERS = 2**21
-"""Numbers in a temporary array while gaps are filled: 16 MB."""
+"""Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,23 @@ class Model:
         p, n = self.components.shape
         noise, eigenvalues = self._positive()
         C = self.components.astype("float64")
-        if hasattr(X, "tocsr"):
-            X = X.toarray()
+        if hasattr(X, "tocsr"):  # dense in pieces only
+            rows = max(1, _MOST_NUMBERS // n)
+            pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
+            return np.concatenate([np.zeros(0), *map(self.log_likelihood, pieces)])
         D = to_numpy(X).astype("float64") - self.mean  # (m, n)
         Z = D @ C.T
         E = D - Z @ C  # explicitly: the difference of squared lengths loses the small ones
         quadratic = np.einsum("ij,ij->i", E, E) / noise + (Z * Z / eigenvalues).sum(axis=1)
         log_det = float(np.log(eigenvalues).sum()) + (n - p) * float(np.log(noise))
         return np.asarray(-0.5 * (n * np.log(2 * np.pi) + log_det + quadratic))
+
+    def filled(self, X: Array) -> Array:
+        """Rows (m, n) of any kind with their gaps filled; X itself where it has none."""
+        if not has_gaps(X):
+            return X
+        filled = self.fill(to_numpy(X))
+        return filled if namespace(X) is np else to_device(filled, str(X.device))
 
     def fill(self, X: NDArray[Any]) -> NDArray[Any]:
         """A copy of X (m, n) with each NaN replaced by its expectation given the row's own entries.
@@ -191,6 +200,11 @@ class Model:
         """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
         size = max(1, _MOST_NUMBERS // len(self.components) ** 2)
         return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def has_gaps(X: Array) -> bool:
+    """Whether an entry is NaN; sparse rows have none."""
+    return not hasattr(X, "tocsr") and bool(namespace(X).isnan(X).any())
 
 
 def cast_components(A: Float64, dtype: str) -> NDArray[Any]:

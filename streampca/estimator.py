@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
 from streampca._learner import Learner
+from streampca._model import Model
 from streampca._results import Results
+from streampca._undo import learn_parts
+from streampca.rows.answers import answers
+from streampca.rows.parts import in_parts
 from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
 
 if TYPE_CHECKING:
@@ -153,6 +156,8 @@ class StreamingPCA(Results):
         """Forget everything and learn from X, as `partial_fit` on a new estimator would."""
         fresh = type(self)(**self.get_params())
         fresh.partial_fit(X, sample_weight=sample_weight)
+        if fresh._learner is None:  # of no rows, which change nothing, nothing can be learned
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
         self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
         return self
 
@@ -162,7 +167,8 @@ class StreamingPCA(Results):
         Parameters
         ----------
         X : array-like of shape (m, n_features)
-            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+            Rows: numpy, torch, Arrow, a data frame, scipy sparse, xarray; dask and Arrow streams,
+            of which one part is loaded at a time. Never changed. No rows change nothing.
         sample_weight : array-like of shape (m,), optional
             How many copies each row stands for.
 
@@ -173,14 +179,23 @@ class StreamingPCA(Results):
 
         Notes
         -----
+        Where rows come part by part, what other threads learn during a call that ends in an error
+        is forgotten with it.
+
         Rows on a device, and pinned ones on their way to it, are looked at there while the next
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
         call, or reading, says so.
         """
+        parts = in_parts(X, floats=False)
+        if parts is not None:
+            learn_parts(self, parts, sample_weight)
+            return self
         learner = self._learner
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
+        if rows.values.shape[0] == 0:
+            return self
         if weights is not None and (heaviest := float(weights.max())) > 1.0:
             names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
             if later is None or namespace(rows.values) is np or not later(rows.values):
@@ -241,12 +256,15 @@ class StreamingPCA(Results):
         """Coordinates of rows in the components, (m, p), of the kind of array that came in.
 
         A tensor gives a tensor on its device, everything else a numpy array, in float32 for
-        float32 rows.
+        float32 rows. Many rows are read part by part: beside the answer it takes a few parts.
         """
         model = self._model
-        X = self._fill(self._read(X).values)
-        Z = model.coordinates(X)
-        return Z * model.scales(Z) if self.whiten else Z
+
+        def coordinates(part: Any) -> Array:
+            Z = model.coordinates(self._fill(self._read(part).values, model))
+            return Z * model.scales(Z) if self.whiten else Z
+
+        return answers(X, coordinates)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
@@ -255,21 +273,35 @@ class StreamingPCA(Results):
     def inverse_transform(self, Z: Any) -> Array:
         """Rows (m, n) from coordinates (m, p)."""
         model = self._model
-        Z = read_rows(Z, n_features=model.components.shape[0]).values
-        if self.whiten:
-            scales = model.scales(Z)
-            xp = namespace(scales)
-            Z = Z * xp.where(scales > 0, 1.0 / xp.where(scales > 0, scales, 1.0), 0.0)
-        return model.reconstruct(Z)
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999)."""
+        def rows(part: Any) -> Array:
+            p = model.components.shape[0]
+            coordinates = read_rows(part, n_features=p, least=0).values
+            if self.whiten:
+                scales = model.scales(coordinates)
+                xp = namespace(scales)
+                safe = xp.where(scales > 0, scales, 1.0)
+                coordinates = coordinates * xp.where(scales > 0, 1.0 / safe, 0.0)
+            return model.reconstruct(coordinates)
+
+        return answers(Z, rows)
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999), float64.
+
+        A tensor gives a tensor on its device, everything else a numpy array.
+        """
         model = self._model
-        return model.log_likelihood(self._fill(self._read(X).values))
+        return answers(
+            X, lambda part: model.log_likelihood(self._fill(self._read(part).values, model))
+        )
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood of the rows."""
-        return float(self.score_samples(X).mean())
+        scores = self.score_samples(X)
+        if len(scores) == 0:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        return float(scores.mean())
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -292,6 +324,7 @@ class StreamingPCA(Results):
             largest=self._largest(),
             later=later,
             squares=squares,
+            least=0,
         )
 
     def _largest(self) -> float:
@@ -299,11 +332,8 @@ class StreamingPCA(Results):
         dtype = self.dtype if self._learner is None else self._learner.moments.dtype
         return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
 
-    def _fill(self, X: Array) -> Array:
-        if self.missing != "impute":
-            return X
-        assert self._learner is not None
-        return self._learner.filled(X)
+    def _fill(self, X: Array, model: Model) -> Array:
+        return model.filled(X) if self.missing == "impute" else X
 
     def _started(self, rows: InputRows) -> Learner:
         """The learner, made for rows like these if there is none yet."""
