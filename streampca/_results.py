@@ -15,7 +15,10 @@ from streampca.moments import Moments
 
 
 class Results(Parameters):
-    """Reads every fitted attribute off the current model; knows nothing of learning."""
+    """Reads every fitted attribute off the current model; knows nothing of learning.
+
+    Arrays are copies: they may be written to, and the model stays as it is.
+    """
 
     _learner: Learner | None = None
     _feature_names: tuple[str, ...] | None = None
@@ -42,7 +45,7 @@ class Results(Parameters):
     @property
     def components_(self) -> NDArray[Any]:
         """Ordered orthonormal principal directions, (p, n)."""
-        return self._model.components
+        return np.array(self._model.components)
 
     @property
     def n_components_(self) -> int:
@@ -52,7 +55,7 @@ class Results(Parameters):
     @property
     def explained_variance_(self) -> NDArray[np.float64]:
         """Variance along each component, (p,)."""
-        return self._model.eigenvalues
+        return np.array(self._model.eigenvalues)
 
     @property
     def explained_variance_ratio_(self) -> NDArray[np.float64]:
@@ -118,12 +121,12 @@ class Results(Parameters):
     @property
     def decoder_(self) -> NDArray[Any]:
         """Decoder A, (n, p)."""
-        return self._model.decoder
+        return np.array(self._model.decoder)
 
     @property
     def encoder_(self) -> NDArray[Any]:
         """Encoder B, (p, n)."""
-        return self._model.encoder
+        return np.array(self._model.encoder)
 
     @property
     def loss_(self) -> float:
@@ -133,7 +136,7 @@ class Results(Parameters):
     @property
     def residuals_(self) -> NDArray[np.float64]:
         """||Sigma a - lambda a|| / lambda_1 of each component, (p,)."""
-        return self._model.residuals
+        return np.array(self._model.residuals)
 
     @property
     def discarded_variance_(self) -> float:

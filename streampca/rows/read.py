@@ -118,8 +118,9 @@ def read_rows(
         else:
             values = from_anything(X, feature_names)
     n_features = n_features if feature_names is None else len(feature_names)
-    if tuple(values.shape) == (0, 0) and least == 0 and n_features is not None:
-        values = np.empty((0, n_features))  # without rows, the width of vectors is not known
+    if tuple(values.shape) == (0, 0) and least == 0:
+        # without rows, the width of vectors is not known
+        return InputRows(np.empty((0, n_features or 0)), names)
     _check_shape(values, n_features, least)
     if later is not None and is_tensor(X) and later(X):
         return InputRows(values, names)
