@@ -117,10 +117,12 @@ def _from_arrow(X: Any, wanted: Sequence[str] | None) -> Columns | None:
 
 def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
     every = list(frame.columns)
-    if len(every) == 1 and len(frame) and _holds_vectors(frame.iloc[:, 0]):
-        name = every[0]
-        if wanted is None or f"{name}_0" not in wanted:
-            return Columns(_vectors(frame.iloc[:, 0], name), None)
+    if len(every) == 1 and f"{every[0]}_0" not in (wanted or ()):
+        column = frame.iloc[:, 0]
+        if _holds_vectors(column):
+            return Columns(_vectors(column, every[0]), None)
+        if len(frame) == 0 and column.dtype == object and every[0] not in (wanted or ()):
+            return Columns(np.empty((0, 0)), None)  # perhaps it would hold vectors
     columns, names = choose(
         every, wanted, lambda j: len(frame) == 0 or _holds_vectors(frame.iloc[:, j])
     )
