@@ -104,6 +104,8 @@ def side_by_side(
         return values.T, every
     for name, part in zip(names, parts, strict=True):
         expected = [w for w in wanted if w not in names and w.rpartition("_")[0] == name]
+        if part.ndim == 2 and name in wanted:
+            raise ValueError(f"column {name!r} has vectors where one number is expected")
         if part.ndim == 2 and part.shape[1] != len(expected):
             raise ValueError(
                 f"column {name!r} has vectors of {part.shape[1]} numbers, but {len(expected)} are "

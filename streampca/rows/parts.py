@@ -69,7 +69,7 @@ def _cut_all(loaded: Iterator[Any], floats: bool) -> Iterator[Any]:
 
 def _cut(X: Any, floats: bool) -> Iterator[Any] | None:
     """Parts of what has rows already; None if it is small, or of a kind that is not cut."""
-    slice_of = _slicer(X, floats)
+    slice_of = slicer(X, floats=floats)
     if slice_of is None:
         return None
     m, n = X.shape if hasattr(X, "shape") else (X.num_rows, X.num_columns)
@@ -80,8 +80,8 @@ def _cut(X: Any, floats: bool) -> Iterator[Any] | None:
     return (slice_of(start, min(start + rows, m)) for start in range(0, m, rows))
 
 
-def _slicer(X: Any, floats: bool) -> Callable[[int, int], Any] | None:
-    """What gives the rows of X from one number to another without a copy."""
+def slicer(X: Any, *, floats: bool) -> Callable[[int, int], Any] | None:
+    """What gives the rows of X from one number to another without a copy; None if X is not cut."""
     if isinstance(X, (pa.Table, pa.RecordBatch)):
         return lambda start, stop: X.slice(start, stop - start)
     if is_frame_of_pandas(X):
