@@ -19,7 +19,7 @@ from streampca._model import Model
 from streampca._results import Results
 from streampca._undo import learn_parts
 from streampca.rows.answers import answers
-from streampca.rows.parts import in_parts
+from streampca.rows.parts import in_parts, refuse_what_is_read_once
 from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
 
 if TYPE_CHECKING:
@@ -268,6 +268,7 @@ class StreamingPCA(Results):
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
+        refuse_what_is_read_once(X)
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def inverse_transform(self, Z: Any) -> Array:

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
@@ -199,6 +200,27 @@ def test_partitions_are_loaded_one_after_the_other():
 def test_what_is_lazy_and_no_matrix_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         StreamingPCA(1).fit(make())
+
+
+def test_a_stream_is_not_read_twice():
+    with pytest.raises(ValueError, match="can be read only once: call fit with one"):
+        StreamingPCA(1).fit_transform(_stream(X))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pa.table({"v": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 4)}),
+        lambda: pl.DataFrame({"v": X}),
+        lambda: pd.DataFrame({"v": list(X)}),
+        lambda: pd.DataFrame({"v": list(X[:, 1:]), "a": X[:, 0]}),
+    ],
+)
+@pytest.mark.usefixtures("small_parts")
+def test_vectors_are_cut_by_their_numbers(make):
+    sizes = [parts.number_of_rows(part) for part in parts.in_parts(make(), floats=True)]
+    assert sum(sizes) == 500
+    assert max(sizes) == 30
 
 
 def test_a_regression_says_that_partitions_are_to_be_loaded():
