@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca import _options
@@ -18,6 +17,7 @@ from streampca._arrays import Array, device_name, dtype_name, namespace
 from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
+from streampca.arrays import torch
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
