@@ -49,7 +49,7 @@ store.latest().transform(rows)
 """,
     "monitor": """
 from streampca.monitor import Monitor
-Monitor(StreamingPCA(2).fit(rows)).score(rows)
+Monitor(StreamingPCA(2).fit(rows)).scores(rows)
 """,
 }
 IN_STREAMS = {
@@ -75,8 +75,8 @@ from streampca.cli.commands import app
 np.savetxt(folder / "rows.csv", rows, delimiter=",", header="a,b,c,d", comments="")
 for command in (
     ["fit", folder / "rows.csv", "-n", 2, "-o", folder / "store"],
-    ["transform", folder / "rows.csv", "-m", folder / "store"],
-    ["score", folder / "rows.csv", "-m", folder / "store"],
+    ["transform", folder / "store", folder / "rows.csv"],
+    ["score", folder / "store", folder / "rows.csv"],
     ["components", folder / "store"],
 ):
     done = CliRunner().invoke(app, [str(word) for word in command])
@@ -84,7 +84,16 @@ for command in (
 """,
 }
 # Import statements fail as they do where it is not installed.
-BLOCKED = "import sys; sys.modules['torch'] = None"
+BLOCKED = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
 
 
 @pytest.mark.parametrize("steps", [IN_PYTHON, IN_STREAMS], ids=["Python", "streams"])
