@@ -130,6 +130,11 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, bool):  # the third argument of IncrementalPCA's partial_fit
+        raise ValueError(
+            f"sample_weight={sample_weight} is not accepted: give one weight for each of the "
+            f"{n_rows} rows; check_input is given by name"
+        )
     if isinstance(sample_weight, torch.Tensor):
         sample_weight = sample_weight.detach().to("cpu", torch.float64).numpy()
     weights = np.asarray(sample_weight)
