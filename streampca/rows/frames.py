@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streampca._cells import is_number
@@ -127,6 +126,8 @@ def _matrix_of_lists(column: Any, name: str) -> NDArray[Any]:
     if lists.null_count:
         row = int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
         raise ValueError(f"row {row}, column {name!r} is null: a row of numbers is expected")
+    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
+
     lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     other = np.flatnonzero(lengths != lengths[0])
     if other.size:
