@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
-from streampca._entries import LARGEST
 from streampca._landing import Checked, Landing
 from streampca._lock import Lock
 from streampca._model import Model, cast_components
@@ -24,6 +23,7 @@ from streampca._ordering import completed, oriented
 from streampca.arrays import torch
 from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
 from streampca.moments.device import Look
+from streampca.rows.entries import LARGEST
 from streampca.solvers import exact
 
 if TYPE_CHECKING:

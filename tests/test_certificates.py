@@ -192,7 +192,7 @@ def follow(draws, X, sizes, pca, truth, dtype, *, weighted=False, sparse=False):
     while start < len(X):
         piece = X[start : start + sizes[i % len(sizes)]].astype(dtype)
         weights = draws.choice([0.0, 0.5, 1.0, 5.0], len(piece)) if weighted else None
-        pca.partial_fit(give(piece), weights)
+        pca.partial_fit(give(piece), sample_weight=weights)
         truth.partial_fit(piece, weights)
         start, i = start + len(piece), i + 1
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from extras import needs_torch, torch
 from frames import KINDS, NAMES, NAN, X, frames
 
-from streampca._input import read_rows, read_weights
+from streampca.rows.read import read_rows, read_weights
 
 # --- what is accepted -------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from extras import torch
 from frames import KINDS, NAMES, NAN, X, frames
 
-from streampca._input import read_rows
+from streampca.rows.read import read_rows
 
 # --- missing entries --------------------------------------------------------------------------
 

@@ -82,7 +82,8 @@ def error(X, Sigma, mean, *, dtype, n_minibatches, memory="dense", sparse=False)
 def learned(X, weights=None, pieces=None, give=np.asarray, **options):
     pca = StreamingPCA(**options)
     for piece in [slice(None)] if pieces is None else pieces:
-        pca.partial_fit(give(X[piece]), None if weights is None else weights[piece])
+        w = None if weights is None else weights[piece]
+        pca.partial_fit(give(X[piece]), sample_weight=w)
     return pca
 
 

@@ -31,7 +31,7 @@ OPTIONS = [
     {"memory": "minibatch", "batch_size": 30},
     {"solver": "first_order", "random_state": 3},
     {"solver": "first_order", "random_state": np.int64(4), "optimizer": adam},
-    {"center": False},
+    {"center": False, "copy": False},
     {"missing": "impute", "device": "cpu"},
     {"dtype": "float32"},
     {"dtype": "float64"},

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streampca._arrays import Array, namespace
-from streampca._input import InputRows, read_rows
 from streampca.arrays import is_tensor, torch
+from streampca.rows.read import InputRows, read_rows
 
 _IMPUTE = ", fill it in, or use missing='impute'"
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, column_squares, dtype_name
-from streampca._columns import label
 from streampca.arrays import is_tensor, torch
+from streampca.rows.numbers import label
 
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""

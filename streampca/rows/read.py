@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca._arrays import Array
-from streampca._columns import Columns, label, number, numbers_of, read_columns
-from streampca._entries import LARGEST, check_entries
 from streampca.arrays import is_tensor, torch
+from streampca.rows.entries import LARGEST, check_entries
+from streampca.rows.frames import Columns, read_columns
+from streampca.rows.numbers import label, number, numbers_of
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
 
@@ -129,6 +130,11 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, bool):  # the third argument of IncrementalPCA's partial_fit
+        raise ValueError(
+            f"sample_weight={sample_weight} is not accepted: give one weight for each of the "
+            f"{n_rows} rows; check_input is given by name"
+        )
     if is_tensor(sample_weight):
         sample_weight = sample_weight.detach().to("cpu", torch.float64).numpy()
     weights = np.asarray(sample_weight)
