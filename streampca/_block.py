@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import to_numpy
 from streampca._streams import Lane, pinned
+from streampca.arrays import torch
 from streampca.moments.device import Look, look
 from streampca.rows.entries import unfit_entry
 

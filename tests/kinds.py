@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-import torch
+from extras import torch
 
 
 class Speaks:
@@ -120,10 +120,6 @@ ARRAYS = {
     "array protocol": lambda v, n: speaks("__array__")(v),
     "array interface": lambda v, n: speaks("__array_interface__")(np.ascontiguousarray(v)),
     "DLPack": lambda v, n: speaks("__dlpack__", "__dlpack_device__")(v),
-    "tensor": lambda v, n: torch.tensor(v),
-    "tensor of columns": lambda v, n: torch.tensor(np.ascontiguousarray(v.T)).T,
-    "tensor in a list": lambda v, n: [torch.tensor(v)],
-    "DLPack of a tensor": lambda v, n: speaks("__dlpack__", "__dlpack_device__")(torch.tensor(v)),
     "sparse": lambda v, n: sp.csr_array(v),
     "sparse columns": lambda v, n: sp.csc_matrix(v),
     "xarray without names": lambda v, n: pytest.importorskip("xarray").DataArray(v),
@@ -146,6 +142,16 @@ ARRAYS = {
     "pandas with numbered columns": lambda v, n: pd.DataFrame(v),
 }
 """Without names of features."""
+
+if torch:
+    ARRAYS |= {
+        "tensor": lambda v, n: torch.tensor(v),
+        "tensor of columns": lambda v, n: torch.tensor(np.ascontiguousarray(v.T)).T,
+        "tensor in a list": lambda v, n: [torch.tensor(v)],
+        "DLPack of a tensor": lambda v, n: speaks("__dlpack__", "__dlpack_device__")(
+            torch.tensor(v)
+        ),
+    }
 
 FRAMES = {
     "pandas": _pandas,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from streampca._arrays import Array
-from streampca.rows.arrays import is_tensor, only_tensor
+from streampca.arrays import Array, is_tensor, torch
+from streampca.rows.arrays import only_tensor
 from streampca.rows.parts import in_parts, renumbered
 
 
@@ -40,7 +39,7 @@ def like(X: Any, answer: Array) -> Array:
     X = only_tensor(X)
     if not is_tensor(X) or is_tensor(answer):
         return answer
-    tensor = sys.modules["torch"].from_numpy(answer)
+    tensor = torch.from_numpy(answer)
     return tensor if X.device.type == "cpu" else tensor.to(X.device)
 
 
@@ -76,5 +75,5 @@ class _Joined:
         if self._all is not None:
             return self._all
         if is_tensor(self._parts[0]):
-            return sys.modules["torch"].cat(self._parts)
+            return torch.cat(self._parts)
         return np.concatenate(self._parts)

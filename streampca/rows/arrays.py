@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array
+from streampca.arrays import Array, is_tensor, torch
 from streampca.rows.numbers import (
     BadKind,
     BadRow,
@@ -25,12 +25,6 @@ from streampca.rows.numbers import (
 
 Floats = NDArray[Any]
 Names = Sequence[str] | None
-
-
-def is_tensor(X: Any) -> bool:
-    """Whether X is a tensor of torch; if nobody has imported torch, it is none."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(X, torch.Tensor)
 
 
 def is_sparse(X: Any) -> bool:
@@ -61,7 +55,6 @@ def only_tensor(X: Any) -> Any:
 
 def from_tensor(X: Any) -> Array:
     """A tensor on its device, or the numpy array that shares its memory on the CPU."""
-    torch = sys.modules["torch"]
     if X.layout != torch.strided or X.is_quantized or X.device.type == "meta":
         raise ValueError(
             f"got a tensor of layout {X.layout}, dtype {X.dtype} on {X.device}: give a dense one "

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streampca._cells import is_number
@@ -98,6 +97,8 @@ def _vectors(column: Any, name: str) -> Floats:
     if lists.null_count:
         row = int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
         raise BadRow(row, f", column {name!r} is null: a row of numbers is expected")
+    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
+
     lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     other = np.flatnonzero(lengths != lengths[0])
     if other.size:
@@ -126,6 +127,8 @@ def _numbers(column: Any, name: str) -> Floats:
     column = _stored(column)
     kind = column.type
     if pa.types.is_run_end_encoded(kind):
+        import pyarrow.compute as pc
+
         column = pc.run_end_decode(column)
         kind = column.type
     is_dictionary = pa.types.is_dictionary(kind)

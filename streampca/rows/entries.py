@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, column_squares, dtype_name
-from streampca.rows.arrays import is_tensor
+from streampca.arrays import is_tensor
 from streampca.rows.numbers import BadRow, label
 
 LARGEST = 1e151

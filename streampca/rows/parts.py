@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from streampca.rows.arrays import is_tensor, is_vector, not_two_dimensions, only_tensor
+from streampca.arrays import is_tensor
+from streampca.rows.arrays import is_vector, not_two_dimensions, only_tensor
 from streampca.rows.frames import is_dask, is_frame_of_pandas, is_labelled, native
 from streampca.rows.numbers import BadRow
 

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array
+from streampca.arrays import Array, is_tensor
 from streampca.rows.arrays import (
     from_anything,
     from_numpy,
     from_sparse,
     from_tensor,
     is_sparse,
-    is_tensor,
     not_two_dimensions,
     only_tensor,
 )
@@ -148,6 +147,11 @@ def read_weights(sample_weight: Any, n_rows: int | None) -> NDArray[np.float64] 
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, bool):  # the third argument of IncrementalPCA's partial_fit
+        raise ValueError(
+            f"sample_weight={sample_weight} is not accepted: give one weight for each of the "
+            f"{n_rows} rows; check_input is given by name"
+        )
     if is_tensor(sample_weight):
         sample_weight = sample_weight.detach().cpu().double().numpy()
     if np.ma.is_masked(sample_weight):

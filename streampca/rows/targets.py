@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from streampca._arrays import Array, namespace
-from streampca.rows.arrays import is_tensor
+from streampca.arrays import is_tensor, torch
 from streampca.rows.numbers import BadRow
 from streampca.rows.read import InputRows, read_rows
 
@@ -61,7 +60,7 @@ def read_targets(
 def _as_matrix(Y: Any) -> tuple[bool, Any]:
     """Whether Y is one number for each row, and Y as rows."""
     if isinstance(Y, (list, tuple)) and Y and np.ndim(Y[0]) == 0 and not isinstance(Y[0], str):
-        Y = np.asarray(Y) if not is_tensor(Y[0]) else sys.modules["torch"].stack(list(Y))
+        Y = np.asarray(Y) if not is_tensor(Y[0]) else torch.stack(list(Y))
     if not hasattr(Y, "shape") and hasattr(Y, "__array__"):
         Y = np.asarray(Y)
     if len(getattr(Y, "shape", ())) != 1:

@@ -6,13 +6,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import torch
 from apache_beam.testing.util import assert_that, equal_to
 from streams import assert_equals_batch, stream
 
 from beam_pipelines import LearnComponents, WriteCheckpoints
 from beam_pipelines.rows import RowReader
 from streampca import CheckpointStore
+
+torch = pytest.importorskip("torch")
 
 SAME_ROW = {
     "a tensor": torch.tensor([1.0, 2.0, 3.0]),

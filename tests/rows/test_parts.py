@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-import torch
+from extras import torch
 
 from streampca import StreamingPCA, StreamingReducedRankRegression
 from streampca.rows import parts
@@ -51,8 +51,6 @@ LAZY = {
 CUT = {
     "numpy": lambda rows: rows,
     "whole numbers": lambda rows: rows.round().astype("int16"),
-    "tensor": torch.tensor,
-    "half precision tensor": lambda rows: torch.tensor(rows).half(),
     "masked": np.ma.masked_array,
     "objects": lambda rows: rows.astype(object),
     "sparse": sp.csr_array,
@@ -63,6 +61,8 @@ CUT = {
     "xarray": _labelled,
     "read at once": lambda rows: rows.tolist(),
 }
+if torch:
+    CUT |= {"tensor": torch.tensor, "half precision tensor": lambda rows: torch.tensor(rows).half()}
 
 
 @pytest.mark.parametrize("whiten", [False, True])
