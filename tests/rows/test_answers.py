@@ -1,4 +1,4 @@
-"""What is returned may be written to, and what was handed in: the model shares no memory with it."""
+"""What is returned or was handed in may be written to: the model shares no memory with it."""
 
 import inspect
 import pickle
