@@ -10,7 +10,7 @@ from beam_pipelines.coders import BlockCoder, Names, moments_from_bytes, moments
 from beam_pipelines.combine import described, empty_moments
 from beam_pipelines.pending import Pending
 from streampca import Checkpoint, StreamingPCA
-from streampca.moments import Moments, moments_from_state
+from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
 
@@ -78,7 +78,7 @@ class Running:
         pca = self._started()
         remembered = 1.0  # of the rows of this window
         if learning.half_life is not None and before is not None:
-            share = 0.5 ** (abs(last - before) / learning.half_life)
+            share = max(0.5 ** (abs(last - before) / learning.half_life), LEAST_WEIGHT)
             if late:
                 remembered = share
             else:
@@ -170,6 +170,6 @@ class Running:
 
 def _settings(pca: StreamingPCA) -> dict[str, Any]:
     """Parameters as a checkpoint holds them, apart from where they are computed."""
-    parameters = {k: v for k, v in pca.get_params().items() if k != "optimizer"}
-    settings: dict[str, Any] = json.loads(json.dumps({**parameters, "device": None}, default=float))
+    found = {**pca._settings(), "device": None}
+    settings: dict[str, Any] = json.loads(json.dumps(found, default=float))
     return settings

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
+from streampca._input import LARGEST, InputRows, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
+from streampca._weighted import check_weighted, that_count
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -195,10 +196,11 @@ class StreamingPCA(Results):
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
-            if later is None or namespace(rows.values) is np or not later(rows.values):
-                check_entries(rows.values, names, self.missing == "impute", largest)
+        if weights is not None:
+            gaps, names = self.missing == "impute", self._feature_names
+            far = later is not None and namespace(rows.values) is not np and later(rows.values)
+            check_weighted(rows, weights, names, allow_missing=gaps, seen_later=far)
+        weights, (rows,) = that_count(weights, rows)
         learner = self._started(rows)
         learner.add(rows.values, weights, self._feature_names, rows.squares)
         return self

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from streampca._arrays import Array, cast, dtype_name
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits
 from streampca.moments.scatter import Scatter
@@ -47,16 +48,17 @@ def centred(
     if not (equal and seen.near and dtype == about.dtype == dtype_name(X)):
         return _centred(X, weights, decay, about, dtype)
     m = float(X.shape[0])
+    pairs = Pairs.of_equal(m)
     squares = cast(seen.lengths, "float64") ** 2
     if not about.center:
-        return DeviceRows(m, m, torch.zeros_like(about._mean), X, None, squares)
+        return DeviceRows(m, pairs, torch.zeros_like(about._mean), X, None, squares)
     mean = cast(seen.sums, "float64") / m
     squares = torch.clip(squares - m * mean**2, 0.0, None)
     between = None
     if about.weight > 0:
         between = (mean - about._mean) * (about.weight * m / (about.weight + m)) ** 0.5
         squares = squares + between**2
-    return DeviceRows(m, m, mean, X, between, squares)
+    return DeviceRows(m, pairs, mean, X, between, squares)
 
 
 @dataclass
@@ -64,7 +66,7 @@ class DeviceRows(Unformed):
     """Z = [X - 1 mean'; between], never formed: two passes over the rows less."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: torch.Tensor  # (n,) the minibatch's own, zero where rows are not centred
     X: torch.Tensor  # (m, n)
     between: torch.Tensor | None  # (n,) float64

@@ -21,6 +21,7 @@ from streampca._arrays import (
     to_numpy,
 )
 from streampca._threads import one_thread
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, unshifted
@@ -38,7 +39,7 @@ class CentredRows(Protocol):
     """
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
 
     @property
@@ -87,7 +88,7 @@ class DenseRows:
     """Centred rows held as an array."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
     Z: Array
 
@@ -128,7 +129,7 @@ class SparseRows(Unformed):
     """Sparse rows X with Z = [W^(1/2) (X - 1 mean'); between], never formed."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array  # (n,) the minibatch's own
     shift: Array  # (n,) what rows are centred about: the mean, or zero
     X: Any  # csr array (m, n)
@@ -186,13 +187,13 @@ class SparseRows(Unformed):
 
 def _row_weights(
     m: int, weights: Array | None, decay: Array | None
-) -> tuple[float, float, np.ndarray[Any, Any] | None]:
-    """Sum of the weights, of weight times decay squared, and the weights (None: all 1)."""
+) -> tuple[float, Pairs, np.ndarray[Any, Any] | None]:
+    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
     if weights is None and decay is None:
-        return float(m), float(m), None
+        return float(m), Pairs.of_equal(m), None
     w = np.ones(m) if weights is None else np.asarray(weights, "float64")
-    g = np.ones(m) if decay is None else np.asarray(decay, "float64")
-    return float((w * g).sum()), float((w * g * g).sum()), w * g
+    v = w if decay is None else w * np.asarray(decay, "float64")
+    return float(v.sum()), Pairs.of(w, decay), v
 
 
 def centre(
@@ -242,7 +243,7 @@ def _centred(
     """
     xp = namespace(X)
     m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
+    total, pairs, w = _row_weights(m, weights, decay)
     joined = about.center and about.weight > 0 and total > 0
     buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
     Z = buffer[:m]
@@ -265,20 +266,21 @@ def _centred(
     if joined:
         root = (about.weight * total / (about.weight + total)) ** 0.5
         buffer[m] = cast((mean - about._mean) * root, dtype)
-    return DenseRows(total, squared, mean, buffer)
+    return DenseRows(total, pairs, mean, buffer)
 
 
 def centre_sparse(
     X: Any, weights: Array | None, decay: Array | None, about: Moments
 ) -> CentredRows:
     """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
-    if about.device is not None:
-        # sparse kernels on devices differ too much; callers bound the number of rows
+    if about.device is not None or X.shape[0] == 1:
+        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
+        # about itself is exactly zero only where it is subtracted
         return centre(to_device(X.toarray(), about.device), weights, decay, about)
     if about.dtype == "float64" or not _fit(float(np.vdot(X.data, X.data)), X.data):
         X = X.astype("float64")
     m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
+    total, pairs, w = _row_weights(m, weights, decay)
     w = np.ones(m) if w is None else w
     mean = to_numpy(about._mean)
     if about.center and total > 0:
@@ -287,4 +289,4 @@ def centre_sparse(
     if about.center and about.weight > 0 and total > 0:
         between = (mean - about._mean) * (about.weight * total / (about.weight + total)) ** 0.5
     shift = mean if about.center else np.zeros_like(mean)
-    return SparseRows(total, squared, mean, shift, X, np.sqrt(w), between)
+    return SparseRows(total, pairs, mean, shift, X, np.sqrt(w), between)
