@@ -92,9 +92,10 @@ class Model:
     @property
     def _floor(self) -> float:
         """Variances up to here are rounding: beside the first, or of entries of the mean's size."""
-        eps = float(np.finfo(self.components.dtype).eps)
-        steps = eps * float(np.abs(self.mean).max())  # between numbers: a variance of steps^2 / 12
-        return max(eps * float(self.eigenvalues[0]), steps * steps / 12, 0.0)
+        eps, largest = float(np.finfo(self.components.dtype).eps), float(np.abs(self.mean).max())
+        steps = eps * largest  # between numbers of the rows: a variance of steps^2 / 12
+        moved = 4 * float(np.finfo("float64").eps) * largest  # by rounding, the mean itself
+        return max(eps * float(self.eigenvalues[0]), steps * steps / 12, moved * moved)
 
     def scales(self, like: Array) -> Array:
         """1 / standard deviation of each coordinate; 0 for directions without variance."""

@@ -292,8 +292,8 @@ class StreamingPCA(Results):
     def score_samples(self, X: Any) -> NDArray[np.float64]:
         """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999).
 
-        Where nothing is left out (`noise_variance_` is 0: as many components as rows or features, or
-        rows of lower rank) the density is that within the span of the components that vary, as
+        Where nothing is left out (`noise_variance_` is 0: as many components as rows or features,
+        or rows of lower rank) the density is that within the span of the components that vary, as
         `scipy.stats.multivariate_normal` has it; rows outside have none, minus infinity.
         """
         model = self._model

@@ -49,7 +49,7 @@ def test_takes_what_callers_of_incremental_pca_pass(digits):
         StreamingPCA(3).partial_fit(digits * np.nan, check_input=False)
 
 
-# --- what a weight means ---------------------------------------------------------------------------
+# --- what a weight means -------------------------------------------------------------------------
 
 READ = (
     "components_",
@@ -92,7 +92,7 @@ def learn(X, weights, sizes, memory, give, **options):
 
 weighted_streams = {
     "seed": st.integers(0, 2**20),
-    "m": st.integers(4, 60),
+    "m": st.integers(25, 60),  # enough for all directions, whichever weights are zero
     "n": st.integers(3, 8),
     "cuts": st.integers(1, 4),
     "memory": st.sampled_from(["dense", "factored"]),
@@ -119,6 +119,19 @@ def test_whole_weights_are_repeated_rows(seed, m, n, cuts, memory, dtype, sparse
     other = learn(repeated, None, [len(repeated)], memory, give).decay(half)
     assert_same_answers(one, other, X, RTOL[dtype])
     assert one.n_samples_seen_ == (weights > 0).sum()
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+def test_whole_weights_are_repeated_rows_where_there_are_fewer_rows_than_features(memory):
+    X = rows_of(np.random.default_rng(0), 6, 14)
+    weights = np.array([3, 1, 0, 2, 5, 1])
+    one = StreamingPCA(2, memory=memory).fit(X, sample_weight=weights)
+    other = StreamingPCA(2, memory=memory).fit(np.repeat(X, weights, axis=0))
+    assert_same_answers(one, other, X, 1e-8)
+    again = StreamingPCA.from_checkpoint(one.checkpoint())
+    assert again.noise_variance_ == one.noise_variance_ > 0
+    merged = StreamingPCA(2, memory=memory).merge(one)
+    assert merged.noise_variance_ == pytest.approx(one.noise_variance_)
 
 
 @settings(max_examples=60)
@@ -158,7 +171,7 @@ def test_a_factor_on_all_weights_changes_next_to_nothing(
     change = other.var_ / one.var_ - 1
     assert np.abs(change).max() < 2 / (rows - 1) + RTOL[dtype]
     np.testing.assert_allclose(change, change[0], atol=RTOL[dtype])
-    np.testing.assert_allclose(other.mean_, one.mean_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(other.mean_, one.mean_, rtol=1e-5, atol=1e-5)
 
 
 @settings(max_examples=60)
@@ -167,7 +180,7 @@ def test_variances_have_the_denominator_that_is_documented(
     seed, m, n, cuts, memory, dtype, sparse, gamma, decay
 ):
     """Also after merging, and after going on from a checkpoint between."""
-    draws, X, sizes, give = drawn(seed, m, n, cuts, dtype, sparse)
+    draws, X, _, give = drawn(seed, m, n, cuts, dtype, sparse)
     weights = draws.choice([0.25, 0.5, 1.0, 3.0], m)
     if draws.integers(2):
         weights /= weights.sum()

@@ -14,7 +14,7 @@ import torch
 from streampca._arrays import Array, cast, dtype_name
 from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
-from streampca.moments.rows import CentredRows, _centred, fits
+from streampca.moments.rows import CentredRows, _centred, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, near
 
@@ -44,7 +44,7 @@ def centred(
 ) -> CentredRows:
     """Centre rows (m, n) that have been looked at and join them to what `about` has seen."""
     dtype = about.dtype if fits(seen.total) or seen.total == 0 else "float64"
-    equal = weights is None and decay is None
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
     if not (equal and seen.near and dtype == about.dtype == dtype_name(X)):
         return _centred(X, weights, decay, about, dtype)
     m = float(X.shape[0])

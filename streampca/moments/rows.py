@@ -207,7 +207,8 @@ def centre(
 
     `squares` are what is known of sums of squares, as in `Moments.update`.
     """
-    if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
+    if equal and about.device is None and X.dtype == about.dtype:
         implicit = unshifted(X, about, squares)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
@@ -215,6 +216,11 @@ def centre(
     if about.dtype == "float32" and about.device is None and not _fit(rows.total_squares, rows.Z):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
+
+
+def weighs_as_rows(weight: float) -> bool:
+    """Whether roots of weights are far inside float32, which ends at 1e-38 and 3e38."""
+    return weight == 0 or 1e-30 < weight < 1e30
 
 
 def fits(squares: float) -> bool:
@@ -245,6 +251,8 @@ def _centred(
     m = X.shape[0]
     total, pairs, w = _row_weights(m, weights, decay)
     joined = about.center and about.weight > 0 and total > 0
+    if (joined and not weighs_as_rows(about.weight)) or not weighs_as_rows(total):
+        dtype = "float64"
     buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
     Z = buffer[:m]
     w = None if w is None else to_device(w, about.device)
