@@ -95,7 +95,7 @@ class Model:
         eps, largest = float(np.finfo(self.components.dtype).eps), float(np.abs(self.mean).max())
         steps = eps * largest  # between numbers of the rows: a variance of steps^2 / 12
         moved = 4 * float(np.finfo("float64").eps) * largest  # by rounding, the mean itself
-        return max(eps * float(self.eigenvalues[0]), steps * steps / 12, moved * moved)
+        return max(8 * eps * float(self.eigenvalues[0]), steps * steps / 12, moved * moved)
 
     def scales(self, like: Array) -> Array:
         """1 / standard deviation of each coordinate; 0 for directions without variance."""
