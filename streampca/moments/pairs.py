@@ -78,6 +78,10 @@ class Pairs(NamedTuple):
         rows = self.rows * a + others.rows * b + 2.0 * (weight * b)
         return Pairs(rows / whole, (self.copies * a + others.copies * b) / whole)
 
+    def squared_weight(self, weight: float) -> float:
+        """The sum of w_i g_i^2: what states had instead, and what older versions read."""
+        return max(weight - (self.rows + self.copies), 0.0) * weight
+
     def denominator(self, weight: float) -> float:
         """D; the weight itself where there is one row, whose scatter is zero."""
         found = self.rows + max(self.copies, 0.0)
@@ -100,7 +104,7 @@ def heaviest(weights: NDArray[np.float64] | None, decay: NDArray[np.float64] | N
 
 
 def with_pairs(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of moments, with pairs; schema 1 had the sum of weight times decay squared instead.
+    """The state of moments, with pairs; the first had the sum of weight times decay squared alone.
 
     Its rows count as rows of weight 1, each seen once: what was divided by then is divided by now.
 
