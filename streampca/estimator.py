@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import LARGEST, InputRows, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
-from streampca._weighted import check_weighted, that_count
+from streampca.arrays import torch
+from streampca.rows.read import LARGEST, InputRows, read_rows, read_weights
+from streampca.rows.weighted import check_weighted, that_count
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, namespace
-from streampca._input import LARGEST, InputRows, read_weights
 from streampca._pair_results import PairResults
 from streampca._pairs import CONSTRAINTS, PairLearner
-from streampca._targets import Targets, r2, read_inputs, read_targets
-from streampca._weighted import check_weighted, that_count
 from streampca.moments.dense import DenseMoments
+from streampca.rows.read import LARGEST, InputRows, read_weights
+from streampca.rows.targets import Targets, r2, read_inputs, read_targets
+from streampca.rows.weighted import check_weighted, that_count
 
 Float64 = NDArray[np.float64]
 

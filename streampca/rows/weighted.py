@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._entries import LARGEST, check_entries
-from streampca._input import InputRows
+from streampca.rows.entries import LARGEST, check_entries
+from streampca.rows.read import InputRows
 
 
 def check_weighted(
