@@ -35,10 +35,15 @@ class Learner:
     """Moments, a solver, and the rows that wait for them."""
 
     def __init__(
-        self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
+        self,
+        parameters: dict[str, Any],
+        n_features: int,
+        dtype: str,
+        device: str | None,
+        memory: str | None = None,  # of moments that are there already
     ) -> None:
         self.lock = Lock()  # held while a minibatch is folded in, read, or copied
-        self.options: Resolved = resolve(parameters, n_features, device)
+        self.options: Resolved = resolve(parameters, n_features, device, memory=memory)
         self.n_features = n_features
         share = parameters["n_components"]
         self._share: float | None = share if isinstance(share, float) else None
@@ -201,7 +206,8 @@ class Learner:
         with self.lock:
             self.flush()
             old, n = self.moments, self.n_features
-            wider = Learner(parameters, n + len(means), old.dtype, old.device)
+            outgrown = "factored" if old.kind == "factored" else None
+            wider = Learner(parameters, n + len(means), old.dtype, old.device, outgrown)
             wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
             if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
                 wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
@@ -353,6 +359,7 @@ class Learner:
             mean=m.mean,
             total_variance=m.total_variance,
             n_samples=m.n_samples,
+            n_copies=m.n_copies,
             weight=m.weight,
             denominator=m.denominator,
             loss=loss * per_weight,

@@ -106,6 +106,16 @@ class Results(Parameters):
             return learner.moments.weight
 
     @property
+    def memory_(self) -> str:
+        """What is remembered: "dense", "factored" or "minibatch"."""
+        return self._started_learner.moments.kind
+
+    @property
+    def memory_reason_(self) -> str:
+        """Why, in a few words."""
+        return self._started_learner.options.why
+
+    @property
     def n_features_in_(self) -> int:
         """Number of features n."""
         return self._started_learner.n_features
@@ -148,13 +158,19 @@ class Results(Parameters):
         return self._model.covariance()
 
     def get_precision(self) -> NDArray[np.float64]:
-        """Inverse of `get_covariance`, (n, n)."""
+        """Inverse of `get_covariance`, (n, n); its pseudo-inverse where that is singular."""
         return self._model.precision()
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
+
+    def __repr__(self) -> str:
+        parameters = super().__repr__()
+        if self._learner is None or getattr(self, "memory", "") != "auto":
+            return parameters
+        return f"{parameters}  # {self.memory_} memory: {self.memory_reason_}"
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None

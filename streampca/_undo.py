@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streampca.rows.parts import number_of_rows, renumbered
 from streampca.rows.read import read_weights
+from streampca.rows.weighted import that_count
 
 if TYPE_CHECKING:
     from streampca.estimator import StreamingPCA
@@ -25,11 +26,14 @@ def learn_parts(pca: StreamingPCA, parts: Iterable[Any], sample_weight: Any) -> 
         If a row of any part cannot be used, by its number among all; nothing is learned.
     """
     weights = None if sample_weight is None else read_weights(sample_weight, None)
+    that_count(weights)  # raises if all are zero
 
     def learn(part: Any, first: int) -> int:
         stop = first + number_of_rows(part)
         if weights is None:
             pca.partial_fit(part)
+        elif stop <= len(weights) and not weights[first:stop].any():
+            pca._read(part)  # rows of weight 0 are checked, too
         elif stop <= len(weights):
             pca.partial_fit(part, sample_weight=weights[first:stop])
         else:

@@ -20,7 +20,8 @@ from streampca._undo import learn_parts
 from streampca.arrays import torch
 from streampca.rows.answers import answers
 from streampca.rows.parts import in_parts, refuse_what_is_read_once
-from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
+from streampca.rows.read import LARGEST, InputRows, read_rows, read_weights
+from streampca.rows.weighted import check_weighted, that_count
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -49,8 +50,9 @@ class StreamingPCA(Results):
     memory : {"auto", "dense", "factored", "minibatch"}, default="auto"
         What is remembered of the stream. "dense": all of the covariance, 8 n**2 bytes, exact.
         "factored": its p + oversample leading directions, for many features. "minibatch": the
-        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features, and beyond
-        where that is no slower: where p is more than about a tenth of them.
+        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features, up to 4,096
+        where that takes at most five times as long, and up to 8,192 where it takes no longer;
+        `memory_` says which it was.
     oversample : int, optional
         Directions remembered beyond p by factored memory; more make it robust against drift. The
         default is about p, and at least 30.
@@ -88,6 +90,8 @@ class StreamingPCA(Results):
         Mean of the variances left out, from the exact total variance.
     n_samples_seen_, weight_ : int, float
         Rows seen, and their weight after forgetting.
+    memory_, memory_reason_ : str
+        What is remembered, "dense", "factored" or "minibatch", and why; the repr says it too.
     decoder_, encoder_ : ndarray of shape (n, p) and (p, n)
         A and B.
     loss_ : float
@@ -182,17 +186,24 @@ class StreamingPCA(Results):
             There for pipelines: labels are no part of principal components. Weights are given by
             name, or third.
         sample_weight : array-like of shape (m,), optional
-            How many copies each row stands for.
+            How much each row counts: 3 as three copies, 0 as if it were absent. See Notes.
         check_input : bool, default=True
             There for callers of `IncrementalPCA`: rows are checked whatever it says.
 
         Raises
         ------
         ValueError
-            If a row cannot be used; it names the row and the feature, and nothing is learned.
+            If a row cannot be used; it names the row and the feature, and nothing is learned. Or
+            if all weights are zero.
 
         Notes
         -----
+        A row of weight w of which forgetting has left g counts w g. With W the sum of these,
+        variances are sums of squares about the mean divided by the larger of
+        W - sum(w g**2) / W (weights as counts: W - 1 where nothing is forgotten) and
+        W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So whole weights give
+        what repeated rows give, and a factor on all weights changes next to nothing.
+
         Where rows come part by part, what other threads learn during a call that ends in an error
         is forgotten with it.
 
@@ -210,10 +221,11 @@ class StreamingPCA(Results):
         weights = read_weights(sample_weight, rows.values.shape[0])
         if rows.values.shape[0] == 0:
             return self
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
-            if later is None or namespace(rows.values) is np or not later(rows.values):
-                check_entries(rows.values, names, self.missing == "impute", largest)
+        if weights is not None:
+            gaps, names = self.missing == "impute", self._feature_names
+            far = later is not None and namespace(rows.values) is not np and later(rows.values)
+            check_weighted(rows, weights, names, allow_missing=gaps, seen_later=far)
+        weights, (rows,) = that_count(weights, rows)
         learner = self._started(rows)
         learner.add(rows.values, weights, self._feature_names, rows.squares)
         return self
@@ -259,7 +271,8 @@ class StreamingPCA(Results):
         else:
             moments, names = other, None
         if self._learner is None:
-            self._start(moments.n_features, moments.dtype, moments.device, names)
+            of = moments
+            self._start(of.n_features, of.dtype, of.device, names, of.kind)
         assert self._learner is not None
         self._learner.merge(moments)
         return self
@@ -303,6 +316,10 @@ class StreamingPCA(Results):
 
     def score_samples(self, X: Any) -> Array:
         """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999), float64.
+
+        Where nothing is left out (`noise_variance_` is 0: as many components as rows or features,
+        or rows of lower rank) the density is that within the span of the components that vary, as
+        `scipy.stats.multivariate_normal` has it; rows outside have none, minus infinity.
 
         A tensor gives a tensor on its device, everything else a numpy array.
         """
@@ -364,12 +381,17 @@ class StreamingPCA(Results):
         return self._learner
 
     def _start(
-        self, n_features: int, dtype: str, device: str | None, names: tuple[str, ...] | None
+        self,
+        n_features: int,
+        dtype: str,
+        device: str | None,
+        names: tuple[str, ...] | None,
+        memory: str | None = None,
     ) -> None:
         parameters = self.get_params()
         _options.check(parameters)
         self._feature_names = names
-        self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
+        self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
 
     # --- checkpoints --------------------------------------------------------------------------
 
@@ -437,7 +459,8 @@ class StreamingPCA(Results):
         self = cls(**settings)
         n_features = int(np.asarray(checkpoint.mean).shape[0])
         dtype = str(np.asarray(checkpoint.components).dtype)
-        self._start(n_features, dtype, device_name(device), checkpoint.feature_names)
+        kind = checkpoint.moments_kind or None
+        self._start(n_features, dtype, device_name(device), checkpoint.feature_names, kind)
         assert self._learner is not None
         self._learner.restore(checkpoint)
         return self

@@ -17,8 +17,9 @@ from streampca._pair_results import PairResults
 from streampca._pairs import CONSTRAINTS, PairLearner
 from streampca.moments.dense import DenseMoments
 from streampca.rows.answers import answers
-from streampca.rows.read import LARGEST, InputRows, check_entries, read_weights
+from streampca.rows.read import LARGEST, InputRows, read_weights
 from streampca.rows.targets import Targets, r2, read_inputs, read_targets
+from streampca.rows.weighted import check_weighted, that_count
 
 Float64 = NDArray[np.float64]
 
@@ -166,11 +167,11 @@ class StreamingReducedRankRegression(PairResults):
         weights = read_weights(sample_weight, rows.values.shape[0])
         if rows.values.shape[0] == 0:
             return self
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            largest = LARGEST * heaviest**-0.5
-            for side, known in ((rows, self._feature_names), (targets.rows, self._target_names)):
-                check_entries(side.values, side.feature_names or known, False, largest)
-        self._started(rows, targets).add(rows.values, targets.rows.values, weights)
+        if weights is not None:
+            check_weighted(rows, weights, self._feature_names)
+            check_weighted(targets.rows, weights, self._target_names)
+        weights, (inputs, outputs) = that_count(weights, rows, targets.rows)
+        self._started(rows, targets).add(inputs.values, outputs.values, weights)
         return self
 
     def flush(self) -> Self:

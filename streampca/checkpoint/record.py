@@ -188,6 +188,7 @@ class Checkpoint:
             eigenvalues=self.explained_variance,
             total_variance=self.total_variance,
             n_samples=self.n_samples_seen,
+            n_copies=float(self.moments.get("n_copies", self.n_samples_seen)),
             weight=self.weight,
             denominator=math.nan,  # of singular values, which a checkpoint does not have
             decoder=self.decoder,
