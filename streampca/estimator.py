@@ -158,9 +158,9 @@ class StreamingPCA(Results):
 
         y is ignored, as in scikit-learn.
         """
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, sample_weight=sample_weight)
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        fresh = self._blank()
+        fresh.partial_fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(
@@ -192,6 +192,8 @@ class StreamingPCA(Results):
         call, or reading, says so.
         """
         learner = self._learner
+        if learner is not None and self._differs(learner.parameters):
+            learner.adopt(self._parameters_of(StreamingPCA))
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -335,7 +337,7 @@ class StreamingPCA(Results):
     def _start(
         self, n_features: int, dtype: str, device: str | None, names: tuple[str, ...] | None
     ) -> None:
-        parameters = self.get_params()
+        parameters = self._parameters_of(StreamingPCA)
         _options.check(parameters)
         self._feature_names = names
         self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
@@ -377,7 +379,8 @@ class StreamingPCA(Results):
     def _settings(self) -> dict[str, Any]:
         """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
         skipped = ("optimizer", "copy")
-        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
+        parameters = self._parameters_of(StreamingPCA)
+        settings = {k: v for k, v in parameters.items() if k not in skipped}
         return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod
@@ -403,7 +406,9 @@ class StreamingPCA(Results):
             If the checkpoint's parts do not fit each other.
         """
         settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
-        self = cls(**settings)
+        own = cls().get_params() if cls is not StreamingPCA else settings
+        self = cls(**{name: value for name, value in settings.items() if name in own})
+        self.__dict__ |= settings  # a subclass may leave some out
         n_features = int(np.asarray(checkpoint.mean).shape[0])
         dtype = str(np.asarray(checkpoint.components).dtype)
         self._start(n_features, dtype, device_name(device), checkpoint.feature_names)

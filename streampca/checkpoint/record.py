@@ -179,6 +179,9 @@ class Checkpoint:
         Z = model.coordinates(model.fill(rows) if impute else rows)
         return Z * model.scales(Z) if self.settings.get("whiten") else Z
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
+
     @cached_property
     def _model(self) -> Model:
         return Model(

@@ -26,7 +26,7 @@ class StreamingPCA(Face):
 
     Parameters
     ----------
-    n_components, whiten, batch_size, memory, oversample, solver, optimizer, forgetting_factor, \
+    n_components, whiten, copy, batch_size, memory, oversample, solver, optimizer, forgetting_factor, \
 half_life, center, missing, device, dtype, random_state
         As in `streampca.StreamingPCA`.
 
@@ -62,6 +62,7 @@ half_life, center, missing, device, dtype, random_state
         n_components: int | float | None = None,
         *,
         whiten: bool = False,
+        copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
         oversample: int | None = None,
@@ -73,10 +74,11 @@ half_life, center, missing, device, dtype, random_state
         missing: str = "error",
         device: Any = None,
         dtype: str | None = None,
-        random_state: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
         self.oversample = oversample
@@ -185,7 +187,12 @@ half_life, center, missing, device, dtype, random_state
 
     def _settings(self) -> dict[str, Any]:
         defaults = Plain().get_params()  # of a subclass that leaves some out
-        return {name: getattr(self, name, value) for name, value in defaults.items()}
+        settings = {name: getattr(self, name, value) for name, value in defaults.items()}
+        if isinstance(settings["random_state"], np.random.RandomState):
+            core = self._core  # one seed is drawn for the life of a model
+            drawn = None if core is None else core.random_state
+            settings["random_state"] = drawn or settings["random_state"].randint(1, 2**31 - 1)
+        return settings
 
     def _read_off(self, name: str) -> Any:
         if name == "batch_size_":
