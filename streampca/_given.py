@@ -108,10 +108,10 @@ def _moments(
         "center": np.bool_(center),
         "mean": mean,
     }
-    empty = make_moments("factored", n, **kind)  # type: ignore[arg-type]
+    empty = make_moments("factored", n, **kind)
     divisor = moments_from_state("factored", empty.state() | counts).denominator
     # Rows whose scatter about zero is that of the rows about their mean.
-    about_zero = make_moments("factored", n, center=False, **kind)  # type: ignore[arg-type]
+    about_zero = make_moments("factored", n, center=False, **kind)
     about_zero.update(np.sqrt(variances * divisor).astype(C.dtype)[:, None] * C)
     return moments_from_state("factored", about_zero.state() | counts)
 

@@ -15,7 +15,7 @@ class Parameters:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name."""
-        return {name: getattr(self, name) for name in _defaults(type(self))}
+        return {name: getattr(self, name) for name in _defaults_of(self)}
 
     def set_params(self, **parameters: Any) -> Self:
         """Change constructor parameters.
@@ -36,7 +36,7 @@ class Parameters:
         return self
 
     def __repr__(self) -> str:
-        defaults = _defaults(type(self))
+        defaults = _defaults_of(self)
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
@@ -58,9 +58,13 @@ class Parameters:
         return fresh
 
 
+def _defaults_of(estimator: object) -> dict[str, Any]:
+    return _defaults(type(estimator))
+
+
 @functools.cache
-def _defaults(of: type) -> dict[str, Any]:
+def _defaults(of: Any) -> dict[str, Any]:
     """Constructor parameters and their defaults; ``**kwargs`` are passed on, not stored."""
-    parameters = list(inspect.signature(of.__init__).parameters.values())[1:]  # type: ignore[misc]
+    parameters = list(inspect.signature(of.__init__).parameters.values())[1:]
     passed_on = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {each.name: each.default for each in parameters if each.kind not in passed_on}

@@ -120,7 +120,7 @@ class Attributes:
     def _of_arrays(self, changed: dict[str, Any]) -> Plain:
         core = self._core
         if core is not None and core._learner is not None:
-            if set(changed) == {"mean_"} and np.shape(changed["mean_"]) == np.shape(core.mean_):
+            if set(changed) == {"mean_"} and np.shape(changed["mean_"]) == core.mean_.shape:
                 return with_mean(core, changed["mean_"])
             if set(changed) == {"components_"} and with_signs(core, changed["components_"]):
                 return core
@@ -129,7 +129,7 @@ class Attributes:
         count = int(getattr(self, "n_samples_seen_", 0))
         variances = self._variances(changed, p, count)
         var = getattr(self, "var_", None)
-        known = variances is not None and np.shape(var) == (n,)
+        known = variances is not None and var is not None and np.shape(var) == (n,)
         made = checkpoint_of(
             components,
             np.broadcast_to(self.mean_, (n,)),

@@ -90,7 +90,7 @@ class Face(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, Att
         for entry in importlib.metadata.metadata("streampca").get_all("Project-URL") or ():
             label, _, address = entry.partition(",")
             if label.strip().lower() == "documentation":
-                return address.strip().rstrip("/") + "/api/sklearn/#{name}"
+                return f"{address.strip().rstrip('/')}/api/sklearn/#{{name}}"
         return ""
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:

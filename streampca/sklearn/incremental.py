@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -57,7 +57,9 @@ class IncrementalPCA(Face):
     (['incrementalpca0', 'incrementalpca1'], (150, 2))
     """
 
-    __metadata_request__partial_fit = {"check_input": metadata_routing.UNUSED}
+    __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {
+        "check_input": metadata_routing.UNUSED
+    }
 
     def __init__(
         self,

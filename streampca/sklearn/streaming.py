@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ class StreamingPCA(Face):
 
     Parameters
     ----------
-    n_components, whiten, copy, batch_size, memory, oversample, solver, optimizer, forgetting_factor, \
-half_life, center, missing, device, dtype, random_state
+    n_components, whiten, copy, batch_size, memory, oversample, solver, optimizer, \
+forgetting_factor, half_life, center, missing, device, dtype, random_state
         As in `streampca.StreamingPCA`.
 
     Notes
@@ -47,7 +47,9 @@ half_life, center, missing, device, dtype, random_state
     (150, 2)
     """
 
-    __metadata_request__partial_fit = {"check_input": metadata_routing.UNUSED}
+    __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {
+        "check_input": metadata_routing.UNUSED
+    }
 
     weight_ = Fitted("Weight of the rows seen, after forgetting.")
     decoder_ = Fitted("Decoder A, (n, p).")
