@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
+from streampca.arrays import torch
+from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
