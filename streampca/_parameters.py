@@ -58,8 +58,9 @@ class Parameters:
         return fresh
 
 
-def _defaults_of(estimator: object) -> dict[str, Any]:
-    return _defaults(type(estimator))
+def _defaults_of(estimator: Any) -> dict[str, Any]:
+    kind: Any = type(estimator)
+    return _defaults(kind)
 
 
 @functools.cache
