@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streampca._arrays import dtype_name
 from streampca.checkpoint import Checkpoint
-from streampca.moments import Moments, make_moments, moments_from_state
+from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
 from streampca.moments.factored import default_directions
 
 if TYPE_CHECKING:
@@ -101,19 +101,15 @@ def _moments(
     """Factored moments with this mean whose covariance is C' diag(variances) C."""
     p, n = C.shape
     kind = {"n_directions": min(n, max(p, default_directions(p))), "dtype": dtype_name(C)}
-    counts = {
-        "n_samples": np.int64(n_samples),
-        "weight": np.float64(n_samples),
-        "squared_weight": np.float64(n_samples),
-        "center": np.bool_(center),
-        "mean": mean,
-    }
-    empty = make_moments("factored", n, **kind)
-    divisor = moments_from_state("factored", empty.state() | counts).denominator
+    counted = make_moments("factored", n, center=center, **kind)
+    if n_samples:  # one row that stands for all of them
+        counted.update(np.zeros((1, n), C.dtype), np.array([float(n_samples)]))
     # Rows whose scatter about zero is that of the rows about their mean.
     about_zero = make_moments("factored", n, center=False, **kind)
-    about_zero.update(np.sqrt(variances * divisor).astype(C.dtype)[:, None] * C)
-    return moments_from_state("factored", about_zero.state() | counts)
+    about_zero.update(np.sqrt(variances * counted.denominator).astype(C.dtype)[:, None] * C)
+    second = {name: about_zero.state()[name] for name in FactoredMoments._second_names}
+    exact = {"n_samples": np.int64(n_samples), "mean": mean}
+    return moments_from_state("factored", counted.state() | second | exact)
 
 
 def with_mean(pca: StreamingPCA, mean: Any) -> StreamingPCA:
