@@ -7,6 +7,7 @@ on from them. Nothing here knows where they came from.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +111,16 @@ def _moments(
     second = {name: about_zero.state()[name] for name in FactoredMoments._second_names}
     exact = {"n_samples": np.int64(n_samples), "mean": mean}
     return moments_from_state("factored", counted.state() | second | exact)
+
+
+def estimator_of(checkpoint: Checkpoint) -> StreamingPCA:
+    """An estimator whose model is the checkpoint's to the bit, orthonormal or not."""
+    from streampca.estimator import StreamingPCA  # which stands above this file
+
+    pca = StreamingPCA.from_checkpoint(checkpoint)
+    learner = pca._started_learner
+    learner._solved = replace(checkpoint._model, denominator=learner.moments.denominator)
+    return pca
 
 
 def with_mean(pca: StreamingPCA, mean: Any) -> StreamingPCA:

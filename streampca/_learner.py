@@ -353,10 +353,12 @@ class Learner:
         if self._share is not None:
             explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
-        A = completed(to_numpy(solution.A)[:, :count].astype("float64", copy=False))
+        values = values[:count]
+        A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
+        # without variance a direction is what rounding made of it: the same rows give the same
+        A = completed(np.where(values > 0, A, 0.0))
         C = oriented(A.T, self._previous)
         components = cast_components(C.T, moments.dtype)
-        values = values[:count]
         weights = np.arange(count, 0, -1.0)
         loss = count * moments.total_variance - float(weights @ values)
         return self._model_with(

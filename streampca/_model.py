@@ -110,8 +110,17 @@ class Model:
         return np.asarray(covariance)
 
     def precision(self) -> Float64:
-        """Inverse of `covariance`, by its eigenpairs: no n x n system is solved."""
+        """Inverse of `covariance`, by its eigenpairs: no n x n system is solved.
+
+        The pseudo-inverse where that is singular.
+        """
         C = self.components.astype("float64")
+        n = C.shape[1]
+        floor = n * np.finfo("float64").eps * max(float(self.eigenvalues[0]), 0.0)
+        if self.noise_variance <= floor:
+            shown = self.eigenvalues > floor
+            inverse = np.where(shown, 1.0 / np.where(shown, self.eigenvalues, 1.0), 0.0)
+            return np.asarray((C.T * inverse) @ C)
         noise, eigenvalues = self._positive()
         precision = (C.T * (1.0 / eigenvalues - 1.0 / noise)) @ C
         precision[np.diag_indices_from(precision)] += 1.0 / noise

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streampca import StreamingPCA as Plain
-from streampca._given import checkpoint_of, with_mean, with_signs
+from streampca._given import checkpoint_of, estimator_of, with_mean, with_signs
 
 _OF_VARIANCES = ("explained_variance_", "explained_variance_ratio_", "singular_values_", "var_")
 
@@ -142,7 +142,7 @@ class Attributes:
         self._lacking = frozenset(lacking | set(_OF_VARIANCES if variances is None else ()))
         if not count:
             self._lacking |= {"singular_values_", "noise_variance_"}
-        return Plain.from_checkpoint(made)
+        return estimator_of(made)
 
     def _variances(self, changed: dict[str, Any], p: int, count: int) -> Any:
         """Variances along p components, or None where nobody said."""
