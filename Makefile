@@ -16,7 +16,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint format types bench fast peers cost paper docs docs-serve clean \
-    fuzz kill soak lowest dist smoke audit
+    fuzz kill soak lowest outside dist smoke audit
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -81,6 +81,11 @@ lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproje
 	$(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
 	    --disable-warnings -p no:cacheprovider $(LOWEST) $(ARGS)
+
+outside: $(STAMP)  ## tests of scikit-learn and hyperspy with our classes in the place of theirs
+	$(UV) venv --quiet --clear --python $(BIN)/python build/outside
+	$(UV) pip install --quiet --python build/outside/bin/python --constraint constraints.txt --group outside --editable ".[sklearn]"
+	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
 
 dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
 	rm -rf dist

@@ -1,14 +1,14 @@
 """A pytest plugin: runs a suite that somebody else wrote with our class in the place of theirs.
 
-`-p plugin --suite NAME`, with this folder on the path. The suite's own files are run as they are
+`-p outside.plugin --suite NAME`, with tests/ on the path. The suite's own files are run as they are
 installed; what cannot pass is a strict xfail with its reason, in excused.py.
 """
 
 import importlib
 
 import pytest
-from excused import EXCUSED
-from stand_in import PCA
+from outside.excused import EXCUSED
+from outside.stand_in import PCA
 
 from streampca.sklearn import IncrementalPCA
 
