@@ -6,7 +6,7 @@ It knows nothing of how it was remembered or solved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -59,6 +59,9 @@ class Model:
         if self.total_variance <= 0:
             return np.zeros_like(self.eigenvalues)
         return self.eigenvalues / self.total_variance
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in fields(self)}  # no caches
 
     # --- rows <-> coordinates -----------------------------------------------------------------
 

@@ -163,6 +163,8 @@ class Results(Parameters):
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
+        if input_features is not None:
+            self._check_names(list(input_features))
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
 
@@ -171,6 +173,20 @@ class Results(Parameters):
         if self._learner is None or getattr(self, "memory", "") != "auto":
             return parameters
         return f"{parameters}  # {self.memory_} memory: {self.memory_reason_}"
+
+    def _check_names(self, names: list[Any]) -> None:
+        known, count = self._feature_names, self.n_features_in_
+        if len(names) != count:
+            raise ValueError(
+                f"input_features should have length equal to number of features ({count}), got "
+                f"{len(names)}"
+            )
+        other = [i for i, name in enumerate(known or ()) if name != names[i]]
+        if known is not None and other:
+            raise ValueError(
+                f"input_features is not equal to feature_names_in_: feature {other[0]} is "
+                f"{known[other[0]]!r} there, {names[other[0]]!r} here"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None

@@ -165,11 +165,11 @@ class StreamingPCA(Results):
 
         y is ignored, as in scikit-learn.
         """
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, sample_weight=sample_weight)
+        fresh = self._blank()
+        fresh.partial_fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
         if fresh._learner is None:  # of no rows, which change nothing, nothing can be learned
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(
@@ -216,6 +216,8 @@ class StreamingPCA(Results):
             learn_parts(self, parts, sample_weight)
             return self
         learner = self._learner
+        if learner is not None and self._differs(learner.parameters):
+            learner.adopt(self._parameters_of(StreamingPCA))
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -388,7 +390,7 @@ class StreamingPCA(Results):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
-        parameters = self.get_params()
+        parameters = self._parameters_of(StreamingPCA)
         _options.check(parameters)
         self._feature_names = names
         self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
@@ -430,7 +432,8 @@ class StreamingPCA(Results):
     def _settings(self) -> dict[str, Any]:
         """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
         skipped = ("optimizer", "copy")
-        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
+        parameters = self._parameters_of(StreamingPCA)
+        settings = {k: v for k, v in parameters.items() if k not in skipped}
         return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod
@@ -456,7 +459,9 @@ class StreamingPCA(Results):
             If the checkpoint's parts do not fit each other.
         """
         settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
-        self = cls(**settings)
+        own = cls().get_params() if cls is not StreamingPCA else settings
+        self = cls(**{name: value for name, value in settings.items() if name in own})
+        self.__dict__ |= settings  # a subclass may leave some out
         n_features = int(np.asarray(checkpoint.mean).shape[0])
         dtype = str(np.asarray(checkpoint.components).dtype)
         kind = checkpoint.moments_kind or None

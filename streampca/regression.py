@@ -138,11 +138,13 @@ class StreamingReducedRankRegression(PairResults):
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, Y, sample_weight=sample_weight)
+        fresh = self._blank()
+        fresh.partial_fit(
+            X, Y, **({} if sample_weight is None else {"sample_weight": sample_weight})
+        )
         if fresh._learner is None:  # no rows change nothing, and nothing can be learned of them
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
@@ -162,6 +164,9 @@ class StreamingReducedRankRegression(PairResults):
         ValueError
             If a row cannot be used; it names the row and the feature, and nothing is learned.
         """
+        if self._learner is not None and self._differs(self._learner.parameters):
+            now = self._parameters_of(StreamingReducedRankRegression)
+            _options.refuse_changes(self._learner.parameters, now)
         rows = self._read(X)
         targets = self._read_targets(Y, rows.values.shape[0])
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -301,7 +306,7 @@ class StreamingReducedRankRegression(PairResults):
         return self._learner
 
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
-        parameters = self.get_params()
+        parameters = self._parameters_of(StreamingReducedRankRegression)
         _options.check(parameters, CONSTRAINTS)
         dtype = self.dtype or "float64"
         return PairLearner(parameters, n_features, n_targets, dtype, device)

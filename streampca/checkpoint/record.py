@@ -180,6 +180,9 @@ class Checkpoint:
 
         return answers(X, coordinates)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
+
     @cached_property
     def _model(self) -> Model:
         return Model(
