@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,14 @@ from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
 from streampca.moments import Moments
 
+if TYPE_CHECKING:
+    from streampca.checkpoint import Checkpoint
+
 
 class Results(Parameters):
     """Reads every fitted attribute off the current model; knows nothing of learning."""
 
+    device: Any  # a parameter
     _learner: Learner | None = None
     _feature_names: tuple[str, ...] | None = None
 
@@ -162,6 +166,46 @@ class Results(Parameters):
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
+
+    # --- all of it at once -------------------------------------------------------------------
+
+    def checkpoint(self, **where: Any) -> Checkpoint:
+        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
+
+        Parameters
+        ----------
+        **where
+            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
+        """
+        from streampca.checkpoint import Checkpoint  # above this file: imported when used
+
+        learner = self._started_learner
+        with learner.lock:
+            model, moments = learner.model(), learner.state()
+        return Checkpoint(
+            n_samples_seen=model.n_samples,
+            weight=model.weight,
+            feature_names=self._feature_names,
+            mean=model.mean,
+            components=model.components,
+            explained_variance=model.eigenvalues,
+            explained_variance_ratio=model.ratio,
+            total_variance=model.total_variance,
+            decoder=model.decoder,
+            encoder=model.encoder,
+            residuals=model.residuals,
+            discarded_variance=model.discarded_variance,
+            moments_kind=learner.moments.kind,
+            moments=moments,
+            settings=self._settings(),
+            **where,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
+        return settings | {"device": None if self.device is None else str(self.device)}
 
     def __repr__(self) -> str:
         parameters = super().__repr__()

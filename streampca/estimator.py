@@ -158,10 +158,7 @@ class StreamingPCA(Results):
     # --- learning -------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Forget everything and learn from X, as `partial_fit` on a new estimator would.
-
-        y is ignored, as in scikit-learn.
-        """
+        """Forget everything and learn from X, as `partial_fit` on a new estimator; y is ignored."""
         fresh = type(self)(**self.get_params())
         fresh.partial_fit(X, sample_weight=sample_weight)
         self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
@@ -256,8 +253,8 @@ class StreamingPCA(Results):
         else:
             moments, names = other, None
         if self._learner is None:
-            of = moments
-            self._start(of.n_features, of.dtype, of.device, names, of.kind)
+            kind = moments.kind
+            self._start(moments.n_features, moments.dtype, moments.device, names, kind)
         assert self._learner is not None
         self._learner.merge(moments)
         return self
@@ -364,44 +361,6 @@ class StreamingPCA(Results):
         self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
 
     # --- checkpoints --------------------------------------------------------------------------
-
-    def checkpoint(self, **where: Any) -> Checkpoint:
-        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
-
-        Parameters
-        ----------
-        **where
-            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
-        """
-        from streampca.checkpoint import Checkpoint  # above this file: imported when used
-
-        learner = self._started_learner
-        with learner.lock:
-            model, moments = learner.model(), learner.state()
-        return Checkpoint(
-            n_samples_seen=model.n_samples,
-            weight=model.weight,
-            feature_names=self._feature_names,
-            mean=model.mean,
-            components=model.components,
-            explained_variance=model.eigenvalues,
-            explained_variance_ratio=model.ratio,
-            total_variance=model.total_variance,
-            decoder=model.decoder,
-            encoder=model.encoder,
-            residuals=model.residuals,
-            discarded_variance=model.discarded_variance,
-            moments_kind=learner.moments.kind,
-            moments=moments,
-            settings=self._settings(),
-            **where,
-        )
-
-    def _settings(self) -> dict[str, Any]:
-        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
-        skipped = ("optimizer", "copy")
-        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
-        return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod
     def from_checkpoint(
