@@ -6,7 +6,7 @@ It knows nothing of how it was remembered or solved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ _FEW_ROWS = 4
 """Fewer rows with gaps are filled one by one: preparing the product for all costs more."""
 
 _MOST_NUMBERS = 2**21
-"""Numbers in a temporary array while gaps are filled: 16 MB."""
+"""Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Model:
         if self.total_variance <= 0:
             return np.zeros_like(self.eigenvalues)
         return self.eigenvalues / self.total_variance
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in fields(self)}  # no caches
 
     # --- rows <-> coordinates -----------------------------------------------------------------
 
@@ -149,8 +152,10 @@ class Model:
         C, variances = self._span
         r, n = C.shape
         noise = self.noise_variance
-        if hasattr(X, "tocsr"):
-            X = X.toarray()
+        if hasattr(X, "tocsr"):  # dense in pieces only
+            rows = max(1, _MOST_NUMBERS // n)
+            pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
+            return np.concatenate([np.zeros(0), *map(self.log_likelihood, pieces)])
         D = to_numpy(X).astype("float64") - self.mean  # (m, n)
         Z = D @ C.T
         E = D - Z @ C  # explicitly: the difference of squared lengths loses the small ones
@@ -169,13 +174,21 @@ class Model:
         """Squared distance from the span up to which rows less the mean (m, n) may lie in it.
 
         What was left out is at most eps of the total variance, and what is below `_floor`; of that
-        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries have rounding of their own.
+        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries have
+        rounding of their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
         in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
         one_row = min(max(self.n_samples, 1), 1000) * (eps * self.total_variance + in_noise)
         sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
+
+    def filled(self, X: Array) -> Array:
+        """Rows (m, n) of any kind with their gaps filled; X itself where it has none."""
+        if not has_gaps(X):
+            return X
+        filled = self.fill(to_numpy(X))
+        return filled if namespace(X) is np else to_device(filled, str(X.device))
 
     def fill(self, X: NDArray[Any]) -> NDArray[Any]:
         """A copy of X (m, n) with each NaN replaced by its expectation given the row's own entries.
@@ -233,6 +246,11 @@ class Model:
         """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
         size = max(1, _MOST_NUMBERS // len(self.components) ** 2)
         return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def has_gaps(X: Array) -> bool:
+    """Whether an entry is NaN; sparse rows have none."""
+    return not hasattr(X, "tocsr") and bool(namespace(X).isnan(X).any())
 
 
 def cast_components(A: Float64, dtype: str) -> NDArray[Any]:

@@ -90,6 +90,26 @@ def check(parameters: dict[str, Any], constraints: dict[str, Constraint] = CONST
     device_name(parameters["device"])
 
 
+CHANGEABLE = (
+    *("n_components", "whiten", "copy", "batch_size"),
+    *("forgetting_factor", "half_life", "missing"),
+)
+"""Parameters of StreamingPCA that hold for what comes when they change between rows."""
+
+
+def refuse_changes(
+    before: dict[str, Any], now: dict[str, Any], changeable: tuple[str, ...] = ()
+) -> None:
+    """Raise ValueError if a parameter has changed that rows so far were learned with."""
+    for name, value in now.items():
+        if value is before[name] or value == before[name] or name in changeable:
+            continue
+        raise ValueError(
+            f"{name} has changed from {before[name]!r} to {value!r} since the first rows, which "
+            "were learned with it: set it back, or call fit, which forgets them"
+        )
+
+
 @dataclass(frozen=True)
 class Resolved:
     """What the parameters mean for rows of n features."""

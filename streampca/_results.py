@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,13 @@ from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
 from streampca.moments import Moments
 
-if TYPE_CHECKING:
-    from streampca.checkpoint import Checkpoint
-
 
 class Results(Parameters):
-    """Reads every fitted attribute off the current model; knows nothing of learning."""
+    """Reads every fitted attribute off the current model; knows nothing of learning.
 
-    device: Any  # a parameter
+    Arrays are copies: they may be written to, and the model stays as it is.
+    """
+
     _learner: Learner | None = None
     _feature_names: tuple[str, ...] | None = None
 
@@ -46,7 +45,7 @@ class Results(Parameters):
     @property
     def components_(self) -> NDArray[Any]:
         """Ordered orthonormal principal directions, (p, n)."""
-        return self._model.components
+        return np.array(self._model.components)
 
     @property
     def n_components_(self) -> int:
@@ -56,7 +55,7 @@ class Results(Parameters):
     @property
     def explained_variance_(self) -> NDArray[np.float64]:
         """Variance along each component, (p,)."""
-        return self._model.eigenvalues
+        return np.array(self._model.eigenvalues)
 
     @property
     def explained_variance_ratio_(self) -> NDArray[np.float64]:
@@ -132,12 +131,12 @@ class Results(Parameters):
     @property
     def decoder_(self) -> NDArray[Any]:
         """Decoder A, (n, p)."""
-        return self._model.decoder
+        return np.array(self._model.decoder)
 
     @property
     def encoder_(self) -> NDArray[Any]:
         """Encoder B, (p, n)."""
-        return self._model.encoder
+        return np.array(self._model.encoder)
 
     @property
     def loss_(self) -> float:
@@ -147,7 +146,7 @@ class Results(Parameters):
     @property
     def residuals_(self) -> NDArray[np.float64]:
         """||Sigma a - lambda a|| / lambda_1 of each component, (p,)."""
-        return self._model.residuals
+        return np.array(self._model.residuals)
 
     @property
     def discarded_variance_(self) -> float:
@@ -164,54 +163,30 @@ class Results(Parameters):
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
+        if input_features is not None:
+            self._check_names(list(input_features))
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
-
-    # --- all of it at once -------------------------------------------------------------------
-
-    def checkpoint(self, **where: Any) -> Checkpoint:
-        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
-
-        Parameters
-        ----------
-        **where
-            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
-        """
-        from streampca.checkpoint import Checkpoint  # above this file: imported when used
-
-        learner = self._started_learner
-        with learner.lock:
-            model, moments = learner.model(), learner.state()
-        return Checkpoint(
-            n_samples_seen=model.n_samples,
-            weight=model.weight,
-            feature_names=self._feature_names,
-            mean=model.mean,
-            components=model.components,
-            explained_variance=model.eigenvalues,
-            explained_variance_ratio=model.ratio,
-            total_variance=model.total_variance,
-            decoder=model.decoder,
-            encoder=model.encoder,
-            residuals=model.residuals,
-            discarded_variance=model.discarded_variance,
-            moments_kind=learner.moments.kind,
-            moments=moments,
-            settings=self._settings(),
-            **where,
-        )
-
-    def _settings(self) -> dict[str, Any]:
-        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
-        skipped = ("optimizer", "copy")
-        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
-        return settings | {"device": None if self.device is None else str(self.device)}
 
     def __repr__(self) -> str:
         parameters = super().__repr__()
         if self._learner is None or getattr(self, "memory", "") != "auto":
             return parameters
         return f"{parameters}  # {self.memory_} memory: {self.memory_reason_}"
+
+    def _check_names(self, names: list[Any]) -> None:
+        known, count = self._feature_names, self.n_features_in_
+        if len(names) != count:
+            raise ValueError(
+                f"input_features should have length equal to number of features ({count}), got "
+                f"{len(names)}"
+            )
+        other = [i for i, name in enumerate(known or ()) if name != names[i]]
+        if known is not None and other:
+            raise ValueError(
+                f"input_features is not equal to feature_names_in_: feature {other[0]} is "
+                f"{known[other[0]]!r} there, {names[other[0]]!r} here"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None

@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
 from streampca._learner import Learner
+from streampca._model import Model
 from streampca._results import Results
+from streampca._undo import learn_parts
 from streampca.arrays import torch
+from streampca.rows.answers import answers
+from streampca.rows.parts import in_parts, refuse_what_is_read_once
 from streampca.rows.read import LARGEST, InputRows, read_rows, read_weights
 from streampca.rows.weighted import check_weighted, that_count
 
@@ -158,10 +161,15 @@ class StreamingPCA(Results):
     # --- learning -------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Forget everything and learn from X, as `partial_fit` on a new estimator; y is ignored."""
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, sample_weight=sample_weight)
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        """Forget everything and learn from X, as `partial_fit` on a new estimator would.
+
+        y is ignored, as in scikit-learn.
+        """
+        fresh = self._blank()
+        fresh.partial_fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+        if fresh._learner is None:  # of no rows, which change nothing, nothing can be learned
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(
@@ -172,7 +180,8 @@ class StreamingPCA(Results):
         Parameters
         ----------
         X : array-like of shape (m, n_features)
-            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+            Rows: numpy, torch, Arrow, a data frame, scipy sparse, xarray; dask and Arrow streams,
+            of which one part is loaded at a time. Never changed. No rows change nothing.
         y : ignored
             There for pipelines: labels are no part of principal components. Weights are given by
             name, or third.
@@ -195,14 +204,25 @@ class StreamingPCA(Results):
         W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So whole weights give
         what repeated rows give, and a factor on all weights changes next to nothing.
 
+        Where rows come part by part, what other threads learn during a call that ends in an error
+        is forgotten with it.
+
         Rows on a device, and pinned ones on their way to it, are looked at there while the next
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
         call, or reading, says so.
         """
+        parts = in_parts(X, floats=False)
+        if parts is not None:
+            learn_parts(self, parts, sample_weight)
+            return self
         learner = self._learner
+        if learner is not None and self._differs(learner.parameters):
+            learner.adopt(self._parameters_of(StreamingPCA))
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
+        if rows.values.shape[0] == 0:
+            return self
         if weights is not None:
             gaps, names = self.missing == "impute", self._feature_names
             far = later is not None and namespace(rows.values) is not np and later(rows.values)
@@ -265,40 +285,57 @@ class StreamingPCA(Results):
         """Coordinates of rows in the components, (m, p), of the kind of array that came in.
 
         A tensor gives a tensor on its device, everything else a numpy array, in float32 for
-        float32 rows.
+        float32 rows. Many rows are read part by part: beside the answer it takes a few parts.
         """
         model = self._model
-        X = self._fill(self._read(X).values)
-        Z = model.coordinates(X)
-        return Z * model.scales(Z) if self.whiten else Z
+
+        def coordinates(part: Any) -> Array:
+            Z = model.coordinates(self._fill(self._read(part).values, model))
+            return Z * model.scales(Z) if self.whiten else Z
+
+        return answers(X, coordinates)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
+        refuse_what_is_read_once(X)
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Rows (m, n) from coordinates (m, p)."""
         model = self._model
-        Z = read_rows(Z, n_features=model.components.shape[0]).values
-        if self.whiten:
-            scales = model.scales(Z)
-            xp = namespace(scales)
-            Z = Z * xp.where(scales > 0, 1.0 / xp.where(scales > 0, scales, 1.0), 0.0)
-        return model.reconstruct(Z)
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999).
+        def rows(part: Any) -> Array:
+            p = model.components.shape[0]
+            coordinates = read_rows(part, n_features=p, least=0).values
+            if self.whiten:
+                scales = model.scales(coordinates)
+                xp = namespace(scales)
+                safe = xp.where(scales > 0, scales, 1.0)
+                coordinates = coordinates * xp.where(scales > 0, 1.0 / safe, 0.0)
+            return model.reconstruct(coordinates)
+
+        return answers(Z, rows)
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999), float64.
 
         Where nothing is left out (`noise_variance_` is 0: as many components as rows or features,
         or rows of lower rank) the density is that within the span of the components that vary, as
         `scipy.stats.multivariate_normal` has it; rows outside have none, minus infinity.
+
+        A tensor gives a tensor on its device, everything else a numpy array.
         """
         model = self._model
-        return model.log_likelihood(self._fill(self._read(X).values))
+        return answers(
+            X, lambda part: model.log_likelihood(self._fill(self._read(part).values, model))
+        )
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood of the rows."""
-        return float(self.score_samples(X).mean())
+        scores = self.score_samples(X)
+        if len(scores) == 0:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        return float(scores.mean())
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -321,6 +358,7 @@ class StreamingPCA(Results):
             largest=self._largest(),
             later=later,
             squares=squares,
+            least=0,
         )
 
     def _largest(self) -> float:
@@ -328,11 +366,8 @@ class StreamingPCA(Results):
         dtype = self.dtype if self._learner is None else self._learner.moments.dtype
         return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
 
-    def _fill(self, X: Array) -> Array:
-        if self.missing != "impute":
-            return X
-        assert self._learner is not None
-        return self._learner.filled(X)
+    def _fill(self, X: Array, model: Model) -> Array:
+        return model.filled(X) if self.missing == "impute" else X
 
     def _started(self, rows: InputRows) -> Learner:
         """The learner, made for rows like these if there is none yet."""
@@ -355,12 +390,51 @@ class StreamingPCA(Results):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
-        parameters = self.get_params()
+        parameters = self._parameters_of(StreamingPCA)
         _options.check(parameters)
         self._feature_names = names
         self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
 
     # --- checkpoints --------------------------------------------------------------------------
+
+    def checkpoint(self, **where: Any) -> Checkpoint:
+        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
+
+        Parameters
+        ----------
+        **where
+            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
+        """
+        from streampca.checkpoint import Checkpoint  # above this file: imported when used
+
+        learner = self._started_learner
+        with learner.lock:
+            model, moments = learner.model(), learner.state()
+        return Checkpoint(
+            n_samples_seen=model.n_samples,
+            weight=model.weight,
+            feature_names=self._feature_names,
+            mean=model.mean,
+            components=model.components,
+            explained_variance=model.eigenvalues,
+            explained_variance_ratio=model.ratio,
+            total_variance=model.total_variance,
+            decoder=model.decoder,
+            encoder=model.encoder,
+            residuals=model.residuals,
+            discarded_variance=model.discarded_variance,
+            moments_kind=learner.moments.kind,
+            moments=moments,
+            settings=self._settings(),
+            **where,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        parameters = self._parameters_of(StreamingPCA)
+        settings = {k: v for k, v in parameters.items() if k not in skipped}
+        return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod
     def from_checkpoint(
@@ -385,7 +459,9 @@ class StreamingPCA(Results):
             If the checkpoint's parts do not fit each other.
         """
         settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
-        self = cls(**settings)
+        own = cls().get_params() if cls is not StreamingPCA else settings
+        self = cls(**{name: value for name, value in settings.items() if name in own})
+        self.__dict__ |= settings  # a subclass may leave some out
         n_features = int(np.asarray(checkpoint.mean).shape[0])
         dtype = str(np.asarray(checkpoint.components).dtype)
         kind = checkpoint.moments_kind or None
