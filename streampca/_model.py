@@ -174,8 +174,8 @@ class Model:
         """Squared distance from the span up to which rows less the mean (m, n) may lie in it.
 
         What was left out is at most eps of the total variance, and what is below `_floor`; of that
-        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries have
-        rounding of their own.
+        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries
+        have rounding of their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
         in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
