@@ -173,11 +173,13 @@ class Model:
     def _reach(self, D: Float64) -> Float64:
         """Squared distance from the span up to which rows less the mean (m, n) may lie in it.
 
-        What was left out is at most eps of the total variance; of that sum, one of m rows may have
-        all. Beyond a thousand rows none was so far out. And entries have rounding of their own.
+        What was left out is at most eps of the total variance, and what is below `_floor`; of that
+        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries
+        have rounding of their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
-        one_row = min(max(self.n_samples, 1), 1000) * eps * self.total_variance
+        in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
+        one_row = min(max(self.n_samples, 1), 1000) * (eps * self.total_variance + in_noise)
         sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
 

@@ -273,8 +273,8 @@ class StreamingPCA(Results):
         else:
             moments, names = other, None
         if self._learner is None:
-            of = moments
-            self._start(of.n_features, of.dtype, of.device, names, of.kind)
+            kind = moments.kind
+            self._start(moments.n_features, moments.dtype, moments.device, names, kind)
         assert self._learner is not None
         self._learner.merge(moments)
         return self

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from oracle import batch_covariance
 from sklearn.base import clone
 from sklearn.decomposition import IncrementalPCA
+from sklearn.utils import estimator_checks
 
 from streampca import StreamingPCA, StreamingReducedRankRegression
 from streampca.moments import moments_from_state
@@ -270,3 +271,21 @@ def test_states_without_pairs_count_as_rows_of_weight_1():
         np.testing.assert_allclose(again.variance, new.variance, rtol=1e-12)
     with pytest.raises(ValueError, match="pairs"):
         moments_from_state("dense", old | {"pairs": np.array([-1.0, 0.0])})
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_all_zero_sample_weights_error",
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+        "check_sample_weights_list",
+        "check_sample_weights_not_overwritten",
+        "check_sample_weights_pandas_series",
+        "check_sample_weights_shape",
+    ],
+)
+def test_checks_of_scikit_learn_on_weights_pass(check, memory):
+    pca = StreamingPCA(2, memory=memory)
+    getattr(estimator_checks, check)("StreamingPCA", pca)
