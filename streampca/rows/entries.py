@@ -95,7 +95,8 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
         )
     if sparse:
         return f"{where}: leave the row out or fill it in (sparse gaps are not imputed)"
-    return f"{where}: leave the row out, fill it in, or use missing='impute'"
+    # the last words are those by which scikit-learn's users and checks know the mistake
+    return f"{where}: leave the row out, fill it in, or use missing='impute' (input contains NaN)"
 
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streampca.rows import arrow
 from streampca.rows.arrays import from_anything, is_vector
 from streampca.rows.names import choose, expanded, side_by_side
-from streampca.rows.numbers import BadRow, label, numbers_of
+from streampca.rows.numbers import BadRow, NoNumber, label, numbers_of
 
 
 class Columns(NamedTuple):
@@ -89,7 +89,9 @@ def _from_arrow(X: Any, wanted: Sequence[str] | None) -> Columns | None:
     """What speaks Arrow's or the older protocol of frames."""
     try:
         if hasattr(X, "__arrow_c_stream__"):
-            reader = pa.table(X) if hasattr(X, "columns") else pa.chunked_array(X)
+            reader = (
+                pa.table(_narrowed(X, wanted)) if hasattr(X, "columns") else pa.chunked_array(X)
+            )
             if isinstance(reader, pa.ChunkedArray) and pa.types.is_struct(reader.type):
                 reader = pa.Table.from_struct_array(reader)
         elif hasattr(X, "__arrow_c_array__"):
@@ -110,6 +112,15 @@ def _from_arrow(X: Any, wanted: Sequence[str] | None) -> Columns | None:
     if isinstance(reader, (pa.Table, pa.RecordBatch)):
         return Columns(*arrow.read_table(reader, wanted))
     return Columns(arrow.read_array(reader), None)
+
+
+def _narrowed(X: Any, wanted: Sequence[str] | None) -> Any:
+    """A frame of polars without columns that are not wanted: Arrow may not know their types."""
+    if wanted is None or not type(X).__module__.startswith("polars."):
+        return X
+    known = {*wanted, *(name.rpartition("_")[0] for name in wanted)}
+    kept = [name for name in X.columns if name in known]
+    return X.select(kept) if known.intersection(kept) and len(X.columns) > 1 else X
 
 
 # --- pandas -----------------------------------------------------------------------------------
@@ -161,7 +172,10 @@ def _vectors(series: Any, name: Any) -> NDArray[Any]:
     for row, value in enumerate(rows):
         if not is_vector(value):
             raise BadRow(row, f", column {name!r} is {value!r}: a row of numbers is expected")
-    return from_anything(rows, expanded([name], [len(rows[0])]))
+    read = from_anything(rows, expanded([name], [len(rows[0])]))
+    if read.ndim != 2:
+        raise NoNumber(f"column {name!r} holds matrices: give one vector for each row")
+    return read
 
 
 def _from_series(series: Any, j: int, names: tuple[str, ...] | None) -> NDArray[Any]:

@@ -1,6 +1,8 @@
 """Whatever holds the same rows gives the same model: containers x types of numbers x uses."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from kinds import ARRAYS, BESIDE, DTYPES, FRAMES, cannot, values_of
 
@@ -68,6 +70,24 @@ def test_a_column_of_vectors_beside_others_is_features_by_name(name, dtype):
     for other in BESIDE:
         answers = pca.transform(BESIDE[other](values, NAMES))
         np.testing.assert_allclose(answers, expected, rtol=0, atol=allowed)
+
+
+def test_a_type_that_arrow_does_not_know_may_stand_beside_the_features():
+    values = values_of("float64")
+    frame = pl.DataFrame(values, schema=list(NAMES))
+    pca = StreamingPCA(2).fit(frame)
+    beside = frame.with_columns(pl.lit(1).cast(pl.Int128).alias("count"))
+    np.testing.assert_array_equal(pca.transform(beside), pca.transform(values))
+    with pytest.raises(ValueError, match="got DataFrame, which cannot be given to Arrow"):
+        StreamingPCA(2).fit(beside)
+
+
+@pytest.mark.parametrize("make", [list, lambda rows: rows.tolist(), lambda rows: rows])
+def test_a_column_of_matrices_is_refused(make):
+    cells = [make(np.ones((2, 2)) * i) for i in range(3)]
+    for frame in (pd.DataFrame({"a": [1.0, 2, 3], "v": cells}), pd.DataFrame({"v": cells})):
+        with pytest.raises(ValueError, match="column 'v' holds matrices: give one vector for each"):
+            StreamingPCA(1).fit(frame)
 
 
 @pytest.mark.parametrize("name", BESIDE)
