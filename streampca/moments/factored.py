@@ -18,21 +18,14 @@ from streampca._arrays import (
     cast,
     dtype_name,
     namespace,
-    orthogonal_part,
     to_device,
     to_numpy,
     zeros,
 )
+from streampca.arrays.linalg import orthonormal, orthonormal_beside, towards_orthonormal
 from streampca.moments import sketch
 from streampca.moments.base import Moments
-from streampca.moments.compress import (
-    Compressed,
-    Directions,
-    orthonormal,
-    stack,
-    towards_orthonormal,
-    whole,
-)
+from streampca.moments.compress import Compressed, Directions, mended, stack, whole
 from streampca.moments.rows import CentredRows, fits
 
 _COLD_STEPS = 3
@@ -160,7 +153,7 @@ class FactoredMoments(Moments):
         count = min(_PROBES, self.n_features - self.n_directions)
         draws = np.random.default_rng(self.n_samples)  # the same rows give the same bits
         P = cast(rows.combined(self._signs(draws, rows.n_rows), count), dtype)
-        P, _, _ = orthogonal_part(P - U @ (U.T @ P), U)
+        P = orthonormal_beside(P - U @ (U.T @ P), U)
         looking = _looking(self.n_directions)
         return sketch.begin(namespace(U).concatenate([U[:, :looking], P], axis=1))
 
@@ -172,12 +165,16 @@ class FactoredMoments(Moments):
         return "float32" if small else "float64"
 
     def _cold(self, old: Directions, rows: CentredRows) -> Compressed:
-        """From fewer than q directions: random combinations of the rows stand in for the others."""
+        """From fewer than q directions: random combinations of the rows stand in for the others.
+
+        In float64: products Z'Z A of columns A that are not near eigenvectors yet hold all
+        directions in each, and what float32 rounds of the largest is as large as small ones.
+        """
         draws = np.random.default_rng(self.n_samples)
         q, k = self.n_directions, rows.n_rows
-        signs = self._signs(draws, k * q).reshape(k, q)
-        Y = cast(rows.combine(signs * q**-0.5), rows.dtype)
-        A = orthonormal(Y) if self.n_samples == 0 else cast(stack(old, Y.T).kept.U, rows.dtype)
+        signs = cast(self._signs(draws, k * q).reshape(k, q), "float64")
+        Y = rows.combine(signs * q**-0.5)
+        A = orthonormal(Y) if self.n_samples == 0 else stack(old, Y.T).kept.U
         for _ in range(_COLD_STEPS - 1 if k > self.n_samples else 0):
             A = orthonormal(sketch.add(sketch.begin(A), rows).Y)
         return sketch.compress(old, sketch.add(sketch.begin(A), rows))
@@ -247,7 +244,10 @@ class FactoredMoments(Moments):
     def leading(self, k: int) -> tuple[Array, Array]:
         k = min(k, self.n_directions)
         U, s = self._read().kept
-        return towards_orthonormal(cast(U[:, :k], "float64")), s[:k] / self.denominator
+        A = towards_orthonormal(cast(U[:, :k], "float64"))
+        if A is None:  # float32 columns are orthonormal to more than that
+            A, s = mended(Directions(cast(U, "float64"), s))
+        return A[:, :k], s[:k] / self.denominator
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         self._settled()  # who goes on from the state does what this one does

@@ -10,17 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
-    Array,
-    eigh_descending,
-    frobenius,
-    rank_cut,
-    to_device,
-    to_numpy,
-    unit_columns,
-    whitener,
-    zeros,
-)
+from streampca._arrays import Array, frobenius, to_device, to_numpy, zeros
+from streampca.arrays.linalg import eigh_descending, orthonormal, orthonormal_beside, unit_columns
 from streampca.moments.base import Moments
 from streampca.solvers.proof import Whole, shows_all
 
@@ -99,9 +90,8 @@ def krylov(
             look, seen, worst_seen = held + BLOCK * blocks, held, worst
             if look > most:
                 return None
-        Q = R @ whitener(G, rank_cut("float64"))
-        Q = Q - B @ (B.T @ Q)  # twice is enough, the second time with orthonormal columns
-        Q = Q @ whitener(Q.T @ Q, rank_cut("float64"))
+        # twice is enough, the second time with orthonormal columns
+        Q = orthonormal_beside(orthonormal(R), B)
     return None
 
 

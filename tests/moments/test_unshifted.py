@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streampca.moments import make_moments
-from streampca.moments.compress import orthonormal
+from streampca.arrays.linalg import orthonormal
 from streampca.moments.unshifted import unshifted
 
 RNG = np.random.default_rng(0)
