@@ -21,7 +21,7 @@ from streampca._arrays import (
     to_numpy,
 )
 from streampca._threads import one_thread
-from streampca.moments.parts import parts, signed_sums
+from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, unshifted
 
@@ -108,10 +108,12 @@ class DenseRows:
         return dtype_name(self.Z)
 
     def project(self, V: Array) -> Array:
-        return self.Z @ V
+        Z, V = alike(self.Z, V)
+        return Z @ V
 
     def combine(self, H: Array) -> Array:
-        return self.Z.T @ H
+        Z, H = alike(self.Z, H)
+        return Z.T @ H
 
     def combined(self, signs: Array, count: int) -> Array:
         return signed_sums(signs, self.Z, parts(self.n_rows, count))[0]
