@@ -152,7 +152,9 @@ class Reading:
         self.finite()
         if self.wrong:
             return self.wrong
-        for each in (self.orthonormal, self.counts, self.ordered_and_no_more_than_all,
-                     self.moments, self.eigenvalues, self.residuals, self.noise, self.loss):  # fmt: skip
+        for each in (
+            *(self.orthonormal, self.counts, self.ordered_and_no_more_than_all, self.moments),
+            *(self.eigenvalues, self.residuals, self.noise, self.loss),
+        ):
             each()
         return self.wrong

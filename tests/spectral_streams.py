@@ -7,6 +7,7 @@ merged, stored and resumed on the way, and when somebody looks.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def _parts(draw: _Choices, m: int, wide: bool) -> list[list[tuple[Any, ...]]]:
     if wide:
         size, looks = max(size, 50), min(looks, 0.2)
     parts = []
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         part: list[tuple[Any, ...]] = []
         at = begin
         while at < end:

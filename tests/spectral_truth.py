@@ -169,6 +169,6 @@ class Bounds:
         """Of each feature's variance, (n,)."""
         t = self.truth
         joined = 4 * np.sqrt(t.variance) * self.delta + 2 * self.delta**2
-        # squares below the least normal number lose their digits, all of them in the end
-        underflow = len(t.X) * float(np.finfo(self.dtype).tiny) / t.unit / t.unit
+        # squares below the least number become zero
+        underflow = len(t.X) * float(np.finfo(self.dtype).smallest_subnormal) / t.unit / t.unit
         return self.gamma * self.about + joined + underflow

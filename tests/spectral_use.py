@@ -1,4 +1,4 @@
-"""What a fitted estimator is used for, held against its own attributes: rows, covariance, scores."""
+"""What fitted estimators are used for, held against their attributes: rows, covariance, scores."""
 
 from __future__ import annotations
 
