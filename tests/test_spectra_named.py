@@ -110,22 +110,30 @@ def test_many_updates_of_smooth_rows_let_nothing_grow(rows):
 
 
 @pytest.mark.parametrize("memory", ["dense", "factored"])
-def test_float32_beside_one_large_feature(memory):
-    """Eigenvalues are right relative to themselves, or the certificate says that they are not."""
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("large", [0, 150])
+@pytest.mark.parametrize("p", [10, 20])
+@pytest.mark.parametrize("piece", [50, 1200])
+def test_float32_beside_one_large_feature(memory, large, p, piece):
+    """Eigenvalues far below the first are right relative to themselves.
+
+    A feature in units of its own costs the others no digits: rounding is relative to each entry,
+    and products of two features are off by eps times both of their deviations. What factored
+    memory loses to its few directions is what it loses in float64; three times that and 2 % is
+    still something to work with, where 80 % off was found.
+    """
+    rng = np.random.default_rng(1)
     X = rng.normal(size=(1200, 300)) * np.arange(1.0, 301) ** -0.45
-    X[:, 150] *= 100
+    X[:, large] *= 100
     X = X.astype("float32")
     found = {}
     for dtype in ("float32", "float64"):
-        found[dtype] = StreamingPCA(20, memory=memory)
-        for i in range(0, 1200, 100):
-            found[dtype].partial_fit(X[i : i + 100].astype(dtype))
-    single, double = (found[k].explained_variance_ for k in ("float32", "float64"))
-    true = true_values(X, 20)
-    lost = np.abs(double - true) + 1e-3 * true  # what is lost in float64, and a little
-    said = found["float32"].discarded_variance_
-    assert (np.abs(single - true) <= np.maximum(lost, said)).all()
+        pca = StreamingPCA(p, memory=memory)
+        for i in range(0, 1200, piece):
+            pca.partial_fit(X[i : i + piece].astype(dtype))
+        found[dtype] = pca.explained_variance_
+    true = true_values(X, p)
+    lost = np.abs(found["float64"] - true)
+    assert (np.abs(found["float32"] - true) <= 3 * lost + 0.02 * true).all()
 
 
 # --- where memory turns from one kind to the other ------------------------------------------------
@@ -163,24 +171,45 @@ def test_precision_of_rank_deficient_rows_is_the_pseudo_inverse(p):
 
 
 @pytest.mark.parametrize("memory", ["dense", "factored"])
-def test_whitening_stays_finite_after_long_forgetting(memory):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [30, 200, 300, 600, 1000, 1080, 3000])
+def test_whitening_stays_finite_after_long_forgetting(memory, dtype, rows):
     X = np.random.default_rng(0).normal(size=(300, 6)) * np.arange(1, 7) + 3
+    X = X.astype(dtype)
     pca = StreamingPCA(3, memory=memory, whiten=True, forgetting_factor=0.5).partial_fit(X)
-    pca.partial_fit(np.repeat(X[:1], 3000, axis=0))
-    assert np.isfinite(pca.transform(X)).all()
-    pca.decay(1e-300)
-    pca.decay(1e-300)
-    assert np.isfinite(pca.transform(X)).all()
+    pca.partial_fit(np.repeat(X[:1], rows, axis=0))
     assert np.isfinite(pca.explained_variance_).all()
+    assert np.isfinite(pca.transform(X)).all()
+    assert np.isfinite(pca.inverse_transform(pca.transform(X))).all()
 
 
 @pytest.mark.parametrize("memory", ["dense", "factored"])
-@pytest.mark.parametrize("p", [10, 30, 40])
-def test_scores_with_more_components_than_rows(memory, p):
-    X = np.random.default_rng(0).normal(size=(10, 40))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whitening_stays_finite_after_decays(memory, dtype):
+    X = np.random.default_rng(0).normal(size=(300, 6)) * np.arange(1, 7) + 3
+    X = X.astype(dtype)
+    pca = StreamingPCA(3, memory=memory, whiten=True).partial_fit(X)
+    for _ in range(5):
+        pca.decay(1e-150)
+        assert np.isfinite(pca.explained_variance_).all()
+        assert np.isfinite(pca.transform(X)).all()
+    pca.partial_fit(X)
+    assert np.isfinite(pca.transform(X)).all()
+    np.testing.assert_allclose(pca.explained_variance_, true_values(X, 3), rtol=1e-4)
+
+
+@pytest.mark.parametrize("memory", ["dense", "factored"])
+@pytest.mark.parametrize(("m", "n", "p"), [(10, 40, 9), (10, 40, 30), (10, 40, 40), (50, 100, 80)])
+def test_scores_with_more_components_than_rows(memory, m, n, p):
+    """Scores of new rows are numbers that can be compared, not the rounding of zero inverted."""
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(m, n)), rng.normal(size=(m, n))
     pca = StreamingPCA(p, memory=memory).fit(X)
-    # mean quadratic form at most n, log-determinant at least n log(eps lambda_1)
-    assert abs(pca.score(X)) <= 40 * (2 + 40)
+    # the mean quadratic form of the rows themselves is at most n, and the logarithm of the
+    # determinant at least n log(eps lambda_1)
+    assert abs(pca.score(X)) <= n * (2 + 40)
+    # a new row of the same distribution lies as far outside as the old ones lay apart
+    assert -1e6 < pca.score(new) <= n * (2 + 40)
 
 
 # --- sparse rows far from zero ------------------------------------------------------------------
