@@ -24,7 +24,8 @@ from streampca._arrays import (
     zeros,
 )
 from streampca.moments import device as on_device
-from streampca.moments.rows import CentredRows, centre, centre_sparse
+from streampca.moments.rows import CentredRows, centre
+from streampca.moments.sparse import centre_sparse
 
 
 class Moments(ABC):
