@@ -48,6 +48,8 @@ class Moments(ABC):
     """
 
     kind: ClassVar[str]
+    of_all_rows: ClassVar[bool] = True
+    """Whether the second moment is that of the rows whose total variance is kept."""
     keeps_squares: ClassVar[bool] = True
     """Whether sums of squares of each feature are kept beside the second moment."""
 

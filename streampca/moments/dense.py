@@ -15,6 +15,10 @@ from streampca.moments.rows import CentredRows
 from streampca.moments.scatter import Scatter
 
 
+_SMALLEST, _LARGEST = 1e-150, 1e150
+"""Numbers whose squares are inside float64, for matrices of a few million of them."""
+
+
 class DenseMoments(Moments):
     """Scatter matrix summed in float64 over products in the dtype of the rows.
 
@@ -83,7 +87,11 @@ class DenseMoments(Moments):
 
     @property
     def norm(self) -> float:
-        return frobenius(self._scatter) / self.denominator
+        # squares of squares leave float64 where rows are beyond 1e75
+        trace = self.total_variance * self.denominator
+        if _SMALLEST < trace < _LARGEST:
+            return frobenius(self._scatter) / self.denominator
+        return frobenius(self._scatter / (trace or 1.0)) * self.total_variance
 
     def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
         # Cholesky succeeds only where mu I - (Sigma - A diag(lambda) A') is positive definite,

@@ -31,6 +31,7 @@ class MinibatchMoments(Moments):
     """
 
     kind: ClassVar[str] = "minibatch"
+    of_all_rows: ClassVar[bool] = False
     _second_names: ClassVar[tuple[str, ...]] = ("rows", "rows_weight", "squares")
 
     def __init__(

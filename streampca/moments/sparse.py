@@ -51,7 +51,7 @@ class SparseRows(Unformed):
         X, n = self.X, len(self.shift)
         w = np.repeat(self.root**2, np.diff(X.indptr))  # (nnz,)
         D = X.data.astype("float64") - self.shift[X.indices]
-        squares = np.bincount(X.indices, w * D * D, n)
+        squares = np.bincount(X.indices, w * D * D, n).astype("float64")  # integers if empty
         stored = np.bincount(X.indices, w, n)
         rest = np.where(self.full, 0.0, np.clip(self.weight - stored, 0.0, None))
         squares += rest * self.shift**2  # of zeros that are not stored

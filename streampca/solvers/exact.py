@@ -24,16 +24,13 @@ from streampca.arrays.linalg import (
     whitener,
 )
 from streampca.moments.base import Moments
+from streampca.solvers.invariants import ORTHONORMAL
 from streampca.solvers.krylov import krylov, room
 
 TOLERANCE = 1e-11
 """Residual ||Sigma a - lambda a|| / lambda_1 at which a component counts as solved. The excess
 error is of the order of its square over the relative eigenvalue gap, and the angle of its ratio to
 the gap: 1e-5 or less down to gaps of a millionth of lambda_1."""
-
-ORTHONORMAL = 1e-11
-"""Largest |A'A - I| of a solution, in float64. What is further off is made orthonormal and solved
-again; products in float64 and an eigenproblem leave 1e-14."""
 
 _LEAST_P = 1e-4
 """Length at which what a previous direction holds beside A and its gradient is dropped: SP, carried
@@ -115,10 +112,11 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
 
 def _solution(state: ExactState, moments: Moments, p: int) -> Solution:
     """The p first of a state, columns orthonormal or zero whatever came before."""
-    if not apart(state.A[:, :p]) <= ORTHONORMAL:
+    if not apart(state.A[:, :p]) <= ORTHONORMAL["float64"]:
         state = begin(moments, orthonormal(state.A))
-        # zero columns, and what the eigenproblem mixed with them, stand for nothing remembered
-        there = state.eigenvalues > state.A.shape[0] * 2.2e-16 * state.eigenvalues[:1]
+        # the eigenproblem mixes zero columns with others of no variance: neither is remembered
+        rounding = state.A.shape[0] * float(np.finfo("float64").eps)
+        there = cast(state.eigenvalues > rounding * state.eigenvalues[:1], "float64")
         state = state._replace(A=state.A * there, SA=state.SA * there)
     return Solution(state.A[:, :p], state.eigenvalues[:p], _residuals(state)[:p])
 

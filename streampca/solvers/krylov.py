@@ -130,7 +130,7 @@ def _shown(
     if norm is None:
         return False
     whole = Whole(moments.n_features, moments.total_variance / largest, norm / largest)
-    return shows_all(values / largest, W, p, behind, frobenius(SB) / largest, whole, tolerance)
+    return shows_all(values / largest, W, p, behind, frobenius(SB / largest), whole, tolerance)
 
 
 def _left(worst: float, before: float, columns: int, tolerance: float) -> int:
