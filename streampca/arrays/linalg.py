@@ -202,7 +202,7 @@ def orthonormal(Y: Array) -> Array:
     A column that is a combination of those before it, to rounding, becomes zero; so do columns
     beyond the n-th.
     """
-    return _made_orthonormal(unit_columns(Y)[0])[0]
+    return made_orthonormal(unit_columns(Y)[0])[0]
 
 
 def orthonormal_beside(R: Array, A: Array) -> Array:
@@ -212,11 +212,11 @@ def orthonormal_beside(R: Array, A: Array) -> Array:
     what tells them apart is small and leans on A by rounding: so it is projected once more after
     it was made orthonormal.
     """
-    Q, once = _made_orthonormal(orthogonal_part(R, A)[0])
+    Q, once = made_orthonormal(orthogonal_part(R, A)[0])
     return Q if once else orthonormal(orthogonal_part(Q, A)[0])
 
 
-def _made_orthonormal(Q: Array) -> tuple[Array, bool]:
+def made_orthonormal(Q: Array) -> tuple[Array, bool]:
     """Unit columns Q made orthonormal, and whether none of them was near a combination of others.
 
     The latter is always False on a device, which would have to be asked.
@@ -238,7 +238,7 @@ def _reflected(Y: Array) -> Array:
     xp, (n, k) = namespace(Y), Y.shape
     Q, R = householder(Y)
     # what is left of a column is known to the rounding of its n entries
-    rounding = 4 * max(n, k) ** 0.5 * float(np.finfo(dtype_name(Y)).eps)
+    rounding = 4 * float(np.finfo(dtype_name(Y)).eps)
     own = xp.abs(xp.diagonal(R))  # (min(n, k),)
     Q = Q * cast(own > rounding, "float64")
     return Q if k <= n else xp.concatenate([Q, xp.zeros_like(Y[:, n:])], axis=1)

@@ -169,16 +169,12 @@ class FactoredMoments(Moments):
         return "float32" if small else "float64"
 
     def _cold(self, old: Directions, rows: CentredRows) -> Compressed:
-        """From fewer than q directions: random combinations of the rows stand in for the others.
-
-        In float64: products Z'Z A of columns A that are not near eigenvectors yet hold all
-        directions in each, and what float32 rounds of the largest is as large as small ones.
-        """
+        """From fewer than q directions: random combinations of the rows stand in for the others."""
         draws = np.random.default_rng(self.n_samples)
         q, k = self.n_directions, rows.n_rows
-        signs = cast(self._signs(draws, k * q).reshape(k, q), "float64")
-        Y = rows.combine(signs * q**-0.5)
-        A = orthonormal(Y) if self.n_samples == 0 else stack(old, Y.T).kept.U
+        signs = self._signs(draws, k * q).reshape(k, q)
+        Y = cast(rows.combine(signs * q**-0.5), rows.dtype)
+        A = orthonormal(Y) if self.n_samples == 0 else cast(stack(old, Y.T).kept.U, rows.dtype)
         for _ in range(_COLD_STEPS - 1 if k > self.n_samples else 0):
             A = orthonormal(sketch.add(sketch.begin(A), rows).Y)
         return sketch.compress(old, sketch.add(sketch.begin(A), rows))

@@ -151,7 +151,11 @@ def centre(
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
     rows = _centred(X, weights, decay, about, about.dtype)
-    if about.dtype == "float32" and about.device is None and not all_fit(rows.total_squares, rows.Z):
+    if (
+        about.dtype == "float32"
+        and about.device is None
+        and not all_fit(rows.total_squares, rows.Z)
+    ):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
 

@@ -122,7 +122,9 @@ def centre_sparse(
     if about.center and full.any():
         origin = np.where(full, X[[int(w.argmax())]].toarray()[0].astype("float64"), 0.0)
     shifted = _shifted(X, origin)
-    if X.dtype != "float64" and not all_fit(float(np.vdot(shifted.data, shifted.data)), shifted.data):
+    if X.dtype != "float64" and not all_fit(
+        float(np.vdot(shifted.data, shifted.data)), shifted.data
+    ):
         shifted = _shifted(X.astype("float64"), origin)
     mean, shift, between = about._mean, np.zeros(n), None
     if about.center and total > 0:

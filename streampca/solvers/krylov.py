@@ -11,7 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from streampca._arrays import Array, frobenius, to_device, to_numpy, zeros
-from streampca.arrays.linalg import eigh_descending, orthonormal, orthonormal_beside, unit_columns
+from streampca.arrays.linalg import (
+    eigh_descending,
+    made_orthonormal,
+    orthonormal_beside,
+    unit_columns,
+)
 from streampca.moments.base import Moments
 from streampca.solvers.proof import Whole, shows_all
 
@@ -91,7 +96,7 @@ def krylov(
             if look > most:
                 return None
         # twice is enough, the second time with orthonormal columns
-        Q = orthonormal_beside(orthonormal(R), B)
+        Q = orthonormal_beside(made_orthonormal(R)[0], B)
     return None
 
 
