@@ -312,7 +312,9 @@ class Learner:
         moments, count = self.moments, self.options.n_components
         start = None
         if self._previous is not None and not self._varies and len(self._previous) >= count:
-            start = to_device(self._previous.T.astype("float64"), moments.device)
+            # torch takes no reversed arrays
+            guess = np.ascontiguousarray(self._previous.T, "float64")
+            start = to_device(guess, moments.device)
         solution = exact.solve(moments, count, start)
         values = to_numpy(solution.eigenvalues)
         if not np.isfinite(values).all():

@@ -84,7 +84,7 @@ def _by_reflections(old: Directions, Z: Array) -> Compressed:
 
 
 def _leading(M: Array, q: int) -> tuple[Array, Array, Array]:
-    """The q leading eigenpairs of M = V'S V (r, r), r >= q, and a bound on what is left out, (1,)."""
+    """The q leading eigenpairs of M = V'S V (r, r), r >= q, and a bound on the others, (1,)."""
     xp = namespace(M)
     values, W = eigenpairs(M)
     # those that became zero for their rounding may have held as much

@@ -14,7 +14,6 @@ from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 from streampca.moments.scatter import Scatter
 
-
 _SMALLEST, _LARGEST = 1e-150, 1e150
 """Numbers whose squares are inside float64, for matrices of a few million of them."""
 
