@@ -20,6 +20,7 @@ from streampca._arrays import (
     to_device,
 )
 from streampca._threads import one_thread
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import unshifted
@@ -37,7 +38,7 @@ class CentredRows(Protocol):
     """
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
 
     @property
@@ -86,7 +87,7 @@ class DenseRows:
     """Centred rows held as an array."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
     Z: Array
 
@@ -126,13 +127,13 @@ class DenseRows:
 
 def row_weights(
     m: int, weights: Array | None, decay: Array | None
-) -> tuple[float, float, np.ndarray[Any, Any] | None]:
-    """Sum of the weights, of weight times decay squared, and the weights (None: all 1)."""
+) -> tuple[float, Pairs, np.ndarray[Any, Any] | None]:
+    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
     if weights is None and decay is None:
-        return float(m), float(m), None
+        return float(m), Pairs.of_equal(m), None
     w = np.ones(m) if weights is None else np.asarray(weights, "float64")
-    g = np.ones(m) if decay is None else np.asarray(decay, "float64")
-    return float((w * g).sum()), float((w * g * g).sum()), w * g
+    v = w if decay is None else w * np.asarray(decay, "float64")
+    return float(v.sum()), Pairs.of(w, decay), v
 
 
 def centre(
@@ -146,7 +147,8 @@ def centre(
 
     `squares` are what is known of sums of squares, as in `Moments.update`.
     """
-    if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
+    if equal and about.device is None and X.dtype == about.dtype:
         implicit = unshifted(X, about, squares)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
@@ -158,6 +160,11 @@ def centre(
     ):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
+
+
+def weighs_as_rows(weight: float) -> bool:
+    """Whether roots of weights are far inside float32, which ends at 1e-38 and 3e38."""
+    return weight == 0 or 1e-30 < weight < 1e30
 
 
 def fits(squares: float) -> bool:
@@ -186,8 +193,10 @@ def _centred(
     """
     xp = namespace(X)
     m = X.shape[0]
-    total, squared, w = row_weights(m, weights, decay)
+    total, pairs, w = row_weights(m, weights, decay)
     joined = about.center and about.weight > 0 and total > 0
+    if (joined and not weighs_as_rows(about.weight)) or not weighs_as_rows(total):
+        dtype = "float64"
     buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
     Z = buffer[:m]
     w = None if w is None else to_device(w, about.device)
@@ -209,4 +218,4 @@ def _centred(
     if joined:
         root = (about.weight * total / (about.weight + total)) ** 0.5
         buffer[m] = cast((mean - about._mean) * root, dtype)
-    return DenseRows(total, squared, mean, buffer)
+    return DenseRows(total, pairs, mean, buffer)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streampca._arrays import Array, cast, dtype_name, to_device
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts
 from streampca.moments.rows import CentredRows, all_fit, centre, row_weights
 from streampca.moments.scatter import Scatter
@@ -37,7 +38,7 @@ class SparseRows(Unformed):
     """Sparse rows X with Z = [W^(1/2) (X - 1 shift'); between], never formed."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array  # (n,) the minibatch's own
     shift: Array  # (n,) what X is centred about: its mean, or zero
     X: Any  # csr array (m, n), full columns shifted by one of the rows
@@ -106,11 +107,12 @@ def centre_sparse(
     X: Any, weights: Array | None, decay: Array | None, about: Moments
 ) -> CentredRows:
     """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
-    if about.device is not None:
-        # sparse kernels on devices differ too much; callers bound the number of rows
+    if about.device is not None or X.shape[0] == 1:
+        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
+        # about itself is exactly zero only where it is subtracted
         return centre(to_device(X.toarray(), about.device), weights, decay, about)
     m, n = X.shape
-    total, squared, w = row_weights(m, weights, decay)
+    total, pairs, w = row_weights(m, weights, decay)
     w = np.ones(m) if w is None else w
     if not X.has_canonical_format:
         X = X.copy()
@@ -133,7 +135,7 @@ def centre_sparse(
         if about.weight > 0:
             joined = (about.weight * total / (about.weight + total)) ** 0.5
             between = (mean - about._mean) * joined
-    return SparseRows(total, squared, mean, shift, shifted, np.sqrt(w), between, full)
+    return SparseRows(total, pairs, mean, shift, shifted, np.sqrt(w), between, full)
 
 
 def _shifted(X: Any, origin: Array) -> Any:
