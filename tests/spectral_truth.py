@@ -154,8 +154,9 @@ class Bounds:
         if not t.center:
             return np.zeros_like(spread)
         entry = np.abs(t.X).max(axis=0)
-        u = UNIT[self.dtype]
-        return LIKELY * (m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry)
+        u, least = UNIT[self.dtype], float(np.finfo(self.dtype).smallest_subnormal)
+        rounding = m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry
+        return LIKELY * (rounding + least / t.unit)
 
     @cached_property
     def ratio(self):
