@@ -86,6 +86,20 @@ class Reading:
         self.within("singular_values_**2", own, self.values * t.divisor,
                     1e-9 * self.values * t.divisor)  # fmt: skip
 
+    def number(self) -> None:
+        """As many components as were asked for: of a share, the fewest that reach it."""
+        asked, t, p = self.stream.options["n_components"], self.truth, len(self.values)
+        if asked is None or isinstance(asked, int):
+            if p != (asked or t.X.shape[1]):
+                self.fail(f"n_components_ is {p}, asked {asked}")
+            return
+        slack = (p + 1) * self.bounds.sigma
+        reached = np.cumsum(t.values)
+        if reached[p - 1] < asked * t.total - slack:
+            self.fail(f"{p} components reach {reached[p - 1]:.6g} of {t.total:.6g}")
+        if p > 1 and reached[p - 2] > asked * t.total + slack:
+            self.fail(f"{p - 1} components would do")
+
     # --- numbers ----------------------------------------------------------------------------
 
     def moments(self) -> None:
@@ -154,7 +168,7 @@ class Reading:
             return self.wrong
         for each in (
             *(self.orthonormal, self.counts, self.ordered_and_no_more_than_all, self.moments),
-            *(self.eigenvalues, self.residuals, self.noise, self.loss),
+            *(self.eigenvalues, self.residuals, self.noise, self.loss, self.number),
         ):
             each()
         return self.wrong

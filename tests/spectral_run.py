@@ -59,12 +59,12 @@ class _Run:
         for step in part:
             match step:
                 case ("rows", start, stop):
-                    weights = None if stream.weights is None else stream.weights[start:stop]
-                    pca.partial_fit(stream.rows(start, stop), sample_weight=weights)
-                    k = stop - start
+                    counted = self.sent(pca, start, stop)
+                    k = len(counted)
                     left = np.r_[left * gamma**k, gamma ** np.arange(k - 1, -1, -1.0)]
-                    rows += range(start, stop)
-                    self.updates += 1
+                    rows += counted
+                    size = stream.options["batch_size"] or max(k, 1)
+                    self.updates += 1 + k // size
                 case ("decay", factor):
                     pca.decay(factor)
                     left = left * factor
@@ -75,6 +75,18 @@ class _Run:
                     self.look(pca, rows, left, whole=self.looks < _LOOKS)
                     self.looks += 1
         return pca, rows, left
+
+    def sent(self, pca: StreamingPCA, start: int, stop: int) -> list[int]:
+        """Hand over rows; those that count: rows of weight 0 are as if absent."""
+        weights = self.stream.weights
+        w = None if weights is None else weights[start:stop]
+        counted = list(range(start, stop)) if w is None else (start + np.flatnonzero(w)).tolist()
+        try:
+            pca.partial_fit(self.stream.rows(start, stop), sample_weight=w)
+        except ValueError:
+            if counted:  # with nothing to learn from, it is refused
+                raise
+        return counted
 
     def look(self, pca, rows, left, whole: bool = True) -> Reading | None:
         """Raise if what it shows is wrong."""

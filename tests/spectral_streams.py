@@ -50,6 +50,8 @@ class Stream:
                 return np.asfortranarray(X)
             case "sparse":
                 return scipy.sparse.csr_array(X)
+            case "tensor":
+                return _tensor(X)
             case "list":
                 return X if self.dtype == "float32" else X.tolist()  # a list is float64
         return X
@@ -71,6 +73,14 @@ class Stream:
             f"seed {self.seed}: {self.family} {self.X.shape} {self.dtype} as {self.given}, "
             f"{self.notes['place']}, {said}{weights}; {' | '.join(done)}"
         )
+
+
+def _tensor(X: Any) -> Any:
+    try:
+        import torch
+    except ImportError:  # an extra
+        return X
+    return torch.tensor(X)
 
 
 class _Choices:
@@ -103,6 +113,12 @@ def stream(seed: int, **fixed: Any) -> Stream:
     made = Stream(seed, family, dtype, X, weights, options, given)
     made.notes = {"place": place, "weights": weighing}
     made.parts = _parts(draw, m, n > MOST_DENSE)
+    # drawn last, so that what was drawn before is what it was before there were these
+    if memory != "factored" and n <= MOST_DENSE:  # all eigenvalues are at hand
+        usual = options["n_components"]
+        options["n_components"] = draw.of("n_components", [usual, None, 0.9], p=[0.9, 0.06, 0.04])
+    if given == "array" and draw.often(0.15, "tensor"):
+        made.given = "tensor"
     return made
 
 

@@ -17,7 +17,7 @@ float32, which hides defects.
   are of the size of the deviations r: 8 sqrt(m) u r; and it is rounded and added to the running
   mean in float64, b times: 8 sqrt(b) u64 |largest entry|. With delta (n,) the sum of both, the
   outer products that join minibatches, whose trace is at most T, are off by 2 sqrt(T) |delta| and
-  the rest by |delta|**2; the denominator may be half of the weight: twice that.
+  the rest by |delta|**2, times the root of, and the ratio of the weight to what it is divided by.
 
 So || error of Sigma || <= `sigma` below, and by Weyl eigenvalues are no further off. Factored
 memory may have lost `discarded_variance_` besides: it is what it certifies.
@@ -38,13 +38,17 @@ LIKELY = 8.0
 def denominator(copies, remembered):
     """What the scatter is divided by: weights as counts or as shares, whichever is more.
 
-    Both are W - 1 (times what is forgotten) for rows of weight one. Below two effective rows half
-    of the weight, as documented.
+    With v_i = w_i g_i what is left of each weight and W their sum: W - sum(v_i g_i) / W for counts,
+    W - sum(v_i v_i) / W for shares. The second is the sum of v_i v_j over pairs of different rows
+    by W, and the first is that and the sum of v_i g_i (w_i - 1) by W: no differences of close
+    numbers. One row has no spread: its scatter is zero, and this only must not be.
     """
-    w = copies * remembered
-    total = w.sum()
-    counts, shares = (w * remembered).sum() / total, (w * w).sum() / total
-    return max(total - min(counts, shares), total / 2)
+    v = copies * remembered
+    total = v.sum()
+    before = np.concatenate([[0.0], np.cumsum(v)[:-1]])
+    pairs = 2.0 * (before @ v) / total
+    same = (v * remembered) @ (copies - 1.0) / total
+    return pairs + max(same, 0.0) or total
 
 
 @dataclass
@@ -139,7 +143,7 @@ class Bounds:
         t = self.truth
         if not t.center:
             return t.variance
-        return np.minimum(t.variance + t.mean**2 * (t.weight / t.divisor), 17 * t.variance)
+        return np.minimum(t.variance + t.mean**2 * self.ratio, 17 * t.variance)
 
     @cached_property
     def delta(self):
@@ -150,8 +154,14 @@ class Bounds:
         if not t.center:
             return np.zeros_like(spread)
         entry = np.abs(t.X).max(axis=0)
-        u = UNIT[self.dtype]
-        return LIKELY * (m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry)
+        u, least = UNIT[self.dtype], float(np.finfo(self.dtype).smallest_subnormal)
+        rounding = m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry
+        return LIKELY * (rounding + least / t.unit)
+
+    @cached_property
+    def ratio(self):
+        """Of the weight to what the scatter is divided by: 1 but for a few rows."""
+        return self.truth.weight / self.truth.divisor
 
     @cached_property
     def solver(self):
@@ -162,13 +172,14 @@ class Bounds:
         """Of Sigma in spectral norm."""
         d, total = float(np.linalg.norm(self.delta)), self.truth.total
         products = self.gamma * float(self.about.sum())
-        return products + self.solver + 4 * total**0.5 * d + 2 * d * d
+        joined = 2 * (self.ratio * total) ** 0.5 * d + self.ratio * d * d
+        return products + self.solver + joined
 
     @cached_property
     def variance(self):
         """Of each feature's variance, (n,)."""
         t = self.truth
-        joined = 4 * np.sqrt(t.variance) * self.delta + 2 * self.delta**2
+        joined = 2 * np.sqrt(self.ratio * t.variance) * self.delta + self.ratio * self.delta**2
         # squares below the least number become zero
         underflow = len(t.X) * float(np.finfo(self.dtype).smallest_subnormal) / t.unit / t.unit
         return self.gamma * self.about + joined + underflow

@@ -64,14 +64,16 @@ def _covariance(reading) -> None:
     own = (C.T * np.maximum(values - noise, 0.0)) @ C + noise * np.eye(C.shape[1])
     largest = max(float(np.abs(own).max()), 1e-300)
     reading.within("get_covariance", K, own, 1e-12 * largest)
-    s = np.linalg.svd(K, compute_uv=False)
+    # eigenvalues of the model; what is there but next to nothing is either cut or inverted
+    s = np.maximum(np.append(values, noise if len(values) < len(K) else values[-1]), noise)
     if s[0] <= 0:
+        if np.abs(P).max() > 0:
+            reading.fail("precision of rows without variance is not zero")
         return
-    # what lies below this is either cut or kept: to the rounding of K both are right
-    cut = 1e-9
-    if ((s < 1e-6 * s[0]) & (s > 1e-14 * s[0])).any():
+    step = 2 * reading.u * float(np.abs(pca.mean_).max()) / unit  # between numbers of that size
+    if ((s < max(1e-6 * s[0], step * step)) & (s > 0)).any():
         return
-    low = s[s > cut * s[0]][-1]
+    low = s[s > 0].min()
     condition = s[0] / low
     # components are orthonormal to rounding in their dtype, and the inverse multiplies that
     slack = 100 * K.shape[0] * reading.u * condition
@@ -86,8 +88,9 @@ def _score(reading) -> None:
     pca, stream, t = reading.pca, reading.stream, reading.truth
     plain = stream.weights is None and (t.remembered == 1).all() and t.center
     found = pca.score_samples(stream.rows(0, min(20, stream.X.shape[0])))
-    if not np.isfinite(found).all():
-        reading.fail("score_samples is not finite")
+    # rows of small weight, or nearly forgotten, may lie where the model has no density at all
+    if np.isnan(found).any() or (plain and not np.isfinite(found).all()):
+        reading.fail(f"score_samples of the rows themselves is {found.min()}")
         return
     if not plain or reading.discarded > reading.bounds.sigma or len(t.X) != len(stream.X):
         return
