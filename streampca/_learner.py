@@ -27,6 +27,7 @@ from streampca.moments import FactoredMoments, Moments, make_moments, moments_fr
 from streampca.moments.device import Look
 from streampca.rows.entries import LARGEST
 from streampca.solvers import exact
+from streampca.solvers.invariants import ROUNDING, holds, within_total
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -333,6 +334,11 @@ class Learner:
                 residuals=saved.residuals,
             )
             self._previous = saved.components
+            exact_ = self.first_order is None and self.moments.of_all_rows
+            if exact_ and not holds(
+                saved.components, saved.explained_variance, saved.total_variance
+            ):
+                self._solved = None  # written when this was not made sure of: solved again
 
     def _model_of_moments(self) -> Model:
         if self._solved is None:
@@ -345,7 +351,9 @@ class Learner:
         moments, count = self.moments, self.options.n_components
         start = None
         if self._previous is not None and not self._varies and len(self._previous) >= count:
-            start = to_device(self._previous.T.astype("float64"), moments.device)
+            # torch takes no reversed arrays
+            guess = np.ascontiguousarray(self._previous.T, "float64")
+            start = to_device(guess, moments.device)
         solution = exact.solve(moments, count, start)
         values = to_numpy(solution.eigenvalues)
         if not np.isfinite(values).all():
@@ -356,6 +364,9 @@ class Learner:
         # below this there is only the rounding of the eigenvalue solver itself
         rounding = self.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
+        excess = 0.0
+        if moments.of_all_rows:
+            values, excess = within_total(values, moments.total_variance)
         if self._share is not None:
             explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
@@ -374,6 +385,7 @@ class Learner:
             encoder=components,
             loss=loss,
             residuals=to_numpy(solution.residuals)[:count],
+            excess=excess,
         )
 
     def _read_first_order(self) -> Model:
@@ -390,8 +402,10 @@ class Learner:
             residuals=reading.residuals,
         )
 
-    def _model_with(self, *, loss: float, **solved: Any) -> Model:
+    def _model_with(self, *, loss: float, excess: float = 0.0, **solved: Any) -> Model:
         m = self.moments
+        if excess <= ROUNDING[m.dtype] * m.total_variance:
+            excess = 0.0
         per_weight = m.denominator / m.weight if m.weight else 0.0
         return Model(
             mean=m.mean,
@@ -401,6 +415,6 @@ class Learner:
             weight=m.weight,
             denominator=m.denominator,
             loss=loss * per_weight,
-            discarded_variance=m.discarded_variance,
+            discarded_variance=m.discarded_variance + excess,
             **solved,
         )

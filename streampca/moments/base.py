@@ -25,7 +25,8 @@ from streampca._arrays import (
 )
 from streampca.moments import device as on_device
 from streampca.moments.pairs import Pairs, heaviest, with_pairs
-from streampca.moments.rows import CentredRows, centre, centre_sparse
+from streampca.moments.rows import CentredRows, centre
+from streampca.moments.sparse import centre_sparse
 
 LEAST_WEIGHT = 1e-100
 """What forgetting leaves at least: beside a row of weight 1 it is nothing, and far enough from the
@@ -54,6 +55,8 @@ class Moments(ABC):
     """
 
     kind: ClassVar[str]
+    of_all_rows: ClassVar[bool] = True
+    """Whether the second moment is that of the rows whose total variance is kept."""
     keeps_squares: ClassVar[bool] = True
     """Whether sums of squares of each feature are kept beside the second moment."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from streampca._arrays import Array, cast, dtype_name
 from streampca.arrays import torch
 from streampca.moments.pairs import Pairs
-from streampca.moments.parts import parts, signed_sums
+from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, near
@@ -82,7 +82,7 @@ class DeviceRows(Unformed):
 
     def project(self, V: Array) -> Array:
         m = self.X.shape[0]
-        V, X = self._alike(V)
+        X, V = alike(self.X, V)
         corrections = self._corrections().to(V.dtype) @ V
         H = torch.empty((self.n_rows, V.shape[1]), dtype=V.dtype, device=V.device)
         torch.matmul(X, V, out=H[:m])
@@ -92,14 +92,9 @@ class DeviceRows(Unformed):
 
     def combine(self, H: Array) -> Array:
         m = self.X.shape[0]
-        H, X = self._alike(H)
+        X, H = alike(self.X, H)
         sums = torch.cat([H[:m].sum(dim=0)[None], H[m:]])
         return torch.addmm(X.T @ H[:m], self._corrections().to(H.dtype).T, sums)
-
-    def _alike(self, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """V and X in one type: torch's products take no other."""
-        dtype = torch.promote_types(V.dtype, self.X.dtype)
-        return V.to(dtype), self.X.to(dtype)
 
     def combined(self, signs: Array, count: int) -> Array:
         m = self.X.shape[0]
