@@ -137,7 +137,10 @@ def _direct(graph: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def draw() -> str:
-    """The wings as an SVG picture, each on its floor; arrows that a longer way replaces are left out."""
+    """The wings as an SVG picture, each on its floor.
+
+    Arrows that a longer way replaces are left out.
+    """
     graph = between_wings()
     heights = floors(graph)
     rows: dict[int, list[str]] = {}
