@@ -23,8 +23,8 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.formats import source_of
+from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BadRow
-from beam_pipelines.windows import slots
 from streampca.files import formats
 from streampca.files.columns import Columns
 from streampca.files.read import Order, Rows, read_source

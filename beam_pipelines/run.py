@@ -23,13 +23,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.files import WriteCheckpoints
 from beam_pipelines.formats import find_files, source_of
+from beam_pipelines.learning import parse
 from beam_pipelines.reading import ReadRows
 from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
-from beam_pipelines.windows import parse
-from streampca._asked import number_or_share
 from streampca.files import names, options
 from streampca.files.columns import Columns, choose_columns
 from streampca.files.read import Order, no_rows
@@ -316,7 +315,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _components(text: str) -> int | float:
     try:
-        return number_or_share(text)
+        return options.number_or_share(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

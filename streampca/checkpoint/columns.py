@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,16 +18,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streampca import _wire
-from streampca._seal import (
-    SCHEMA_VERSION,
-    UNREADABLE,
-    VERSION_KEY,
-    WireError,
-    check_version,
-)
+from streampca import wire
 from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
+from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
     "SCHEMA",
@@ -78,7 +71,7 @@ SCHEMA = pa.schema(
         pa.field("drift_cosines", _VECTOR),
         _required("settings", pa.string()),  # JSON
         _required("moments_kind", pa.string()),
-        _required("moments", pa.large_binary()),  # streampca._wire
+        _required("moments", pa.large_binary()),  # streampca.wire.arrays
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
     ]
 )
@@ -118,7 +111,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
         "drift_angle": None if drift is None else drift.angle,
         "settings": json.dumps(checkpoint["settings"], allow_nan=False),
         "moments_kind": checkpoint["moments_kind"],
-        "moments": _wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
+        "moments": wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
         "checksum": _checksum(checkpoint),
     }
     arrays = {
@@ -172,7 +165,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     if not moments:
         return values | {"moments_kind": ""}
     blob = memoryview(columns["moments"][0].as_buffer())
-    arrays = _wire.decode(blob, kind=values["moments_kind"]).arrays
+    arrays = wire.decode(blob, kind=values["moments_kind"]).arrays
     return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
 
 
@@ -267,6 +260,8 @@ def _checksum(checkpoint: Mapping[str, Any]) -> int:
 
 @functools.cache
 def _library_version() -> str:
+    import importlib.metadata  # a tenth of what `import streampca` takes
+
     try:
         return importlib.metadata.version("streampca")
     except importlib.metadata.PackageNotFoundError:  # run from a tree that is not installed

@@ -27,6 +27,7 @@ __all__ = [
     "json_schema",
     "markdown",
     "nearest",
+    "number_or_share",
     "refuse_unknown",
 ]
 
@@ -235,6 +236,30 @@ def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, f
     if found[2] is None or found[2].startswith("row"):
         return float(found[1]), None
     return None, float(found[1]) * _SECONDS[found[2]]
+
+
+def number_or_share(text: str) -> int | float:
+    """How many components, or the share of the variance to explain.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> number_or_share("4"), number_or_share("0.95")
+    (4, 0.95)
+    """
+    try:
+        number: int | float = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+    except ValueError:
+        number = 0
+    if (isinstance(number, int) and number >= 1) or 0 < number < 1:
+        return number
+    raise ValueError(
+        f"{text}: give a whole number of at least 1, or a share of the variance between 0 and 1"
+    )
 
 
 # --- names ------------------------------------------------------------------------------------

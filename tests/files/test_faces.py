@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from files.made import CASES, START
+from made import CASES, START
 from oracle import batch_pca
 from typer.testing import CliRunner
 

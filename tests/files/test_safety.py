@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from files.made import lines_of, text_of
+from made import lines_of, text_of
 from typer.testing import CliRunner
 
 from beam_pipelines import run as beam_run
