@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ from streampca.files import names, options
 from streampca.files.columns import Columns, choose_columns
 from streampca.files.read import Order, no_rows
 
+_log = logging.getLogger(__name__)
+
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
 
@@ -45,7 +48,7 @@ class Job(NamedTuple):
     asked: dict[str, Any]  # options of the table
     windowfn: WindowFn
     n_components: int | float | None
-    output: str
+    output: str | None
     carry: bool
     memory: str
     bad_rows: str | None
@@ -80,32 +83,64 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     for name in ("input", "window", "n_components", "output"):
         if getattr(given, name) is None:
             raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
-    if "timestamp_column" not in asked and given.window != "global":
+    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
+        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
+    return job_of(
+        given.input,
+        given.window,
+        given.n_components,
+        given.output,
+        asked,
+        carry=not given.no_carry,
+        beam_options=beam_options,
+        say=_say,
+    )
+
+
+def job_of(
+    files: list[str],
+    window: str,
+    n_components: int | float | None,
+    output: str | None,
+    asked: dict[str, Any],
+    *,
+    carry: bool = True,
+    beam_options: Sequence[str] = (),
+    say: Any = _log.info,
+) -> Job:
+    """Return a job, held against the first of its files.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be run as it stands: no such file, column, window.
+    """
+    asked = dict(asked)
+    windowfn = parse(window)
+    if "timestamp_column" not in asked and not isinstance(windowfn, GlobalWindows):
         raise ValueError("--timestamp-column is needed for every window but global")
     mode = asked.pop("bad_rows", "fail")
     bad_rows = None if mode in ("fail", "skip") else mode
-    sources = find_files(given.input, asked.get("input_format"))
-    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", given.output)], sources)
-    columns = choose_columns(sources[0], asked, say=_say)
-    if isinstance(given.n_components, int) and given.n_components > len(columns.names):
+    sources = find_files(files, asked.get("input_format"))
+    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
+    columns = choose_columns(sources[0], asked, say=say)
+    if isinstance(n_components, int) and n_components > len(columns.names):
         raise ValueError(
-            f"--n-components {given.n_components} is more than the {len(columns.names)} features "
+            f"--n-components {n_components} is more than the {len(columns.names)} features "
             f"of {sources[0].name}"
         )
-    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
-        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
     return Job(
         paths=[source.path for source in sources],
         columns=columns,
         asked=asked,
-        windowfn=parse(given.window),
-        n_components=given.n_components,
-        output=given.output,
-        carry=not given.no_carry,
+        windowfn=windowfn,
+        n_components=n_components,
+        output=output,
+        carry=carry,
         memory=asked.get("memory", "auto"),
         bad_rows=bad_rows,
         skip=mode == "skip",
-        beam_options=beam_options,
+        beam_options=list(beam_options),
         parameters=_parameters(asked),
     )
 
@@ -172,13 +207,24 @@ def _beam_names() -> set[str]:
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the steps of a job to a pipeline."""
-    asked = job.skip or job.bad_rows is not None
+    checkpoints, bad = learned(pipeline, job, bad_rows=job.skip or job.bad_rows is not None)
+    _ = checkpoints | "WriteCheckpoints" >> WriteCheckpoints(str(job.output))
+    if job.bad_rows is not None:
+        _ = (
+            bad
+            | "AsJson" >> beam.Map(_as_json).with_output_types(str)
+            | "WriteBadRows" >> beam.io.WriteToText(job.bad_rows, shard_name_template="")
+        )
+
+
+def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
+    """Checkpoints of a job's files, and bad rows in the global window, if they are an output."""
     read = (
         pipeline
         | "Files" >> beam.Create(job.paths)
-        | "ReadRows" >> ReadRows(job.columns, job.asked, job.windowfn, asked)
+        | "ReadRows" >> ReadRows(job.columns, job.asked, job.windowfn, bad_rows)
     )
-    learned = (
+    found = (
         read.rows
         | "Windows" >> beam.WindowInto(job.windowfn)
         | "LearnComponents"
@@ -186,21 +232,15 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             job.n_components,
             features=job.columns.names,
             carry=job.carry,
-            bad_rows=asked,
+            bad_rows=bad_rows,
             memory=job.memory,
             **job.parameters,
         )
     )
-    checkpoints = learned.checkpoints if asked else learned
-    _ = checkpoints | "WriteCheckpoints" >> WriteCheckpoints(job.output)
-    if job.bad_rows is not None:
-        late_found = learned.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
-        _ = (
-            (read[BAD_ROWS], late_found)
-            | "BadRows" >> beam.Flatten()
-            | "AsJson" >> beam.Map(_as_json).with_output_types(str)
-            | "WriteBadRows" >> beam.io.WriteToText(job.bad_rows, shard_name_template="")
-        )
+    if not bad_rows:
+        return found, None
+    late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
+    return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
 
 
 def run(job: Job) -> Summary:
@@ -229,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from a command line; returns 0, 1 if the pipeline failed, 2 if it could not start."""
     try:
         job = read_arguments(argv)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:

@@ -111,6 +111,7 @@ class Fit:
             try:
                 for source in self.sources:
                     self._read(source, behind)
+                    self._look_up()  # the end of a pipe may come with the signal
                     behind += source.size or 0
             except Stopped:
                 self._commit()

@@ -179,7 +179,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
         return sample, len(sample) < SAMPLE
     size = 0
     while True:
-        sample = stream.ahead()
+        sample = stream.ahead(size)
         ended = len(sample) == size
         size = len(sample)
         found = list(records(sample, end_of_line(sample), None))

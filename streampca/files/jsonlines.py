@@ -68,7 +68,7 @@ def _first_lines(stream: Stream) -> list[bytes]:
     sample, size = b"", -1
     while not sample.lstrip().count(b"\n") and len(sample) > size:
         size = len(sample)
-        sample = stream.ahead()
+        sample = stream.ahead(size)
     return sample.lstrip().splitlines()[:1]
 
 

@@ -138,10 +138,13 @@ class Stream:
             self._ahead += more
         return self._ahead[:size]
 
-    def ahead(self) -> bytes:
-        """What has been looked at, and whatever comes next, which stay."""
-        more = self._more(1 << 16)
-        self._ahead += more
+    def ahead(self, known: int = 0) -> bytes:
+        """More than `known` bytes that come next, which stay; it waits only where there are none.
+
+        No more than those where the stream ends.
+        """
+        if len(self._ahead) <= known:
+            self._ahead += self._more(1 << 16)
         return self._ahead
 
     def read(self, size: int = -1) -> bytes:
