@@ -210,9 +210,7 @@ def _is_gap(value: Any, nulls: Collection[str]) -> bool:
 
 def _trouble(value: Any, number: float, nulls: Collection[str]) -> str:
     if value is None or (isinstance(value, str) and value.strip() in nulls):
-        return "missing" + (
-            f" ({value.strip()})" if isinstance(value, str) and value.strip() else ""
-        )
+        return "missing"
     if math.isfinite(number):
         return f"{short(value)}, too large to be squared and summed"
     if isinstance(value, (dict, list)):

@@ -193,7 +193,7 @@ def test_files_are_learned_from_by_a_yaml_file_with_the_options_of_every_face(tm
     for i in range(2):
         assert_equals_batch(store.latest(str(i)), X[i::2])
     said = "".join(path.read_text() for path in tmp_path.glob("broken*"))
-    assert "a.csv, row 49 (line 51): feature 'air' is missing (-)" in said
+    assert "a.csv, row 49 (line 51): feature 'air' is missing" in said
 
 
 @pytest.mark.parametrize(
