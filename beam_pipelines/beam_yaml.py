@@ -14,9 +14,8 @@ Options are those of docs/files.md, by the same names; a name that is none of th
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
@@ -27,6 +26,7 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 from beam_pipelines import run, transforms
 from beam_pipelines.rows import BadRow
 from beam_pipelines.stores import WriteCheckpoints
+from beam_pipelines.yaml_options import takes
 from streampca import Checkpoint
 from streampca.files import options
 
@@ -62,46 +62,6 @@ registry.register_coder(CheckpointRow, RowCoder)
 registry.register_coder(BadYamlRow, RowCoder)
 
 
-def _takes(*table: options.Option) -> Callable[[type], type]:
-    """Give a transform the options of the table, as its argument `asked`: those given, checked.
-
-    Beam YAML takes its schema from the signature and the lines under "Args:".
-    """
-
-    def wrap(kind: Any) -> Any:
-        plain = kind.__init__
-        own = dict(inspect.signature(plain, eval_str=True).parameters)
-        own.pop("asked")
-        more = {option.name: option for option in table}
-        aliases = [alias for option in table for alias in option.aliases]
-
-        def init(self: Any, **given: Any) -> None:
-            options.refuse_unknown(given, [*own, *more, *aliases])
-            others = {name: given.pop(name) for name in list(given) if name in own}
-            plain(self, **others, asked=options.check(given))
-
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [each.replace(kind=keyword) for name, each in own.items() if name != "self"]
-        for name in [*more, *aliases]:
-            option = next(o for o in table if name in (o.name, *o.aliases))
-            hint = _hint(option)
-            parameters.append(inspect.Parameter(name, keyword, default=None, annotation=hint))
-        init.__signature__ = inspect.Signature([own["self"], *parameters])  # type: ignore[attr-defined]
-        kind.__init__ = init
-        lines = "".join(f"\n      {option.name}: {option.help}" for option in table)
-        kind.__doc__ = kind.__doc__.rstrip() + lines
-        return kind
-
-    return wrap
-
-
-def _hint(option: options.Option) -> Any:
-    if option.name == "half_life":
-        return Any
-    kind: Any = Sequence[str] if option.kind is list else option.kind
-    return Optional[kind]  # noqa: UP045
-
-
 _ROWS = tuple(
     option
     for option in options.TABLE
@@ -110,7 +70,7 @@ _ROWS = tuple(
 """Options that say something of rows that are there already; the others are about files."""
 
 
-@_takes(*_ROWS)
+@takes(*_ROWS)
 class LearnComponents(beam.PTransform):
     """Ordered principal components of the rows so far, at the end of every window.
 
@@ -199,7 +159,7 @@ class LearnComponents(beam.PTransform):
         return chosen
 
 
-@_takes(*options.TABLE)
+@takes(*options.TABLE)
 class LearnFromFiles(beam.PTransform):
     """Ordered principal components of files of rows, at the end of every window.
 

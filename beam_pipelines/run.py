@@ -9,8 +9,6 @@ runs in this process on Beam's FnApiRunner, which needs no network.
 
 from __future__ import annotations
 
-import argparse
-import functools
 import json
 import logging
 import re
@@ -24,6 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
+from beam_pipelines.arguments import DEFAULT_RUNNER, parser, refuse_unknown
 from beam_pipelines.formats import find_files, source_of
 from beam_pipelines.learning import parse
 from beam_pipelines.reading import ReadRows
@@ -35,9 +34,6 @@ from streampca.files.columns import Columns, choose_columns
 from streampca.files.read import Order, no_rows
 
 _log = logging.getLogger(__name__)
-
-DEFAULT_RUNNER = "FnApiRunner"
-"""Named, because Beam's DirectRunner first tries to download another runner."""
 
 
 class Job(NamedTuple):
@@ -75,7 +71,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     ValueError
         If it cannot be run as it stands: no such file, column, window.
     """
-    given, beam_options = _parser().parse_known_args(argv)
+    given, beam_options = parser().parse_known_args(argv)
     refuse_unknown(beam_options)
     asked = options.check(
         {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
@@ -154,55 +150,6 @@ def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
             {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
         )
     return found
-
-
-def refuse_unknown(beam_options: Sequence[str]) -> None:
-    """Raise for an option that neither this job nor Beam knows, with the nearest that is.
-
-    What a portable runner's job server may know, Beam does not: there only what is nearly one of
-    ours is refused.
-
-    Raises
-    ------
-    ValueError
-        Naming the option.
-
-    Examples
-    --------
-    >>> refuse_unknown(["--half-lif", "1h"])
-    Traceback (most recent call last):
-        ...
-    ValueError: there is no option --half-lif: did you mean --half-life?
-    """
-    ours = _names_of(_parser())
-    known = ours | _beam_names()
-    portable = any(
-        re.search(r"(Portable|Flink|Spark|Prism|Samza)Runner", option) for option in beam_options
-    )
-    for option in beam_options:
-        name = option.partition("=")[0]
-        if not name.startswith("--") or name in known or name.replace("-", "_") in known:
-            continue
-        if portable and options.nearest(name[2:], [each[2:] for each in ours]) is None:
-            continue
-        options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say=_dashed)
-
-
-def _dashed(name: str) -> str:
-    return f"--{name}"
-
-
-def _names_of(parser: argparse.ArgumentParser) -> set[str]:
-    return {text for action in parser._actions for text in action.option_strings}
-
-
-@functools.cache
-def _beam_names() -> set[str]:
-    """The options that Beam's Python packages declare."""
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
-    for declared in set(PipelineOptions.__subclasses__()):
-        declared._add_argparse_args(parser)  # type: ignore[arg-type]
-    return _names_of(parser) | {"--runner", "--help"}
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -315,49 +262,6 @@ def reason(error: BaseException) -> str:
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"\s*\[while running .*\]$", "", line)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_pipelines.run",
-        description="Learn ordered principal components from files, window by window.",
-        epilog="Any Beam pipeline option may follow, such as --runner=DataflowRunner; the default "
-        f"is --runner={DEFAULT_RUNNER}, in this process.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add(
-        "--input",
-        nargs="+",
-        metavar="FILES",
-        help="Parquet, CSV or JSON lines; patterns such as 'day*.csv' or gs://bucket/*.parquet",
-    )
-    add(
-        "--window",
-        metavar="W",
-        help="1h, fixed:3600, sliding:1h,10m, session:10m or global",
-    )
-    add(
-        "--n-components",
-        type=_components,
-        metavar="P",
-        help="how many, or the share of variance to explain, such as 0.95",
-    )
-    add("--output", metavar="STORE", help="folder or URI for the checkpoints")
-    add(
-        "--no-carry",
-        action="store_true",
-        help="each window's own components instead of the running model's",
-    )
-    options.add_to_parser(parser)
-    return parser
-
-
-def _components(text: str) -> int | float:
-    try:
-        return options.number_or_share(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _as_json(bad: BadRow) -> str:

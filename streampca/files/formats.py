@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from streampca.files import csvfile, dialect, jsonlines, tables
 from streampca.files.chunk import Chunk, Layout, Place
+from streampca.files.encodings import as_utf8
 from streampca.files.source import Source
 from streampca.files.streams import Stream
 
@@ -63,7 +64,7 @@ def _text(
     stream = source.open()
     if not source.is_pipe:
         stack.enter_context(stream)
-    return dialect.as_utf8(stream, asked.get("encoding"), source.name)
+    return as_utf8(stream, asked.get("encoding"), source.name)
 
 
 def parts(source: Source) -> list[int | None]:

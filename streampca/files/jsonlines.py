@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.json
 
 from streampca.files.chunk import Broken, Chunk, Layout, Place
-from streampca.files.dialect import SAMPLE, is_number, is_time
+from streampca.files.dialect import is_number, is_time
+from streampca.files.encodings import SAMPLE
 from streampca.files.lines import Block, blocks, end_of_line
 from streampca.files.streams import Stream
 

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from beam_pipelines import run
+from beam_pipelines import arguments, run
 from streampca.cli.commands import app
 from streampca.files import options, read
 
@@ -120,7 +120,9 @@ def test_mistyped_options_of_the_job_itself_are_found_too(capsys):
     for wrong, right in (("--windw=1h", "--window"), ("--runer=X", "--runner")):
         assert run.main(["--input", "a.csv", wrong]) == 2
         assert f"did you mean {right}?" in capsys.readouterr().err
-    run.refuse_unknown(["--runner=FlinkRunner", "--flink_conf_dir=x", "--direct_num_workers=2"])
+    arguments.refuse_unknown(
+        ["--runner=FlinkRunner", "--flink_conf_dir=x", "--direct_num_workers=2"]
+    )
 
 
 def test_what_is_found_out_is_said(tmp_path):
