@@ -115,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--old", metavar="REF", help="compare CSV with this commit, too")
     parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--csv-rows", type=int, default=400_000)
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -128,10 +129,10 @@ def main() -> None:
         path.unlink()
         if given.old:
             path = Path(folder, "x.csv")
-            write_csv(path, 400_000, 20)
+            write_csv(path, given.csv_rows, 20)
             with older(given.old) as tree:
                 compared(
-                    f"CSV 400,000 x 20, fit beside that of {given.old}",
+                    f"CSV {given.csv_rows:,} x 20, fit beside that of {given.old}",
                     lambda: fit_of(ROOT, path), lambda: fit_of(tree, path), given.turns,
                 )  # fmt: skip
 
