@@ -16,6 +16,11 @@ from streampca.files.streams import Stream
 __all__ = ["layout", "parts", "read"]
 
 
+_DECODED = 1 << 25
+"""Bytes of Parquet that are decoded at once: 65,536 rows of 50 columns take two thirds of the time of
+eight times 8,192; what is made of these then stays in the processor's cache."""
+
+
 def layout(source: Source) -> Layout:
     """The columns and their types.
 
@@ -95,11 +100,15 @@ def _parquet_batches(
         behind = first + meta.row_group(group).num_rows
         if behind > start.offset and part in (None, group):
             at = first
-            for batch in parquet.iter_batches(
-                n_rows, row_groups=[group], columns=list(wanted), use_threads=False
-            ):
-                yield batch, at, meta.num_rows
-                at += batch.num_rows
+            found = meta.row_group(group)
+            a_row = max(found.total_byte_size // max(found.num_rows, 1), 1)
+            most = max(n_rows, min(8 * n_rows, _DECODED // a_row))
+            decoded = parquet.iter_batches(most, row_groups=[group], columns=list(wanted))
+            for batch in decoded:
+                for begin in range(0, batch.num_rows, n_rows):
+                    piece = batch.slice(begin, n_rows)
+                    yield piece, at, meta.num_rows
+                    at += piece.num_rows
         first = behind
 
 
