@@ -17,7 +17,7 @@ __all__ = ["layout", "parts", "read"]
 
 
 _DECODED = 1 << 25
-"""Bytes of Parquet that are decoded at once: 65,536 rows of 50 columns take two thirds of the time of
+"""Bytes of Parquet decoded at once: 65,536 rows of 50 columns take two thirds of the time of
 eight times 8,192; what is made of these then stays in the processor's cache."""
 
 
