@@ -8,6 +8,7 @@ import scipy.sparse
 from extras import needs_torch, torch
 
 from streampca.moments import FactoredMoments, make_moments, moments_from_state
+from streampca.rows import Minibatch
 
 KINDS = ["dense", "factored", "minibatch"]
 DTYPES = {"float32": 3e-6, "float64": 1e-12}
@@ -30,7 +31,7 @@ def fed(kind, X, sizes, dtype="float64", **options):
     moments = make(kind, X.shape[1], dtype, **options)
     start = 0
     for size in sizes:
-        moments.update(X[start : start + size].astype(dtype))
+        moments.update(Minibatch(X[start : start + size].astype(dtype)))
         start += size
     return moments
 
@@ -90,7 +91,9 @@ def test_forgetting_equals_weighted_covariance(kind, sizes):
     moments, start = make(kind), 0
     for size in sizes:
         moments.decay(gamma**size)
-        moments.update(X[start : start + size], decay=gamma ** np.arange(size - 1, -1, -1.0))
+        moments.update(
+            Minibatch(X[start : start + size], decay=gamma ** np.arange(size - 1, -1, -1.0))
+        )
         start += size
     weights = gamma ** np.arange(59, -1, -1.0)
     np.testing.assert_allclose(covariance(moments), np.cov(X.T, aweights=weights), rtol=1e-9)
@@ -101,8 +104,8 @@ def test_forgetting_equals_weighted_covariance(kind, sizes):
 def test_without_centring_it_is_the_second_moment(kind):
     X = rows()
     moments = make(kind, center=False)
-    moments.update(X[:25])
-    moments.update(X[25:])
+    moments.update(Minibatch(X[:25]))
+    moments.update(Minibatch(X[25:]))
     np.testing.assert_allclose(covariance(moments), X.T @ X / 60, rtol=1e-10)
 
 
@@ -112,7 +115,7 @@ def test_state_round_trip_goes_on_bit_for_bit(kind):
     first = fed(kind, X[:40], [40], "float32")
     second = moments_from_state(kind, first.state())
     for moments in (first, second):
-        moments.update(X[40:].astype("float32"))
+        moments.update(Minibatch(X[40:].astype("float32")))
     assert first.state().keys() == second.state().keys()
     for name, value in first.state().items():
         np.testing.assert_array_equal(value, second.state()[name], err_msg=name)
@@ -220,9 +223,9 @@ def test_kinds_and_shapes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_weight_zero_are_counted_and_nothing_else(kind):
     moments = make(kind)
-    moments.update(rows(5), np.zeros(5))
+    moments.update(Minibatch(rows(5), np.zeros(5)))
     assert (moments.n_samples, moments.weight, moments.total_variance) == (5, 0.0, 0.0)
-    moments.update(rows())
+    moments.update(Minibatch(rows()))
     np.testing.assert_allclose(moments.mean, rows().mean(0))
 
 
