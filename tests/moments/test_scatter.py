@@ -109,7 +109,7 @@ def test_a_copied_stream_goes_on_to_the_same_bits():
     moments.update(Minibatch(X[:300]))
     twin = pickle.loads(pickle.dumps(moments))
     for some in (moments, twin, moments.copy()):
-        some.update(X[300:])
+        some.update(Minibatch(X[300:]))
     np.testing.assert_array_equal(moments.variance, twin.variance)
     np.testing.assert_array_equal(moments._scatter, twin._scatter)
 

@@ -49,7 +49,7 @@ def test_sparse_and_dense_rows_are_equally_exact(kind, dtype):
     sparse = fed(X, 50, kind, dtype)
     dense = make_moments(kind, 12, n_directions=12, dtype=dtype)
     for start in range(0, len(X), 50):
-        dense.update(X[start : start + 50])
+        dense.update(Minibatch(X[start : start + 50]))
     tolerance = {"float32": 1e-5, "float64": 1e-13}[dtype]
     np.testing.assert_allclose(sparse @ np.eye(12), dense @ np.eye(12), atol=tolerance)
 
