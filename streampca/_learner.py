@@ -19,7 +19,7 @@ from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
 from streampca._landing import Checked, Landing
 from streampca._lock import Lock
-from streampca._model import Model, cast_components
+from streampca._model import Model, cast_components, has_gaps
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
 from streampca.arrays import torch
@@ -37,12 +37,17 @@ class Learner:
     """Moments, a solver, and the rows that wait for them."""
 
     def __init__(
-        self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
+        self,
+        parameters: dict[str, Any],
+        n_features: int,
+        dtype: str,
+        device: str | None,
+        memory: str | None = None,  # of moments that are there already
     ) -> None:
         self.lock = Lock()  # held while a minibatch is folded in, read, or copied
         self.n_features = n_features
         self._device, self._dtype = device, dtype
-        self._configure(parameters, resolve(parameters, n_features, device))
+        self._configure(parameters, resolve(parameters, n_features, device, memory=memory))
         self.moments: Moments = make_moments(
             self.options.memory,
             n_features,
@@ -95,8 +100,7 @@ class Learner:
         _options.refuse_changes(self.parameters, parameters, _options.CHANGEABLE)
         with self.lock:
             before = self.options
-            kept = {**parameters, "memory": before.memory}
-            options = resolve(kept, self.n_features, self._device)
+            options = resolve(parameters, self.n_features, self._device, memory=before.memory)
             fixed = self.first_order is not None and options.n_components != before.n_components
             more = options.n_components > before.n_components
             if fixed or (more and self.moments.kind == "factored"):
@@ -234,7 +238,8 @@ class Learner:
         with self.lock:
             self.flush()
             old, n = self.moments, self.n_features
-            wider = Learner(parameters, n + len(means), old.dtype, old.device)
+            outgrown = "factored" if old.kind == "factored" else None
+            wider = Learner(parameters, n + len(means), old.dtype, old.device, outgrown)
             wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
             if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
                 wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
@@ -246,10 +251,7 @@ class Learner:
     def filled(self, X: Array) -> Array:
         """X with its gaps filled by the current model."""
         with self.lock:
-            if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
-                return X
-            filled = self._model_of_moments().fill(to_numpy(X))
-            return filled if namespace(X) is np else to_device(filled, str(X.device))
+            return self._model_of_moments().filled(X) if has_gaps(X) else X
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from: the first minibatch's gaps are filled by its own means.
@@ -391,6 +393,7 @@ class Learner:
             mean=m.mean,
             total_variance=m.total_variance,
             n_samples=m.n_samples,
+            n_copies=m.n_copies,
             weight=m.weight,
             denominator=m.denominator,
             loss=loss * per_weight,

@@ -16,8 +16,10 @@ from streampca._arrays import Array, device_name, namespace
 from streampca._pair_results import PairResults
 from streampca._pairs import CONSTRAINTS, PairLearner
 from streampca.moments.dense import DenseMoments
-from streampca.rows.read import LARGEST, InputRows, check_entries, read_weights
+from streampca.rows.answers import answers
+from streampca.rows.read import LARGEST, InputRows, read_weights
 from streampca.rows.targets import Targets, r2, read_inputs, read_targets
+from streampca.rows.weighted import check_weighted, that_count
 
 Float64 = NDArray[np.float64]
 
@@ -137,9 +139,10 @@ class StreamingReducedRankRegression(PairResults):
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
         fresh = self._blank()
-        fresh.partial_fit(
-            X, Y, **({} if sample_weight is None else {"sample_weight": sample_weight})
-        )
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        fresh.partial_fit(X, Y, **weights)
+        if fresh._learner is None:  # no rows change nothing, and nothing can be learned of them
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
         self.__dict__ |= fresh.__dict__
         return self
 
@@ -166,11 +169,13 @@ class StreamingReducedRankRegression(PairResults):
         rows = self._read(X)
         targets = self._read_targets(Y, rows.values.shape[0])
         weights = read_weights(sample_weight, rows.values.shape[0])
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            largest = LARGEST * heaviest**-0.5
-            for side, known in ((rows, self._feature_names), (targets.rows, self._target_names)):
-                check_entries(side.values, side.feature_names or known, False, largest)
-        self._started(rows, targets).add(rows.values, targets.rows.values, weights)
+        if rows.values.shape[0] == 0:
+            return self
+        if weights is not None:
+            check_weighted(rows, weights, self._feature_names)
+            check_weighted(targets.rows, weights, self._target_names)
+        weights, (inputs, outputs) = that_count(weights, rows, targets.rows)
+        self._started(rows, targets).add(inputs.values, outputs.values, weights)
         return self
 
     def flush(self) -> Self:
@@ -240,12 +245,14 @@ class StreamingReducedRankRegression(PairResults):
 
     def predict(self, X: Any) -> Array:
         """Targets of rows, (m, n_targets), of the kind and dtype of array that came in."""
-        predicted = self._model.predict(self._read(X).values)
+        model = self._model
+        predicted = answers(X, lambda part: model.predict(self._read(part).values))
         return predicted[:, 0] if self._single else predicted
 
     def transform(self, X: Any) -> Array:
         """Coordinates B (x - mean) of rows, (m, p): what the inputs say about the targets."""
-        return self._model.coordinates(self._read(X).values)
+        model = self._model
+        return answers(X, lambda part: model.coordinates(self._read(part).values))
 
     def fit_transform(self, X: Any, Y: Any, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
@@ -267,6 +274,7 @@ class StreamingReducedRankRegression(PairResults):
             feature_names=self._feature_names,
             n_features=None if self._learner is None else self._learner.n_features,
             largest=self._largest(),
+            least=0,
         )
 
     def _read_targets(self, Y: Any, n_rows: int) -> Targets:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from streampca._arrays import Array, cast, dtype_name
 from streampca.arrays import torch
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
-from streampca.moments.rows import CentredRows, _centred, fits
+from streampca.moments.rows import CentredRows, _centred, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, near
 
@@ -42,20 +43,21 @@ def centred(
 ) -> CentredRows:
     """Centre rows (m, n) that have been looked at and join them to what `about` has seen."""
     dtype = about.dtype if fits(seen.total) or seen.total == 0 else "float64"
-    equal = weights is None and decay is None
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
     if not (equal and seen.near and dtype == about.dtype == dtype_name(X)):
         return _centred(X, weights, decay, about, dtype)
     m = float(X.shape[0])
+    pairs = Pairs.of_equal(m)
     squares = cast(seen.lengths, "float64") ** 2
     if not about.center:
-        return DeviceRows(m, m, torch.zeros_like(about._mean), X, None, squares)
+        return DeviceRows(m, pairs, torch.zeros_like(about._mean), X, None, squares)
     mean = cast(seen.sums, "float64") / m
     squares = torch.clip(squares - m * mean**2, 0.0, None)
     between = None
     if about.weight > 0:
         between = (mean - about._mean) * (about.weight * m / (about.weight + m)) ** 0.5
         squares = squares + between**2
-    return DeviceRows(m, m, mean, X, between, squares)
+    return DeviceRows(m, pairs, mean, X, between, squares)
 
 
 @dataclass
@@ -63,7 +65,7 @@ class DeviceRows(Unformed):
     """Z = [X - 1 mean'; between], never formed: two passes over the rows less."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: torch.Tensor  # (n,) the minibatch's own, zero where rows are not centred
     X: torch.Tensor  # (m, n)
     between: torch.Tensor | None  # (n,) float64

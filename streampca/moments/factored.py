@@ -105,8 +105,8 @@ class FactoredMoments(Moments):
             dtype=moments.dtype,
             device=moments.device,
         )
-        self.n_samples, self.weight = moments.n_samples, moments.weight
-        self.squared_weight, self._mean = moments.squared_weight, moments._mean * 1.0
+        self._take_counts(moments)
+        self._mean = moments._mean * 1.0
         U, values = moments.leading(self.n_directions + 1)
         s = namespace(values).clip(values, 0.0, None) * moments.denominator
         q = min(self.n_directions, len(s))
@@ -139,9 +139,8 @@ class FactoredMoments(Moments):
 
     def _add(self, rows: CentredRows) -> None:
         """Into the sketch, or into a new one if there is none, or it is full."""
-        seen = self.weight * self.weight / self.squared_weight  # effective number of rows
         there = 0 if self.device is None else _SKETCHED_THERE * rows.n_rows
-        most = min(max(_SKETCHED, 24 * self.n_directions, there), seen / 2)
+        most = min(max(_SKETCHED, 24 * self.n_directions, there), self.effective_rows / 2)
         dtype = self._working_dtype(rows)
         held = self._sketch
         if held is None or self._n_sketched + rows.n_rows > most or dtype_name(held.A) != dtype:

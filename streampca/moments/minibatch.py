@@ -70,7 +70,8 @@ class MinibatchMoments(Moments):
         return cast(G, "float64") * (self.denominator / self._divisor())
 
     def _divisor(self) -> Array:
-        return namespace(self._rows).clip(self._rows_weight, 1.0, None)
+        xp, w = namespace(self._rows), self._rows_weight
+        return xp.where(w > 0, w, xp.ones_like(w))
 
     @property
     def _scatter_diagonal(self) -> Array:

@@ -21,6 +21,7 @@ from streampca._arrays import (
     to_numpy,
 )
 from streampca._threads import one_thread
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, unshifted
@@ -38,7 +39,7 @@ class CentredRows(Protocol):
     """
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
 
     @property
@@ -87,7 +88,7 @@ class DenseRows:
     """Centred rows held as an array."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
     Z: Array
 
@@ -128,7 +129,7 @@ class SparseRows(Unformed):
     """Sparse rows X with Z = [W^(1/2) (X - 1 mean'); between], never formed."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array  # (n,) the minibatch's own
     shift: Array  # (n,) what rows are centred about: the mean, or zero
     X: Any  # csr array (m, n)
@@ -186,13 +187,13 @@ class SparseRows(Unformed):
 
 def _row_weights(
     m: int, weights: Array | None, decay: Array | None
-) -> tuple[float, float, np.ndarray[Any, Any] | None]:
-    """Sum of the weights, of weight times decay squared, and the weights (None: all 1)."""
+) -> tuple[float, Pairs, np.ndarray[Any, Any] | None]:
+    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
     if weights is None and decay is None:
-        return float(m), float(m), None
+        return float(m), Pairs.of_equal(m), None
     w = np.ones(m) if weights is None else np.asarray(weights, "float64")
-    g = np.ones(m) if decay is None else np.asarray(decay, "float64")
-    return float((w * g).sum()), float((w * g * g).sum()), w * g
+    v = w if decay is None else w * np.asarray(decay, "float64")
+    return float(v.sum()), Pairs.of(w, decay), v
 
 
 def centre(
@@ -206,7 +207,8 @@ def centre(
 
     `squares` are what is known of sums of squares, as in `Moments.update`.
     """
-    if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
+    if equal and about.device is None and X.dtype == about.dtype:
         implicit = unshifted(X, about, squares)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
@@ -214,6 +216,11 @@ def centre(
     if about.dtype == "float32" and about.device is None and not _fit(rows.total_squares, rows.Z):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
+
+
+def weighs_as_rows(weight: float) -> bool:
+    """Whether roots of weights are far inside float32, which ends at 1e-38 and 3e38."""
+    return weight == 0 or 1e-30 < weight < 1e30
 
 
 def fits(squares: float) -> bool:
@@ -242,8 +249,10 @@ def _centred(
     """
     xp = namespace(X)
     m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
+    total, pairs, w = _row_weights(m, weights, decay)
     joined = about.center and about.weight > 0 and total > 0
+    if (joined and not weighs_as_rows(about.weight)) or not weighs_as_rows(total):
+        dtype = "float64"
     buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
     Z = buffer[:m]
     w = None if w is None else to_device(w, about.device)
@@ -265,20 +274,21 @@ def _centred(
     if joined:
         root = (about.weight * total / (about.weight + total)) ** 0.5
         buffer[m] = cast((mean - about._mean) * root, dtype)
-    return DenseRows(total, squared, mean, buffer)
+    return DenseRows(total, pairs, mean, buffer)
 
 
 def centre_sparse(
     X: Any, weights: Array | None, decay: Array | None, about: Moments
 ) -> CentredRows:
     """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
-    if about.device is not None:
-        # sparse kernels on devices differ too much; callers bound the number of rows
+    if about.device is not None or X.shape[0] == 1:
+        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
+        # about itself is exactly zero only where it is subtracted
         return centre(to_device(X.toarray(), about.device), weights, decay, about)
     if about.dtype == "float64" or not _fit(float(np.vdot(X.data, X.data)), X.data):
         X = X.astype("float64")
     m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
+    total, pairs, w = _row_weights(m, weights, decay)
     w = np.ones(m) if w is None else w
     mean = to_numpy(about._mean)
     if about.center and total > 0:
@@ -287,4 +297,4 @@ def centre_sparse(
     if about.center and about.weight > 0 and total > 0:
         between = (mean - about._mean) * (about.weight * total / (about.weight + total)) ** 0.5
     shift = mean if about.center else np.zeros_like(mean)
-    return SparseRows(total, squared, mean, shift, X, np.sqrt(w), between)
+    return SparseRows(total, pairs, mean, shift, X, np.sqrt(w), between)
