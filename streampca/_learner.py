@@ -353,7 +353,7 @@ class Learner:
         rounding = self.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
         if self._share is not None:
-            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            explained = np.cumsum(values / max(moments.total_variance, np.finfo(float).tiny))
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)

@@ -57,6 +57,8 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     loss_ = Fitted("The nested loss per unit of weight.")
     residuals_ = Fitted("||Sigma a - lambda a|| / lambda_1 of each component, (p,).")
     discarded_variance_ = Fitted("Bound on what factored memory may have lost of the covariance.")
+    memory_ = Fitted("Memory that was chosen.")
+    memory_reason_ = Fitted("Why.")
     batch_size_ = Fitted("Rows that are folded in at once.")
 
     def __init__(
@@ -159,7 +161,7 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     def score_samples(self, X: Any) -> NDArray[np.float64]:
         """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999)."""
         core = self._ready(variances=True)
-        return core.score_samples(self._rows(X, accept_sparse="csr", reset=False))
+        return np.asarray(core.score_samples(self._rows(X, accept_sparse="csr", reset=False)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood of the rows."""
