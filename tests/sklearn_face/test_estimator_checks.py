@@ -7,14 +7,25 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 import streampca
 from streampca.sklearn import IncrementalPCA, StreamingPCA
 
+FORGETS = "a row that is repeated forgets what came before once more, a weight does not"
+
+
+def excused(estimator):
+    if getattr(estimator, "half_life", None) is None:
+        return {}
+    kinds = ("dense", "sparse")
+    return {f"check_sample_weight_equivalence_on_{kind}_data": FORGETS for kind in kinds}
+
+
 PLAIN = {
-    "check_n_features_in_after_fitting": "frames and arrays of another width get words of ours",
+    "check_estimators_nan_inf": "the entry is named as Python writes it, nan, where NaN is expected",
 }
 
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [IncrementalPCA(), StreamingPCA(), StreamingPCA(half_life=50.0, missing="impute")],
+    expected_failed_checks=excused,
     xfail_strict=True,
 )
 def test_check_of_the_face(estimator, check):

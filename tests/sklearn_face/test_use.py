@@ -68,7 +68,7 @@ def test_names_of_features_are_checked(kind):
     with pytest.raises(ValueError, match="feature names should match those"):
         pca.transform(X.iloc[:, ::-1])
     with pytest.raises(ValueError, match="X has 3 features, but"):
-        pca.transform(X.to_numpy()[:, :3])
+        kind(2).fit(X.to_numpy()).transform(X.to_numpy()[:, :3])
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         pca.transform(X.to_numpy())
 
