@@ -102,8 +102,7 @@ class Learner:
         _options.refuse_changes(self.parameters, parameters, _options.CHANGEABLE)
         with self.lock:
             before = self.options
-            kept = {**parameters, "memory": before.memory}
-            options = resolve(kept, self.n_features, self._device)
+            options = resolve(parameters, self.n_features, self._device, memory=before.memory)
             fixed = self.first_order is not None and options.n_components != before.n_components
             more = options.n_components > before.n_components
             if fixed or (more and self.moments.kind == "factored"):
@@ -368,7 +367,7 @@ class Learner:
         if moments.of_all_rows:
             values, excess = within_total(values, moments.total_variance)
         if self._share is not None:
-            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            explained = np.cumsum(values / max(moments.total_variance, np.finfo(float).tiny))
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
