@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import Row, TaggedOutput
 from apache_beam.utils.timestamp import Timestamp
@@ -19,6 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from numpy import ndarray
 
 from beam_pipelines.rows import BAD_ROWS, BadRow, Block, RowReader, key_text, keyed
+from streampca.rows.parts import number_of_rows, slicer
 
 _MOST = 1024
 """Rows in a block that was gathered: a product of 512 of 100 features costs a row a fifth more."""
@@ -56,6 +56,8 @@ class ReadBlocks(beam.DoFn):
             text, block = key_text(key), self._read(rows)
         except ValueError as error:
             return self._rescued(key, rows, error)
+        if len(block.values) == 0:  # a matrix of no rows
+            return ()
         self._rows.inc(len(block.values))
         return ((self._part(text), block),)
 
@@ -70,14 +72,10 @@ class ReadBlocks(beam.DoFn):
         reason = str(error) if key is None else f"key {key!r}: {error}"
         if not self._dead_letter:
             raise ValueError(reason) from error
-        many = (isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) > 1) or (
-            isinstance(rows, (pa.RecordBatch, pa.Table)) and rows.num_rows > 1
-        )
-        if many:
-            size = len(rows)
+        slice_of = slicer(rows, floats=True)
+        if slice_of is not None and (size := number_of_rows(rows)) > 1:
             for start in range(size):
-                part = rows.slice(start, 1) if hasattr(rows, "slice") else rows[start : start + 1]
-                yield from ReadBlocks.process(self, (key, part))
+                yield from ReadBlocks.process(self, (key, slice_of(start, start + 1)))
             return
         self._bad.inc()
         yield TaggedOutput(BAD_ROWS, BadRow(key, rows, reason))

@@ -179,8 +179,12 @@ class MomentsFn(beam.CombineFn):
 
 
 def empty_moments(parameters: dict[str, Any], n_features: int, dtype: str) -> Moments:
-    """Empty moments of the kind that an estimator with these parameters would keep."""
-    chosen = _options.resolve(parameters, n_features)
+    """Empty moments of the kind that every part of a pipeline keeps, so that they merge.
+
+    Where memory is open, dense is chosen beyond 1,024 features only where it is not slower: each
+    key, window and pane has its own, and each is written to state and shuffled.
+    """
+    chosen = _options.resolve(parameters, n_features, slower=1.0)
     return make_moments(
         chosen.memory,
         n_features,

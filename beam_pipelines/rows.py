@@ -17,6 +17,9 @@ from apache_beam.pvalue import Row
 from numpy.typing import NDArray
 
 from beam_pipelines.together import together
+from streampca.rows.arrays import is_vector
+from streampca.rows.arrow import is_list
+from streampca.rows.names import expanded
 from streampca.rows.numbers import number as read_number
 from streampca.rows.read import LARGEST, InputRows, read_rows
 
@@ -142,7 +145,7 @@ class RowReader:
         ValueError
             If a row cannot be used; the message names the feature, and the row if there are many.
         """
-        if isinstance(element, np.ndarray) and element.ndim == 1:
+        if type(element) is np.ndarray and element.ndim == 1:
             return self._from_vector(element)
         if isinstance(element, Row):
             element = element.as_dict()
@@ -150,6 +153,10 @@ class RowReader:
             element = element._asdict()
         if isinstance(element, Mapping):
             return self._from_mapping(element)
+        if len(getattr(element, "shape", ())) == 1:  # a tensor, a masked vector, a Series
+            if hasattr(element, "to_dict") and all(isinstance(i, str) for i in element.index):
+                return self._from_mapping(element.to_dict())
+            element = _vector(element)[None]
         if element is None or isinstance(element, (str, bytes, int, float, tuple)):
             raise ValueError(
                 f"got {short(element)} for a row: give a mapping, beam.Row, NamedTuple, numpy "
@@ -177,6 +184,7 @@ class RowReader:
             n_features=self._width,
             allow_missing=self._gaps,
             largest=self._largest,
+            least=0,
         )
 
     def _from_vector(self, vector: NDArray[Any]) -> Block:
@@ -192,9 +200,14 @@ class RowReader:
 
     def _from_mapping(self, row: Mapping[str, Any]) -> Block:
         names = self._names or self._sorted(tuple(row))
+        lacks = self._gaps and not all(name in row for name in names)
+        if lacks and (spread := self._spread(row)) is not row:
+            return self._from_mapping(spread)
         try:
             values = [row.get(name) for name in names] if self._gaps else [row[n] for n in names]
         except KeyError as error:
+            if (spread := self._spread(row)) is not row:
+                return self._from_mapping(spread)
             raise ValueError(f"feature {error.args[0]!r} is missing from the row") from None
         if not values:
             raise ValueError("the row is empty: it has no feature")
@@ -208,8 +221,21 @@ class RowReader:
             vector = vector.astype("float64", copy=False)
             if float(np.abs(vector).max()) <= self._largest:
                 return Block(names, vector[None])
+        if (spread := self._spread(row)) is not row:
+            return self._from_mapping(spread)
         vector = np.array([self._number(*pair) for pair in zip(names, values, strict=True)])
         return Block(names, vector[None])
+
+    def _spread(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row with each number of its vectors by a name of its own; itself if it has none."""
+        wanted = self._names or ()
+        vectors = [name for name, value in row.items() if is_vector(value) and name not in wanted]
+        if not vectors:
+            return row
+        spread = {name: value for name, value in row.items() if name not in vectors}
+        for name in vectors:
+            spread |= zip(expanded([name], [len(row[name])]), list(row[name]), strict=True)
+        return spread
 
     def _number(self, name: str, value: Any) -> float:
         number = _as_float(value)
@@ -228,15 +254,17 @@ class RowReader:
         return number
 
     def _from_arrow(self, rows: Any) -> Block:
-        if self._names is not None and set(self._names) < set(rows.schema.names):
-            rows = rows.select(list(self._names))
-        matrix = rows.num_columns == 1 and (
-            pa.types.is_fixed_size_list(rows.schema.field(0).type)
-            or pa.types.is_list(rows.schema.field(0).type)
-        )
-        names = None if matrix else self._names or self._sorted(tuple(rows.schema.names))
+        vectors = [is_list(kind) for kind in rows.schema.types]
+        if self._names is None and any(vectors):
+            read = self._checked(rows, None)
+            if read.feature_names is None:  # a single column of rows
+                return Block(None, np.asarray(read.values))
+            names = self._sorted(read.feature_names)
+            order = [read.feature_names.index(name) for name in names]
+            return Block(names, np.asarray(read.values)[:, order])
+        names = self._names or self._sorted(tuple(rows.schema.names))
         read = self._checked(rows, names)
-        return Block(self._names if matrix else names, np.asarray(read.values))
+        return Block(names, np.asarray(read.values))
 
     def _sorted(self, names: tuple[str, ...]) -> tuple[str, ...]:
         order = self._orders.get(names)
@@ -245,6 +273,11 @@ class RowReader:
             if len(self._orders) < 1000:
                 self._orders[names] = order
         return order
+
+
+def _vector(element: Any) -> Any:
+    """A single row as an array: what is masked stays so, a tensor is taken to the host."""
+    return element.detach().cpu() if hasattr(element, "detach") else np.asanyarray(element)
 
 
 def _as_float(value: Any) -> float | None:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from beam_pipelines.coders import BlockCoder, Names, moments_from_bytes, moments_to_bytes
 from beam_pipelines.combine import described, empty_moments
 from beam_pipelines.pending import Pending
+from beam_pipelines.rows import Block
 from streampca import Checkpoint, StreamingPCA
-from streampca.moments import Moments, moments_from_state
+from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
 
@@ -78,7 +79,7 @@ class Running:
         pca = self._started()
         remembered = 1.0  # of the rows of this window
         if learning.half_life is not None and before is not None:
-            share = 0.5 ** (abs(last - before) / learning.half_life)
+            share = max(0.5 ** (abs(last - before) / learning.half_life), LEAST_WEIGHT)
             if late:
                 remembered = share
             else:
@@ -103,6 +104,7 @@ class Running:
             if data.startswith(BlockCoder.MAGIC):
                 block = BlockCoder().decode(data)
                 self._check(block.names, block.values.shape[1])
+                self._agree(pca, block)
                 weights = None if remembered == 1.0 else [remembered] * len(block.values)
                 pca.partial_fit(block.values, sample_weight=weights)
                 continue
@@ -115,6 +117,12 @@ class Running:
         if self._total is not None:
             self._total.decay(remembered)
             pca.merge(self._total)
+
+    def _agree(self, pca: StreamingPCA, block: Block) -> None:
+        """An estimator that has seen no row keeps what moments of other workers are kept in."""
+        if not pca.__sklearn_is_fitted__():
+            n, dtype = block.values.shape[1], block.values.dtype.name
+            pca.merge(empty_moments(pca.get_params(), n, dtype))
 
     def _check(self, names: Names, n_features: int) -> None:
         if not self._width:
@@ -170,6 +178,6 @@ class Running:
 
 def _settings(pca: StreamingPCA) -> dict[str, Any]:
     """Parameters as a checkpoint holds them, apart from where they are computed."""
-    parameters = {k: v for k, v in pca.get_params().items() if k != "optimizer"}
-    settings: dict[str, Any] = json.loads(json.dumps({**parameters, "device": None}, default=float))
+    found = {**pca._settings(), "device": None}
+    settings: dict[str, Any] = json.loads(json.dumps(found, default=float))
     return settings

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from benchmarks.peers import results
-from streampca import StreamingPCA, _cost
+from streampca import StreamingPCA, _choice, _cost
 from streampca._options import resolve
 from streampca.moments.factored import default_directions
 
@@ -140,7 +140,7 @@ def memories(points: Sequence[Point]) -> list[Memory]:
         Memory(
             c.n,
             c.p,
-            "dense" if _cost.dense_pays(c.n, c.p, directions(c.n, c.p)) else "factored",
+            "dense" if _choice.dense_pays(c.n, c.p, directions(c.n, c.p)) else "factored",
             dense[c.n],
             c.seconds,
         )

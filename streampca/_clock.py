@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca.moments import LEAST_WEIGHT
+
 Float64 = NDArray[np.float64]
 
 
@@ -74,4 +76,5 @@ class Clock:
         before = self._latest
         self._latest = latest = float(times.max() if before is None else max(before, times.max()))
         since = 1.0 if before is None else 0.5 ** ((latest - before) / self._half_life)
-        return since, np.exp2((times - latest) / self._half_life)
+        remembered = np.exp2((times - latest) / self._half_life)
+        return max(since, LEAST_WEIGHT), np.maximum(remembered, LEAST_WEIGHT)

@@ -1,4 +1,4 @@
-"""What learning costs, by kind of memory and shape, and the defaults that follow from it.
+"""What learning costs, by kind of memory and shape, and the minibatches that follow from it.
 
 A model of seven terms: how often a minibatch does each kind of work, counted from the algorithms,
 times what each takes, measured once. Pure functions of numbers. Nothing is measured at run time:
@@ -66,22 +66,8 @@ _STEP = 256
 _BUFFER = 2**25
 """Numbers that waiting rows may take: 128 MB of float32."""
 
-_SMALL = 8 * 1024**2
-"""Bytes that dense memory may always take: 1,024 features. It is exact, and factored memory is not;
-this is worth the time: at 1,024 features and p = 10 it takes about five times as long."""
-
-DENSE_LIMIT = 8192
-"""Features up to which dense memory is thought of at all: 512 MB."""
-
-_BYTES_RATIO = 4
-"""How many times the bytes of factored memory dense memory may take where it is not slower."""
-
 _COLUMNS = 90
 """Columns of a Krylov space that a reading takes, and 2.8 for each component."""
-
-_READING = 2**16
-"""Rows to each reading of the components that the choice reckons with."""
-
 
 # --- work, counted -------------------------------------------------------------------------------
 
@@ -157,7 +143,8 @@ def minibatch_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Wo
     return _stacked(n, q, n if q == n else m, itemsize)
 
 
-def _direct_solution(n: int) -> Work:
+def direct_solution(n: int) -> Work:
+    """An eigendecomposition of an n x n matrix."""
     return Work(cubes=n**3, squares=n**2, calls=5)
 
 
@@ -167,7 +154,7 @@ def reading_work(memory: str, n: int, p: int, q: int) -> Work:
         return _sketch_end(n, q, 4).plus(Work(thin=8 * n * q * p, arrays=24 * n * (q + 10 * p)))
     _, most = cold_start(n, p)
     if most == 0:
-        return _direct_solution(n)
+        return direct_solution(n)
     # as many columns as spectra like 1 / i need, three looks at them, Cholesky's proof for every
     # other one; in float64.
     # Blocks are thin: each passes over Sigma once and over the columns so far four times
@@ -264,28 +251,3 @@ def batch_size(memory: str, n: int, q: int, prices: Work | None = None) -> int:
         m *= 2
     m = min(m, max(1, _BUFFER // n))
     return max(m, 2 * q) if memory == "factored" else m
-
-
-def dense_pays(n: int, p: int, q: int, prices: Work | None = None) -> bool:
-    """Whether dense memory is the better one for n features.
-
-    It is exact, so it is chosen wherever it takes up to 8 MiB, that is up to 1,024 features. With
-    more features, where it takes no longer than factored memory with q directions and at most
-    four times its bytes: where p is more than about a tenth of n.
-    """
-    held = remembered_bytes("dense", n, q)
-    if 8 * n * n <= _SMALL:
-        return True
-    if n > DENSE_LIMIT or held > _BYTES_RATIO * remembered_bytes("factored", n, q):
-        return False
-    # dense: what any spectrum allows, since how many columns this one needs is not known
-    readings = {
-        "dense": _direct_solution(n).seconds(prices),
-        "factored": reading_seconds("factored", n, p, q, prices),
-    }
-    seconds = {
-        memory: seconds_a_row(memory, n, q, batch_size(memory, n, q, prices), prices=prices)
-        + reading / _READING
-        for memory, reading in readings.items()
-    }
-    return seconds["dense"] <= seconds["factored"]

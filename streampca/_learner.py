@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca import _options
 from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
 from streampca._landing import Checked, Landing
 from streampca._lock import Lock
-from streampca._model import Model, cast_components
+from streampca._model import Model, cast_components, has_gaps
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
 from streampca.arrays import torch
@@ -25,6 +27,7 @@ from streampca.moments import FactoredMoments, Moments, make_moments, moments_fr
 from streampca.moments.device import Look
 from streampca.rows.entries import LARGEST
 from streampca.solvers import exact
+from streampca.solvers.invariants import ROUNDING, holds, within_total
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -35,23 +38,18 @@ class Learner:
     """Moments, a solver, and the rows that wait for them."""
 
     def __init__(
-        self, parameters: dict[str, Any], n_features: int, dtype: str, device: str | None
+        self,
+        parameters: dict[str, Any],
+        n_features: int,
+        dtype: str,
+        device: str | None,
+        memory: str | None = None,  # of moments that are there already
     ) -> None:
         self.lock = Lock()  # held while a minibatch is folded in, read, or copied
-        self.options: Resolved = resolve(parameters, n_features, device)
         self.n_features = n_features
-        share = parameters["n_components"]
-        self._share: float | None = share if isinstance(share, float) else None
-        self._varies = share is None or self._share is not None
-        self._impute = parameters["missing"] == "impute"
-        size = self.options.batch_size
-        self._buffer = RowBuffer(size if device is None else 0, n_features, dtype, None)
-        self._landing: Landing | None = None  # what stands for the buffer on a device
-        if device is not None:
-            largest = LARGEST if dtype == "float64" else float(np.finfo(dtype).max)
-            self._landing = Landing(
-                size, n_features, dtype, device, largest=largest, looks=not self._impute
-            )
+        self._device, self._dtype = device, dtype
+        options = resolve(parameters, n_features, device, memory=memory)
+        self._configure(parameters, options)
         self.moments: Moments = make_moments(
             self.options.memory,
             n_features,
@@ -75,6 +73,50 @@ class Learner:
         self._solved: Model | None = None
         self._previous: NDArray[Any] | None = None  # components of the model read last
         self._unseen = np.zeros(n_features, bool)  # features that have been gaps in every row
+
+    def _configure(self, parameters: dict[str, Any], options: Resolved) -> None:
+        """Take over what parameters say of rows to come and of readings."""
+        self.parameters, self.options = dict(parameters), options
+        share = parameters["n_components"]
+        self._share: float | None = share if isinstance(share, float) else None
+        self._varies = share is None or self._share is not None
+        self._impute = parameters["missing"] == "impute"
+        size, dtype, device = options.batch_size, self._dtype, self._device
+        self._buffer = RowBuffer(size if device is None else 0, self.n_features, dtype, None)
+        self._landing: Landing | None = None  # what stands for the buffer on a device
+        if device is not None:
+            largest = LARGEST if dtype == "float64" else float(np.finfo(dtype).max)
+            self._landing = Landing(
+                size, self.n_features, dtype, device, largest=largest, looks=not self._impute
+            )
+
+    def adopt(self, parameters: dict[str, Any]) -> None:
+        """Go on with other parameters; those that rows so far were learned with must be the same.
+
+        Raises
+        ------
+        ValueError
+            If they are not, or memory is too small for more components; nothing has changed.
+        """
+        _options.check(parameters)
+        _options.refuse_changes(self.parameters, parameters, _options.CHANGEABLE)
+        with self.lock:
+            before = self.options
+            kept = {**parameters, "memory": before.memory}
+            options = resolve(kept, self.n_features, self._device)
+            fixed = self.first_order is not None and options.n_components != before.n_components
+            more = options.n_components > before.n_components
+            if fixed or (more and self.moments.kind == "factored"):
+                raise ValueError(
+                    f"n_components cannot change from {self.parameters['n_components']!r} to "
+                    f"{parameters['n_components']!r}: {self.moments.kind} memory of rows so "
+                    "far holds no more. Set it back, or call fit, which forgets them"
+                )
+            self.flush()
+            self._configure(
+                parameters, replace(options, n_directions=before.n_directions, why=before.why)
+            )
+            self._solved = None
 
     # --- rows in ---------------------------------------------------------------------------
 
@@ -201,7 +243,8 @@ class Learner:
         with self.lock:
             self.flush()
             old, n = self.moments, self.n_features
-            wider = Learner(parameters, n + len(means), old.dtype, old.device)
+            outgrown = "factored" if old.kind == "factored" else None
+            wider = Learner(parameters, n + len(means), old.dtype, old.device, outgrown)
             wider.moments = old.widened(np.arange(n), np.concatenate([old.mean, means]))
             if wider.options.memory == "factored":  # n has outgrown dense memory, or there are more
                 wider.moments = FactoredMoments.of(wider.moments, wider.options.n_directions)
@@ -213,10 +256,7 @@ class Learner:
     def filled(self, X: Array) -> Array:
         """X with its gaps filled by the current model."""
         with self.lock:
-            if hasattr(X, "tocsr") or not bool(namespace(X).isnan(X).any()):
-                return X
-            filled = self._model_of_moments().fill(to_numpy(X))
-            return filled if namespace(X) is np else to_device(filled, str(X.device))
+            return self._model_of_moments().filled(X) if has_gaps(X) else X
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from: the first minibatch's gaps are filled by its own means.
@@ -294,6 +334,11 @@ class Learner:
                 residuals=saved.residuals,
             )
             self._previous = saved.components
+            exact_ = self.first_order is None and self.moments.of_all_rows
+            if exact_ and not holds(
+                saved.components, saved.explained_variance, saved.total_variance
+            ):
+                self._solved = None  # written when this was not made sure of: solved again
 
     def _model_of_moments(self) -> Model:
         if self._solved is None:
@@ -306,7 +351,9 @@ class Learner:
         moments, count = self.moments, self.options.n_components
         start = None
         if self._previous is not None and not self._varies and len(self._previous) >= count:
-            start = to_device(self._previous.T.astype("float64"), moments.device)
+            # torch takes no reversed arrays
+            guess = np.ascontiguousarray(self._previous.T, "float64")
+            start = to_device(guess, moments.device)
         solution = exact.solve(moments, count, start)
         values = to_numpy(solution.eigenvalues)
         if not np.isfinite(values).all():
@@ -317,13 +364,18 @@ class Learner:
         # below this there is only the rounding of the eigenvalue solver itself
         rounding = self.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
+        excess = 0.0
+        if moments.of_all_rows:
+            values, excess = within_total(values, moments.total_variance)
         if self._share is not None:
             explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
-            count = min(int(np.searchsorted(explained, self._share)) + 1, count)
-        A = completed(to_numpy(solution.A)[:, :count].astype("float64", copy=False))
+            count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
+        values = values[:count]
+        A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
+        # without variance a direction is what rounding made of it: the same rows give the same
+        A = completed(np.where(values > 0, A, 0.0))
         C = oriented(A.T, self._previous)
         components = cast_components(C.T, moments.dtype)
-        values = values[:count]
         weights = np.arange(count, 0, -1.0)
         loss = count * moments.total_variance - float(weights @ values)
         return self._model_with(
@@ -333,6 +385,7 @@ class Learner:
             encoder=components,
             loss=loss,
             residuals=to_numpy(solution.residuals)[:count],
+            excess=excess,
         )
 
     def _read_first_order(self) -> Model:
@@ -349,16 +402,19 @@ class Learner:
             residuals=reading.residuals,
         )
 
-    def _model_with(self, *, loss: float, **solved: Any) -> Model:
+    def _model_with(self, *, loss: float, excess: float = 0.0, **solved: Any) -> Model:
         m = self.moments
+        if excess <= ROUNDING[m.dtype] * m.total_variance:
+            excess = 0.0
         per_weight = m.denominator / m.weight if m.weight else 0.0
         return Model(
             mean=m.mean,
             total_variance=m.total_variance,
             n_samples=m.n_samples,
+            n_copies=m.n_copies,
             weight=m.weight,
             denominator=m.denominator,
             loss=loss * per_weight,
-            discarded_variance=m.discarded_variance,
+            discarded_variance=m.discarded_variance + excess,
             **solved,
         )

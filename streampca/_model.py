@@ -6,7 +6,7 @@ It knows nothing of how it was remembered or solved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ _FEW_ROWS = 4
 """Fewer rows with gaps are filled one by one: preparing the product for all costs more."""
 
 _MOST_NUMBERS = 2**21
-"""Numbers in a temporary array while gaps are filled: 16 MB."""
+"""Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Model:
     loss: float
     residuals: Float64  # (p,)
     discarded_variance: float
+    n_copies: float  # rows, one of weight 3 three times
 
     @property
     def noise_variance(self) -> float:
         """Mean of the eigenvalues that were left out (Tipping & Bishop 1999, Eq. 8)."""
         p, n = self.components.shape
-        left_out = min(n, self.n_samples) - p
+        left_out = min(n, self.n_copies) - p
         if left_out <= 0:
             return 0.0
         missing = self.total_variance - float(self.eigenvalues.sum())
@@ -58,6 +59,9 @@ class Model:
         if self.total_variance <= 0:
             return np.zeros_like(self.eigenvalues)
         return self.eigenvalues / self.total_variance
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in fields(self)}  # no caches
 
     # --- rows <-> coordinates -----------------------------------------------------------------
 
@@ -88,10 +92,19 @@ class Model:
         components, mean = self._on(Z)
         return Z @ components + mean
 
+    @property
+    def _floor(self) -> float:
+        """Variances up to here are rounding: beside the first, or of entries of the mean's size."""
+        eps, largest = float(np.finfo(self.components.dtype).eps), float(np.abs(self.mean).max())
+        steps = eps * largest  # between numbers of the rows: a variance of steps^2 / 12
+        moved = 4 * float(np.finfo("float64").eps) * largest  # by rounding, the mean itself
+        return max(8 * eps * float(self.eigenvalues[0]), steps * steps / 12, moved * moved)
+
     def scales(self, like: Array) -> Array:
         """1 / standard deviation of each coordinate; 0 for directions without variance."""
-        floor = np.finfo(self.components.dtype).eps * max(float(self.eigenvalues[0]), 0.0)
-        shown = self.eigenvalues > floor
+        # its root must be finite in the type of the coordinates, too
+        least = 1e-70 if dtype_name(like) == "float32" else 0.0
+        shown = self.eigenvalues > max(self._floor, least)
         scales = np.where(shown, np.where(shown, self.eigenvalues, 1.0) ** -0.5, 0.0)
         device = None if namespace(like) is np else str(like.device)
         return to_device(scales.astype(dtype_name(like)), device)
@@ -107,12 +120,21 @@ class Model:
         return np.asarray(covariance)
 
     def precision(self) -> Float64:
-        """Inverse of `covariance`, by its eigenpairs: no n x n system is solved."""
-        C = self.components.astype("float64")
-        noise, eigenvalues = self._positive()
-        precision = (C.T * (1.0 / eigenvalues - 1.0 / noise)) @ C
-        precision[np.diag_indices_from(precision)] += 1.0 / noise
+        """Inverse of `covariance`, or pseudo-inverse, by its eigenpairs: no system is solved."""
+        C, variances = self._span
+        noise = self.noise_variance
+        rest = 1.0 / noise if noise > 0 else 0.0  # singular: nothing outside the components
+        precision = (C.T * (1.0 / variances - rest)) @ C
+        precision[np.diag_indices_from(precision)] += rest
         return np.asarray(precision)
+
+    @cached_property
+    def _span(self) -> tuple[Float64, Float64]:
+        """Components (r, n) with more than rounding along them, and variances (r,) of the model."""
+        noise = self.noise_variance
+        variances = np.maximum(self.eigenvalues, noise)
+        shown = variances > (0.0 if noise > 0 else self._floor)
+        return self.components[shown].astype("float64"), variances[shown]
 
     def _positive(self) -> tuple[float, Float64]:
         """Noise variance and eigenvalues, each at least as large as rounding leaves them."""
@@ -122,18 +144,51 @@ class Model:
         return noise, np.maximum(self.eigenvalues, noise)
 
     def log_likelihood(self, X: Array) -> Float64:
-        """Log-likelihood of each row under the Gaussian model, (m,); O(m n p)."""
-        p, n = self.components.shape
-        noise, eigenvalues = self._positive()
-        C = self.components.astype("float64")
-        if hasattr(X, "tocsr"):
-            X = X.toarray()
+        """Log-density of each row under the Gaussian model, (m,); O(m n p).
+
+        Where the covariance is singular, the density is that within the span of the components that
+        vary, and rows outside have none: minus infinity.
+        """
+        C, variances = self._span
+        r, n = C.shape
+        noise = self.noise_variance
+        if hasattr(X, "tocsr"):  # dense in pieces only
+            rows = max(1, _MOST_NUMBERS // n)
+            pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
+            return np.concatenate([np.zeros(0), *map(self.log_likelihood, pieces)])
         D = to_numpy(X).astype("float64") - self.mean  # (m, n)
         Z = D @ C.T
         E = D - Z @ C  # explicitly: the difference of squared lengths loses the small ones
-        quadratic = np.einsum("ij,ij->i", E, E) / noise + (Z * Z / eigenvalues).sum(axis=1)
-        log_det = float(np.log(eigenvalues).sum()) + (n - p) * float(np.log(noise))
-        return np.asarray(-0.5 * (n * np.log(2 * np.pi) + log_det + quadratic))
+        log_det = float(np.log(variances).sum())
+        with np.errstate(over="ignore"):
+            rest, quadratic = np.einsum("ij,ij->i", E, E), (Z * Z / variances).sum(axis=1)
+            if noise > 0:
+                quadratic = quadratic + rest / noise
+                log_det += (n - r) * float(np.log(noise))
+                r = n
+            else:
+                quadratic = np.where(rest <= self._reach(D), quadratic, np.inf)
+        return np.asarray(-0.5 * (r * np.log(2 * np.pi) + log_det + quadratic))
+
+    def _reach(self, D: Float64) -> Float64:
+        """Squared distance from the span up to which rows less the mean (m, n) may lie in it.
+
+        What was left out is at most eps of the total variance, and what is below `_floor`; of that
+        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries
+        have rounding of their own.
+        """
+        eps = float(np.finfo(self.components.dtype).eps)
+        in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
+        one_row = min(max(self.n_samples, 1), 1000) * (eps * self.total_variance + in_noise)
+        sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
+        return np.asarray(one_row + (8 * eps * sizes) ** 2)
+
+    def filled(self, X: Array) -> Array:
+        """Rows (m, n) of any kind with their gaps filled; X itself where it has none."""
+        if not has_gaps(X):
+            return X
+        filled = self.fill(to_numpy(X))
+        return filled if namespace(X) is np else to_device(filled, str(X.device))
 
     def fill(self, X: NDArray[Any]) -> NDArray[Any]:
         """A copy of X (m, n) with each NaN replaced by its expectation given the row's own entries.
@@ -191,6 +246,11 @@ class Model:
         """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
         size = max(1, _MOST_NUMBERS // len(self.components) ** 2)
         return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def has_gaps(X: Array) -> bool:
+    """Whether an entry is NaN; sparse rows have none."""
+    return not hasattr(X, "tocsr") and bool(namespace(X).isnan(X).any())
 
 
 def cast_components(A: Float64, dtype: str) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
-from streampca import _cost
+from streampca import _choice, _cost
 from streampca._arrays import device_name
 from streampca.moments.factored import default_directions
 
@@ -90,11 +90,32 @@ def check(parameters: dict[str, Any], constraints: dict[str, Constraint] = CONST
     device_name(parameters["device"])
 
 
+CHANGEABLE = (
+    *("n_components", "whiten", "copy", "batch_size"),
+    *("forgetting_factor", "half_life", "missing"),
+)
+"""Parameters of StreamingPCA that hold for what comes when they change between rows."""
+
+
+def refuse_changes(
+    before: dict[str, Any], now: dict[str, Any], changeable: tuple[str, ...] = ()
+) -> None:
+    """Raise ValueError if a parameter has changed that rows so far were learned with."""
+    for name, value in now.items():
+        if value is before[name] or value == before[name] or name in changeable:
+            continue
+        raise ValueError(
+            f"{name} has changed from {before[name]!r} to {value!r} since the first rows, which "
+            "were learned with it: set it back, or call fit, which forgets them"
+        )
+
+
 @dataclass(frozen=True)
 class Resolved:
     """What the parameters mean for rows of n features."""
 
     memory: str
+    why: str  # it is this one
     n_components: int  # p; n where it depends on the eigenvalues
     n_directions: int  # q = p + oversample, what factored moments remember
     batch_size: int  # rows to wait for
@@ -102,8 +123,18 @@ class Resolved:
     forgetting: float  # gamma, per row
 
 
-def resolve(parameters: dict[str, Any], n_features: int, device: str | None = None) -> Resolved:
+def resolve(
+    parameters: dict[str, Any],
+    n_features: int,
+    device: str | None = None,
+    *,
+    memory: str | None = None,
+    slower: float = _choice.SLOWER,
+) -> Resolved:
     """Choose what was left open, for n features; `device` is None where numpy computes.
+
+    Where memory is open, it is `memory` if that is given: what moments that are there already
+    have. Otherwise dense memory may take `slower` times as long as factored memory.
 
     Raises
     ------
@@ -123,7 +154,11 @@ def resolve(parameters: dict[str, Any], n_features: int, device: str | None = No
     beyond = parameters["oversample"]
     q = default_directions(count) if beyond is None else count + int(beyond)
     q = min(n_features, q)
-    memory = _memory(parameters, n_features, whole, count, q)
+    found, why = _memory(parameters, n_features, whole, count, q, slower)
+    exact = (found, memory) in (("dense", "factored"), ("factored", "dense"))
+    if parameters["memory"] == "auto" and exact:
+        found, why = str(memory), "as what was learned before"
+    memory = found
     if whole and memory != "dense":
         raise ValueError(
             f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
@@ -140,15 +175,20 @@ def resolve(parameters: dict[str, Any], n_features: int, device: str | None = No
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
-    return Resolved(memory, count, q, batch_size, largest, gamma)
+    return Resolved(memory, why, count, q, batch_size, largest, gamma)
 
 
-def _memory(parameters: dict[str, Any], n_features: int, whole: bool, p: int, q: int) -> str:
+def _memory(
+    parameters: dict[str, Any], n_features: int, whole: bool, p: int, q: int, slower: float
+) -> tuple[str, str]:
+    """Which memory, and why."""
     memory = str(parameters["memory"])
     if memory != "auto":
-        return memory
+        return memory, "as asked for"
     if parameters["solver"] == "first_order":
-        return "minibatch"
+        return "minibatch", "for first-order steps"
     if whole:  # which factored memory cannot answer
-        return "dense" if n_features <= _cost.DENSE_LIMIT else "factored"
-    return "dense" if _cost.dense_pays(n_features, p, q) else "factored"
+        dense = n_features <= _choice.DENSE_LIMIT
+        return ("dense", "all eigenvalues are needed") if dense else ("factored", "too large")
+    memory = "dense" if _choice.dense_pays(n_features, p, q, slower=slower) else "factored"
+    return memory, _choice.reason(memory, n_features, p, q)

@@ -6,7 +6,7 @@ forgetting, weights and merging are those of any moments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,9 @@ class PairModel:
     denominator: float
     loss: float
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in fields(self)}  # no caches
+
     @cached_property
     def coef(self) -> Float64:
         """A B, (n, n')."""
@@ -105,6 +108,7 @@ class PairLearner:
                 f"n_components={p} is more than the {n_targets} targets, and the decoder has one "
                 f"column of {n_targets} entries for each component: use at most {n_targets}"
             )
+        self.parameters = dict(parameters)
         self.n_features, self.n_targets = n_features, n_targets
         self.n_components = min(n_features, n_targets) if p is None else int(p)
         self.ridge = float(parameters["ridge"])

@@ -59,6 +59,8 @@ class RecordPairs:
             return
         if w != 1.0:  # also where it is NaN
             read_weights([w], 1)
+        if w == 0.0:  # as if absent, whatever its features are called
+            return
         self.inputs.append(x)
         try:
             self.targets.append(y)

@@ -15,7 +15,10 @@ from streampca.moments import Moments
 
 
 class Results(Parameters):
-    """Reads every fitted attribute off the current model; knows nothing of learning."""
+    """Reads every fitted attribute off the current model; knows nothing of learning.
+
+    Arrays are copies: they may be written to, and the model stays as it is.
+    """
 
     _learner: Learner | None = None
     _feature_names: tuple[str, ...] | None = None
@@ -42,7 +45,7 @@ class Results(Parameters):
     @property
     def components_(self) -> NDArray[Any]:
         """Ordered orthonormal principal directions, (p, n)."""
-        return self._model.components
+        return np.array(self._model.components)
 
     @property
     def n_components_(self) -> int:
@@ -52,7 +55,7 @@ class Results(Parameters):
     @property
     def explained_variance_(self) -> NDArray[np.float64]:
         """Variance along each component, (p,)."""
-        return self._model.eigenvalues
+        return np.array(self._model.eigenvalues)
 
     @property
     def explained_variance_ratio_(self) -> NDArray[np.float64]:
@@ -103,6 +106,16 @@ class Results(Parameters):
             return learner.moments.weight
 
     @property
+    def memory_(self) -> str:
+        """What is remembered: "dense", "factored" or "minibatch"."""
+        return self._started_learner.moments.kind
+
+    @property
+    def memory_reason_(self) -> str:
+        """Why, in a few words."""
+        return self._started_learner.options.why
+
+    @property
     def n_features_in_(self) -> int:
         """Number of features n."""
         return self._started_learner.n_features
@@ -118,12 +131,12 @@ class Results(Parameters):
     @property
     def decoder_(self) -> NDArray[Any]:
         """Decoder A, (n, p)."""
-        return self._model.decoder
+        return np.array(self._model.decoder)
 
     @property
     def encoder_(self) -> NDArray[Any]:
         """Encoder B, (p, n)."""
-        return self._model.encoder
+        return np.array(self._model.encoder)
 
     @property
     def loss_(self) -> float:
@@ -133,7 +146,7 @@ class Results(Parameters):
     @property
     def residuals_(self) -> NDArray[np.float64]:
         """||Sigma a - lambda a|| / lambda_1 of each component, (p,)."""
-        return self._model.residuals
+        return np.array(self._model.residuals)
 
     @property
     def discarded_variance_(self) -> float:
@@ -145,13 +158,35 @@ class Results(Parameters):
         return self._model.covariance()
 
     def get_precision(self) -> NDArray[np.float64]:
-        """Inverse of `get_covariance`, (n, n)."""
+        """Inverse of `get_covariance`, (n, n); its pseudo-inverse where that is singular."""
         return self._model.precision()
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the coordinates that `transform` returns: streamingpca0, streamingpca1, ..."""
+        if input_features is not None:
+            self._check_names(list(input_features))
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(self.n_components_)], dtype=object)
+
+    def __repr__(self) -> str:
+        parameters = super().__repr__()
+        if self._learner is None or getattr(self, "memory", "") != "auto":
+            return parameters
+        return f"{parameters}  # {self.memory_} memory: {self.memory_reason_}"
+
+    def _check_names(self, names: list[Any]) -> None:
+        known, count = self._feature_names, self.n_features_in_
+        if len(names) != count:
+            raise ValueError(
+                f"input_features should have length equal to number of features ({count}), got "
+                f"{len(names)}"
+            )
+        other = [i for i, name in enumerate(known or ()) if name != names[i]]
+        if known is not None and other:
+            raise ValueError(
+                f"input_features is not equal to feature_names_in_: feature {other[0]} is "
+                f"{known[other[0]]!r} there, {names[other[0]]!r} here"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None

@@ -14,26 +14,39 @@ def batch_pca(X, p, weights=None):
     return mean, vectors[:, ::-1][:, :p].T, values[::-1][:p], float(np.trace(Sigma))
 
 
-def batch_covariance(X, weights=None, remembered=None):
-    """Mean (n,) and unbiased covariance (n, n) of rows; differences from row 0 come first.
+def denominator(weights, remembered=None):
+    """W - sum(w g^2) / W or W - sum((w g)^2) / W, the larger, of weights w of which g is left.
 
-    So that means far above the spread cost no digits. `remembered` (m,) is what forgetting has
-    left of each row's weight. The denominator is w - sum(weights remembered^2) / w, which is
-    w - 1 where nothing is forgotten; it is kept above w / 2, as documented.
+    As sums over pairs of rows and of copies: no difference, which would lose what is next to W.
+    """
+    v = weights if remembered is None else weights * remembered
+    total = v.sum()
+    before = np.concatenate([[0.0], np.cumsum(v[:-1])])
+    pairs = 2 * before @ (v / total)
+    copies = ((weights - 1) * (v / weights if remembered is None else remembered)) @ (v / total)
+    return (pairs + max(copies, 0.0)) or total
+
+
+def batch_covariance(X, weights=None, remembered=None):
+    """Mean (n,) and unbiased covariance (n, n) of rows; differences from one row come first.
+
+    So that means far above the spread cost no digits; from the heaviest, so that what stands next
+    to it costs none either. `remembered` (m,) is what forgetting has left of each row's weight.
     """
     X = np.asarray(X, dtype="float64")
     copies = np.ones(len(X)) if weights is None else np.asarray(weights, dtype="float64")
     g = np.ones(len(X)) if remembered is None else np.asarray(remembered, dtype="float64")
+    X, copies, g = (part[copies > 0] for part in (X, copies, g))
     w = copies * g
     total = w.sum()
     if total == 0:
         return np.zeros(X.shape[1]), np.zeros((X.shape[1], X.shape[1]))
-    D = X - X[0]
+    about = X[np.argmax(w)]
+    D = X - about
     offset = w @ D / total
     D -= offset
-    D -= w @ D / total  # what rounding left of the mean
     scatter = (D.T * w) @ D
-    return X[0] + offset, scatter / max(total - (copies * g * g).sum() / total, total / 2)
+    return about + offset, scatter / denominator(copies, g)
 
 
 def excess_error(components, X):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from bad_input import BAD_ROWS, GAPS, NAMES, NO_NUMBERS, NUMBERS, TOO_LARGE, with_entry
+from bad_input import BAD_ROWS, GAPS, NAMES, NO_NUMBERS, NO_ROWS, NUMBERS, TOO_LARGE, with_entry
 
 from streampca.river import PCA, PCAScorer, ReducedRankRegressor
 
@@ -128,8 +128,8 @@ def test_a_bad_entry_of_a_frame_is_named_and_nothing_changes(name):
 
 
 FRAMES = [name for name in BAD_ROWS if name.split()[0] in ("pandas", "polars", "Arrow")]
-FINE = ("pandas with other names", "pandas without rows", "pandas without anything")
-"""Features come and go here, and no rows teach nothing."""
+FINE = ("pandas with other names",)
+"""Features come and go here."""
 
 
 @pytest.mark.parametrize("name", [name for name in FRAMES if name not in FINE])
@@ -140,6 +140,34 @@ def test_a_bad_frame_is_named_and_nothing_changes(name):
     with pytest.raises(ValueError, match=message):
         model.learn_many(bad)
     assert pickle.dumps(model) == before
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NO_ROWS if name.split()[0] in ("pandas", "polars")]
+)
+def test_no_rows_teach_nothing(name):
+    model = Transformer().model
+    before = pickle.dumps(model)
+    if name != "pandas without anything":
+        model.learn_many(NO_ROWS[name])
+    assert pickle.dumps(model) == before
+
+
+def test_a_column_of_vectors_is_features_by_name():
+    rows = np.arange(12.0).reshape(4, 3) ** 2
+    vectors = pd.DataFrame({"v": list(rows)})
+    beside = pd.DataFrame({"a": rows[:, 0], "v": list(rows[:, 1:])})
+    for frame, names in ((vectors, ["v_0", "v_1", "v_2"]), (beside, ["a", "v_0", "v_1"])):
+        plain = pd.DataFrame(rows, columns=names)
+        model, same = PCA(2), PCA(2)
+        model.learn_many(frame)
+        same.learn_many(plain)
+        assert pickle.dumps(model) == pickle.dumps(same)
+
+
+def test_one_name_twice_is_refused_whatever_its_type():
+    with pytest.raises(ValueError, match="two features are named 0"):
+        PCA(1).learn_many(pd.DataFrame(np.ones((2, 2)), columns=[0, 0]))
 
 
 def test_a_complex_number_is_no_number_whatever_is_done_with_warnings():

@@ -123,6 +123,7 @@ class Truth:
 
     def partial_fit(self, X, weights=None):
         w = np.ones(len(X)) if weights is None else weights
+        X, w = X[w > 0], w[w > 0]
         g = self.gamma ** np.arange(len(X) - 1, -1, -1.0)
         self.X = np.concatenate([self.X, X.astype("float64")])
         self.w = np.concatenate([self.w * self.gamma ** len(X), w * g])
@@ -192,6 +193,8 @@ def follow(draws, X, sizes, pca, truth, dtype, *, weighted=False, sparse=False):
     while start < len(X):
         piece = X[start : start + sizes[i % len(sizes)]].astype(dtype)
         weights = draws.choice([0.0, 0.5, 1.0, 5.0], len(piece)) if weighted else None
+        if weights is not None:
+            weights[draws.integers(len(piece))] = 1.0  # all zero are refused
         pca.partial_fit(give(piece), sample_weight=weights)
         truth.partial_fit(piece, weights)
         start, i = start + len(piece), i + 1

@@ -1,5 +1,7 @@
 """The cost model against what was measured, and the defaults that follow from it."""
 
+import ast
+import dataclasses
 import re
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import cost, cost_figures
-from streampca import StreamingPCA, _cost
+from streampca import StreamingPCA, _choice, _cost
 from streampca._buffer import RowBuffer
 from streampca._options import resolve
 from streampca.moments import make_moments
@@ -96,17 +98,70 @@ def test_memory_that_is_not_exact_is_chosen_only_where_it_is_faster():
 
 def test_exactness_costs_at_most_six_times_as_long():
     found = [x for x in cost_figures.memories(POINTS) if x.chosen == "dense"]
-    assert max(x.n for x in found if x.p == 10) == 1024  # the dearest place was measured
+    assert max(x.n for x in found if x.p == 10) == 1024  # the dearest of those measured
     for shape in found:
         assert shape.dense < 6 * shape.factored, shape
 
 
-def test_beyond_its_eight_megabytes_dense_memory_is_not_slower():
-    found = [x for x in cost_figures.memories(POINTS) if x.chosen == "dense" and x.n > 1024]
-    readings = {x.n: x.high for x in POINTS if x.part == "reading" and x.memory == "dense"}
-    assert found
-    for shape in found:
-        assert shape.dense + readings[shape.n] / _cost._READING < shape.factored, shape
+def test_dense_memory_goes_on_beyond_its_eight_megabytes_where_it_takes_little_longer():
+    for n in (1025, 1200, 2000, 3000, 4096):
+        for p in (1, 10, 20, 50, 100, 200):
+            if _choice.compared(n, p, directions(n, p)).slower <= 3:
+                assert chosen(n, n_components=p).memory == "dense", (n, p)
+    for p in (2, 10, 20, 100):  # no cliff where what dense memory may always take ends
+        assert chosen(1100, n_components=p).memory == "dense"
+    assert chosen(4096, n_components=10).memory == "factored"
+
+
+def test_beyond_4096_features_dense_memory_is_not_slower():
+    for n in (4097, 6000, 8192):
+        for p in (10, 100, 400, 800, 2000):
+            if chosen(n, n_components=p).memory == "dense":
+                found = _choice.compared(n, p, directions(n, p))
+                assert found.at_worst <= 1
+                assert found.held <= 4 * found.their_held
+    assert chosen(6000, n_components=2000).memory == "dense"
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "memory", "why"),
+    [
+        (100, {}, "dense", "exact; 0.1 MiB"),
+        (1100, {"n_components": 20}, "dense", "exact; 9.2 MiB, 3.2 times the time"),
+        (4000, {"n_components": 2}, "factored", "dense would take 122.1 MiB, 15.4 times"),
+        (9000, {"n_components": 2}, "factored", "dense would take 618.0 MiB"),
+        (1100, {"n_components": 0.9}, "dense", "all eigenvalues are needed"),
+        (100, {"solver": "first_order"}, "minibatch", "for first-order steps"),
+    ],
+)
+def test_an_estimator_says_which_memory_it_has_and_why(n, options, memory, why):
+    pca = StreamingPCA(**{"n_components": 2} | options)
+    before = repr(pca)
+    pca.partial_fit(np.random.default_rng(0).normal(size=(4, n)))
+    assert pca.memory_ == memory
+    assert pca.memory_reason_.startswith(why)
+    assert repr(pca) == f"{before}  # {memory} memory: {pca.memory_reason_}"
+    assert ast.dump(ast.parse(repr(pca))) == ast.dump(ast.parse(before))  # it is a comment
+    asked = StreamingPCA(2, memory="dense").partial_fit(np.eye(3))
+    assert (asked.memory_, asked.memory_reason_) == ("dense", "as asked for")
+    assert repr(asked) == "StreamingPCA(n_components=2, memory='dense')"
+
+
+@pytest.mark.parametrize(("n", "kind"), [(40, "factored"), (3000, "dense")])
+def test_what_was_learned_with_another_choice_is_gone_on_with(n, kind):
+    X = np.random.default_rng(0).normal(size=(60, n))
+    old = StreamingPCA(2, memory=kind).partial_fit(X[:30])
+    saved = old.checkpoint()
+    saved = dataclasses.replace(saved, settings={**saved.settings, "memory": "auto"})
+    for again in (
+        StreamingPCA.from_checkpoint(saved),
+        StreamingPCA(2).merge(old),
+        StreamingPCA(2).merge(old._moments),
+    ):
+        assert (again.memory_, again.memory_reason_) == (kind, "as what was learned before")
+        again.partial_fit(X[30:])
+        assert again.n_samples_seen_ == 60
+    assert StreamingPCA(2).partial_fit(X).memory_ != kind
 
 
 @pytest.mark.parametrize("part", ["MNIST", "MNIST by digit"])
@@ -174,7 +229,7 @@ def test_choices_depend_on_ratios_of_prices_alone(slow):
     for n in (3, 100, 784, 1500, 2500, 5000, 100_000):
         for p in (1, 10, 100, 300, 1000):
             q = directions(n, p)
-            assert _cost.dense_pays(n, p, q, prices) == _cost.dense_pays(n, p, q)
+            assert _choice.dense_pays(n, p, q, prices) == _choice.dense_pays(n, p, q)
             for memory in ("dense", "factored"):
                 assert _cost.batch_size(memory, n, q, prices) == _cost.batch_size(memory, n, q)
 
@@ -232,8 +287,8 @@ def test_memory_that_has_outgrown_dense_stays_so_with_more_features(n, more, p, 
 @given(st.integers(1, 20_000), components, st.integers(0, 400))
 def test_more_components_never_turn_dense_memory_into_factored(n, p, more):
     fewer, others = min(p, n), min(p + more, n)
-    if _cost.dense_pays(n, fewer, directions(n, fewer)):
-        assert _cost.dense_pays(n, others, directions(n, others))
+    if _choice.dense_pays(n, fewer, directions(n, fewer)):
+        assert _choice.dense_pays(n, others, directions(n, others))
 
 
 @pytest.mark.parametrize(
@@ -266,9 +321,9 @@ def test_what_was_asked_for_is_not_changed():
 
 
 def test_all_eigenvalues_need_dense_memory():
-    assert chosen(_cost.DENSE_LIMIT, n_components=0.9).memory == "dense"
+    assert chosen(_choice.DENSE_LIMIT, n_components=0.9).memory == "dense"
     with pytest.raises(ValueError, match="needs all eigenvalues"):
-        chosen(_cost.DENSE_LIMIT + 1, n_components=0.9)
+        chosen(_choice.DENSE_LIMIT + 1, n_components=0.9)
 
 
 @pytest.mark.parametrize("missing", ["error", "impute"])
@@ -301,8 +356,11 @@ def test_the_table_of_defaults_is_what_resolve_gives():
 def test_the_page_about_choosing_says_where_the_defaults_change():
     text = " ".join((DOCS / "choosing.md").read_text().split())
     assert '"auto" is dense up to 1,024 features' in text
+    assert "up to 4,096 features (128 MiB) where it takes at most five times as long" in text
     assert chosen(1024, n_components=1).memory == "dense"
-    assert chosen(1025, n_components=90).memory == "factored"
+    assert chosen(1600, n_components=10).memory == "factored"
+    assert chosen(4096, n_components=100).memory == "dense"
+    assert chosen(4097, n_components=100).memory == "factored"
     assert "The default is about p, and at least 30." in text
     beyond = [default_directions(p) - p for p in range(1, 400)]
     assert min(beyond) == 30

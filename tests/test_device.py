@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+from extras import needs_torch
 
+
+@needs_torch
 def test_on_a_simulated_device():
     folder = os.path.join(os.path.dirname(__file__), "device")
     done = subprocess.run(

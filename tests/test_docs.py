@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from extras import torch_for
 from typer.testing import CliRunner
 
 from beam_pipelines import run
@@ -40,7 +41,11 @@ def blocks(page, run=True):
             yield text[: found.start(3)].count("\n"), dedent(found[3])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+def needs_torch(page):
+    return any(re.search("torch|first_order|Nested", code) for _, code in blocks(page))
+
+
+@pytest.mark.parametrize("page", torch_for(PAGES, needs_torch), ids=name)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page.stem}

@@ -22,7 +22,7 @@ import scipy.sparse
 from extras import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import batch_covariance, leading_sines
+from oracle import batch_covariance, denominator, leading_sines
 from strategies import data_matrices, seeds, splits
 
 from streampca import StreamingPCA
@@ -50,6 +50,7 @@ def streams(draw, dtypes=("float64", "float64", "float32")):
         # 1e12 times the square of 1e148 would leave float64, and is refused
         heavy = 1e12 if np.abs(X).max() < 1e130 else 1e3
         weights = rng.choice([0.0, 1.0, 2.5, heavy], size=len(X))
+        weights[rng.integers(len(X))] = 1.0  # all zero are refused
     pieces = draw(splits(np.arange(len(X))))
     p = draw(st.integers(1, X.shape[1]))
     return X.astype(dtype), weights, pieces, p
@@ -62,7 +63,7 @@ def scaled(X):
     return X.astype("float64") / unit, unit
 
 
-def error(X, Sigma, mean, *, dtype, n_minibatches, memory="dense", sparse=False):
+def error(X, Sigma, mean, *, dtype, n_minibatches, rest, memory="dense", sparse=False):
     """|| computed Sigma - Sigma ||_2 at most; the derivation stands on top."""
     m, n = X.shape
     u = UNIT[dtype]
@@ -75,7 +76,8 @@ def error(X, Sigma, mean, *, dtype, n_minibatches, memory="dense", sparse=False)
     cut = 0.0
     if memory == "factored":
         cut = n_minibatches * (RANK_CUT[dtype] + 20 * u) * s2
-    # Sigma is the scatter over at least w / 2
+    # Sigma is the scatter over `rest` of the weight; one row that leaves less is added alone
+    delta /= max(rest, 1e-6) ** 0.5
     return products + cut + 4 * (n_minibatches * s2) ** 0.5 * delta + 2 * delta**2
 
 
@@ -83,12 +85,18 @@ def learned(X, weights=None, pieces=None, give=np.asarray, **options):
     pca = StreamingPCA(**options)
     for piece in [slice(None)] if pieces is None else pieces:
         w = None if weights is None else weights[piece]
-        pca.partial_fit(give(X[piece]), sample_weight=w)
+        if w is None or w.any():
+            pca.partial_fit(give(X[piece]), sample_weight=w)
     return pca
 
 
 def assert_is_batch_pca(pca, X, weights=None, remembered=None, **tolerance):
     """All that is read off is finite, consistent, and batch PCA's to the tolerance."""
+    if weights is not None:  # rows of weight 0 are as if absent
+        X, weights = X[weights > 0], weights[weights > 0]
+    w = np.ones(len(X)) if weights is None else weights
+    g = np.ones(len(X)) if remembered is None else remembered
+    rest = denominator(w, g) / (w @ g)
     C, values = pca.components_, pca.explained_variance_
     shown = (C, values, pca.mean_, pca.var_, pca.loss_, pca.residuals_, pca.discarded_variance_)
     for value in (*shown, pca.noise_variance_, pca.explained_variance_ratio_, pca.transform(X)):
@@ -101,10 +109,9 @@ def assert_is_batch_pca(pca, X, weights=None, remembered=None, **tolerance):
     assert pca.n_samples_seen_ == len(X)
     scaled_X, unit = scaled(X)
     mean, Sigma = batch_covariance(scaled_X, weights, remembered)
-    bound = error(scaled_X, Sigma, mean, dtype=str(X.dtype), **tolerance)
-    if weights is None or weights.sum() > 0:
-        delta = 1e-13 + 10 * UNIT[str(X.dtype)] * np.abs(scaled_X - mean).max()
-        np.testing.assert_allclose(pca.mean_ / unit, mean, atol=delta, rtol=0)
+    bound = error(scaled_X, Sigma, mean, dtype=str(X.dtype), rest=rest, **tolerance)
+    delta = 1e-13 + 10 * UNIT[str(X.dtype)] * np.abs(scaled_X - mean).max()
+    np.testing.assert_allclose(pca.mean_ / unit, mean, atol=delta, rtol=0)
     true_values, vectors = (part[..., ::-1] for part in np.linalg.eigh(Sigma))
     # unit**2 may lie outside float64 where the variances do not
     np.testing.assert_allclose(values / unit / unit, true_values[:p], atol=bound, rtol=0)
@@ -157,11 +164,14 @@ def test_forgetting_is_weighting_by_age_also_near_its_ends(stream, gamma, memory
     pca = learned(
         X, weights, pieces, n_components=p, memory=memory, batch_size=batch, forgetting_factor=gamma
     )
+    if weights is not None:  # rows of weight 0 make nothing forget
+        X, weights = X[weights > 0], weights[weights > 0]
     remembered = gamma ** np.arange(len(X) - 1, -1, -1.0)
     w = remembered if weights is None else remembered * weights
     assert pca.weight_ == pytest.approx(w.sum(), rel=1e-12)
-    if w.sum() < 1e-290:
-        # all that counted is forgotten: nothing is claimed of it but that it is finite
+    counts = np.ones(len(X)) if weights is None else weights
+    if denominator(counts, remembered) * np.abs(X).max() ** 2 < 1e-302:
+        # the scatter is below the smallest float: nothing is claimed of it but that it is finite
         assert np.isfinite(pca.components_).all()
         assert np.isfinite(pca.explained_variance_).all()
         return

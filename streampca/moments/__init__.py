@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from streampca._arrays import device_name
-from streampca.moments.base import Moments
+from streampca.moments.base import LEAST_WEIGHT, Moments
 from streampca.moments.dense import DenseMoments
 from streampca.moments.factored import FactoredMoments
 from streampca.moments.minibatch import MinibatchMoments
 
 __all__ = [
+    "LEAST_WEIGHT",
     "DenseMoments",
     "FactoredMoments",
     "MinibatchMoments",

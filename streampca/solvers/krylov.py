@@ -10,16 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
-    Array,
+from streampca._arrays import Array, frobenius, to_device, to_numpy, zeros
+from streampca.arrays.linalg import (
     eigh_descending,
-    frobenius,
-    rank_cut,
-    to_device,
-    to_numpy,
+    made_orthonormal,
+    orthonormal_beside,
     unit_columns,
-    whitener,
-    zeros,
 )
 from streampca.moments.base import Moments
 from streampca.solvers.proof import Whole, shows_all
@@ -99,9 +95,8 @@ def krylov(
             look, seen, worst_seen = held + BLOCK * blocks, held, worst
             if look > most:
                 return None
-        Q = R @ whitener(G, rank_cut("float64"))
-        Q = Q - B @ (B.T @ Q)  # twice is enough, the second time with orthonormal columns
-        Q = Q @ whitener(Q.T @ Q, rank_cut("float64"))
+        # twice is enough, the second time with orthonormal columns
+        Q = orthonormal_beside(made_orthonormal(R)[0], B)
     return None
 
 
@@ -140,7 +135,7 @@ def _shown(
     if norm is None:
         return False
     whole = Whole(moments.n_features, moments.total_variance / largest, norm / largest)
-    return shows_all(values / largest, W, p, behind, frobenius(SB) / largest, whole, tolerance)
+    return shows_all(values / largest, W, p, behind, frobenius(SB / largest), whole, tolerance)
 
 
 def _left(worst: float, before: float, columns: int, tolerance: float) -> int:

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from oracle import batch_pca
 
 from beam_pipelines import LearnComponents, MomentsFn
-from beam_pipelines.coders import moments_from_bytes
+from beam_pipelines.coders import BlockCoder, moments_from_bytes
+from beam_pipelines.pending import Pending
+from beam_pipelines.rows import Block
+from beam_pipelines.running import Learning, Running, Standing
+from streampca import StreamingPCA
 from streampca._wire import WireError, encode
 
 RNG = np.random.default_rng(0)
@@ -117,3 +121,28 @@ def test_options_are_checked_when_the_pipeline_is_built(options, message):
 def test_an_unknown_option_is_a_type_error():
     with pytest.raises(TypeError, match="n_component"):
         LearnComponents(n_component=3)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_wide_rows_are_kept_in_one_kind_of_memory_on_every_way(first):
+    """Not dense where an estimator alone would be: each key and window has a state of its own."""
+    X = np.random.default_rng(0).normal(size=(20, 1100))
+    options = {"n_components": 20}
+    assert StreamingPCA(20).partial_fit(X).memory_ == "dense"
+    fn = MomentsFn(**options)
+    accumulator = fn.create_accumulator()
+    for row in X[:10]:
+        accumulator = fn.add_input(accumulator, row)
+    moments = fn.extract_output(accumulator)
+    assert moments_from_bytes(moments)[0].kind == "factored"
+    data = [moments, BlockCoder().encode(Block(None, X[10:]))]
+    state = Standing()
+    for i in (first, 1 - first):
+        minute = 60_000_000
+        last = (i != first) * minute + minute
+        run = Running("press 4", Learning(options), state)
+        checkpoint = run.close([Pending(last - 1, last - minute, minute, 0, 0, data[i])])
+        assert checkpoint.moments_kind == "factored"
+        assert checkpoint.settings["memory"] == "auto"
+        state = run.standing
+    assert checkpoint.n_samples_seen == 20
