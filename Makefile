@@ -11,7 +11,7 @@ UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
 # What is tested with the lowest versions: what meets a dependency, in a minute.
 LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
     $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
-    $(addprefix tests/test_,estimator.py layer.py plots.py river.py wire.py) tests/cli/test_fit.py \
+    $(addprefix tests/,test_estimator.py test_layer.py plots/test_plots.py river/test_river.py wire/test_wire.py cli/test_fit.py) \
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
@@ -67,7 +67,7 @@ docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
 
 fuzz: $(STAMP)  ## hostile bytes for all that is read, hostile rows (ARGS="streams --count 10000")
-	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(ARGS)
+	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz $(ARGS)
 
 kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)
 	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
@@ -97,7 +97,7 @@ imports: $(STAMP)  ## what `import streampca` takes, beside numpy and pyarrow
 outside: $(STAMP)  ## tests of scikit-learn and hyperspy with our classes in the place of theirs
 	$(UV) venv --quiet --clear --python $(BIN)/python build/outside
 	$(UV) pip install --quiet --python build/outside/bin/python --constraint constraints.txt --group outside --editable ".[sklearn]"
-	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
+	PYTHONPATH=tests/support:tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
 
 dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
 	rm -rf dist

@@ -20,8 +20,8 @@ from apache_beam.coders import RowCoder
 from apache_beam.coders.typecoders import registry
 
 from beam_pipelines import transforms
-from beam_pipelines.files import WriteCheckpoints
 from beam_pipelines.rows import BadRow
+from beam_pipelines.stores import WriteCheckpoints
 from streampca import Checkpoint
 
 

@@ -25,8 +25,8 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines import formats
 from beam_pipelines.formats import Chunk
+from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BadRow
-from beam_pipelines.windows import slots
 from streampca import _cells as cells
 
 

@@ -22,11 +22,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.files import WriteCheckpoints
+from beam_pipelines.learning import parse
 from beam_pipelines.reading import ReadRows, choose_columns, find_files
 from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
-from beam_pipelines.windows import parse
 from streampca._asked import column_names, number_or_share
 from streampca._cells import UNITS
 

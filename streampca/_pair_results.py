@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._pairs import PairLearner, PairModel
 from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
+from streampca.learning import PairLearner, PairModel
 from streampca.moments import Moments
 
 Float64 = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """StreamingPCA: arrays in, ordered components out, at any time.
 
 The shell around moments and solvers: it validates, waits for a minibatch, and hands on. What is
-remembered stands in moments/, how it is solved in solvers/, what is read off in _model.py.
+remembered stands in moments/, how it is solved in solvers/, what is read off in learning/model.py.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from streampca import _options
-from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._learner import Learner
-from streampca._model import Model
-from streampca._results import Results
-from streampca._undo import learn_parts
-from streampca.arrays import torch
-from streampca.rows.answers import answers
-from streampca.rows.parts import in_parts, refuse_what_is_read_once
-from streampca.rows.read import LARGEST, InputRows, read_rows, read_weights
-from streampca.rows.weighted import check_weighted, that_count
+from streampca.arrays import Array, device_name, dtype_name, namespace, torch
+from streampca.fitted import Results
+from streampca.learning import Learner, Model, check_parameters, learn_parts
+from streampca.rows import (
+    LARGEST,
+    InputRows,
+    answers,
+    check_weighted,
+    in_parts,
+    read_rows,
+    read_weights,
+    refuse_what_is_read_once,
+    that_count,
+)
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -391,7 +394,7 @@ class StreamingPCA(Results):
         memory: str | None = None,
     ) -> None:
         parameters = self._parameters_of(StreamingPCA)
-        _options.check(parameters)
+        check_parameters(parameters)
         self._feature_names = names
         self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
 

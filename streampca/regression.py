@@ -1,7 +1,7 @@
 """StreamingReducedRankRegression: rows and targets in, ordered pairs out, at any time.
 
-The shell: it validates and hands on. What is remembered stands in _pairs.py and moments/, how it
-is solved in solvers/reduced_rank.py and solvers/first_order_pairs.py.
+It validates and hands on. What is remembered stands in learning/pairs.py and moments/, how it is
+solved in solvers/reduced_rank.py and solvers/first_order_pairs.py.
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import _options
-from streampca._arrays import Array, device_name, namespace
 from streampca._pair_results import PairResults
-from streampca._pairs import CONSTRAINTS, PairLearner
-from streampca.moments.dense import DenseMoments
-from streampca.rows.answers import answers
-from streampca.rows.read import LARGEST, InputRows, read_weights
-from streampca.rows.targets import Targets, r2, read_inputs, read_targets
-from streampca.rows.weighted import check_weighted, that_count
+from streampca.arrays import Array, device_name, namespace
+from streampca.learning import CONSTRAINTS, PairLearner, check_parameters, refuse_changes
+from streampca.moments import DenseMoments
+from streampca.rows import (
+    LARGEST,
+    InputRows,
+    Targets,
+    answers,
+    check_weighted,
+    r2,
+    read_inputs,
+    read_targets,
+    read_weights,
+    that_count,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -166,7 +173,7 @@ class StreamingReducedRankRegression(PairResults):
         """
         if self._learner is not None and self._differs(self._learner.parameters):
             now = self._parameters_of(StreamingReducedRankRegression)
-            _options.refuse_changes(self._learner.parameters, now)
+            refuse_changes(self._learner.parameters, now)
         rows = self._read(X)
         targets = self._read_targets(Y, rows.values.shape[0])
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -307,6 +314,6 @@ class StreamingReducedRankRegression(PairResults):
 
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
         parameters = self._parameters_of(StreamingReducedRankRegression)
-        _options.check(parameters, CONSTRAINTS)
+        check_parameters(parameters, CONSTRAINTS)
         dtype = self.dtype or "float64"
         return PairLearner(parameters, n_features, n_targets, dtype, device)

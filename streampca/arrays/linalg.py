@@ -14,9 +14,16 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from streampca._arrays import cast, column_squares, dtype_name, namespace, to_device, to_numpy
-from streampca._threads import one_thread
+from streampca.arrays.backend import (
+    cast,
+    column_squares,
+    dtype_name,
+    namespace,
+    to_device,
+    to_numpy,
+)
 from streampca.arrays.lazy import Array, is_tensor, torch
+from streampca.arrays.threads import one_thread
 
 _SMALL = 512
 """Columns up to which what a device has to solve goes to the host. torch waits for cuSOLVER in any

@@ -16,9 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from streampca._seal import WireError
 from streampca.checkpoint.columns import SCHEMA, check_schema, from_batch
 from streampca.checkpoint.footer import check_footer, footer_start
+from streampca.wire import WireError
 
 __all__ = ["from_parquet", "look", "to_parquet"]
 

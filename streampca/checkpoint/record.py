@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._model import Model
-from streampca._seal import seal, unseal
 from streampca.checkpoint import columns, fields
-from streampca.checkpoint.drift import Drift, measure
+from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.parquet import from_parquet, to_parquet
-from streampca.rows.answers import answers
-from streampca.rows.read import read_rows
+from streampca.learning import Model
+from streampca.rows import answers, read_rows
+from streampca.wire import seal, unseal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from streampca._arrays import Array
+    from streampca.arrays import Array
 
 __all__ = ["Checkpoint"]
 
@@ -220,7 +219,7 @@ class Checkpoint:
             raise ValueError(
                 f"cannot compare {self!r} with {previous!r}: their features are not the same"
             )
-        return dataclasses.replace(self, drift=measure(self.components, previous.components))
+        return dataclasses.replace(self, drift=measure_drift(self.components, previous.components))
 
     def without_moments(self) -> Self:
         """This checkpoint without what only resuming needs; much smaller for dense moments."""

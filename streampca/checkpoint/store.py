@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from streampca._seal import WireError
 from streampca.checkpoint import columns, paths
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.fields import key as check_key
@@ -19,6 +18,7 @@ from streampca.checkpoint.files import Files, LocalFiles, Unusable
 from streampca.checkpoint.parquet import from_parquet, look
 from streampca.checkpoint.paths import FileName
 from streampca.checkpoint.record import Checkpoint
+from streampca.wire import WireError
 
 if TYPE_CHECKING:
     from pyarrow import fs

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from streampca import CheckpointStore, StreamingPCA, _options
+from streampca import CheckpointStore, StreamingPCA
 from streampca._cells import UNITS
 from streampca._filetypes import FORMATS
 from streampca.cli import options, output, report
@@ -20,7 +20,8 @@ from streampca.cli.models import Models
 from streampca.cli.progress import watching
 from streampca.cli.reading import BadRows, Columns, choose_columns
 from streampca.cli.source import Source, find_sources
-from streampca.rows.read import LARGEST
+from streampca.learning import check_parameters
+from streampca.rows import LARGEST
 
 __all__ = ["fit"]
 
@@ -221,7 +222,7 @@ def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]
         raise typer.BadParameter(
             f"--timestamp-unit {settings['timestamp_unit']}: give one of {', '.join(UNITS)}"
         )
-    _options.check(StreamingPCA(**parameters).get_params())
+    check_parameters(StreamingPCA(**parameters).get_params())
     return parameters, half_life_us
 
 

@@ -17,7 +17,7 @@ from streampca import _cells
 from streampca.cli.chunk import BEGIN, Chunk, Place
 from streampca.cli.formats import chunks, header
 from streampca.cli.source import Source
-from streampca.rows.read import LARGEST
+from streampca.rows import LARGEST
 
 __all__ = ["BadRow", "BadRows", "Columns", "Rows", "choose_columns", "read"]
 

@@ -13,16 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import (
-    Array,
-    cast,
-    dtype_name,
-    empty,
-    to_device,
-    to_numpy,
-    writeable,
-    zeros,
-)
+from streampca.arrays import Array, cast, dtype_name, empty, to_device, to_numpy, writeable, zeros
 from streampca.moments import device as on_device
 from streampca.moments.pairs import Pairs, heaviest, with_pairs
 from streampca.moments.rows import CentredRows, centre

@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, cast, dtype_name, namespace
-from streampca.arrays.linalg import (
+from streampca.arrays import (
     SAFE_PIVOT,
+    Array,
+    cast,
+    dtype_name,
     eigh_descending,
     gram64,
     householder,
+    namespace,
     orthogonal_part,
     safe_factor,
     towards_orthonormal,

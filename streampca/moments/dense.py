@@ -7,9 +7,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, frobenius, namespace, to_numpy, zeros
-from streampca._threads import one_thread
-from streampca.arrays.linalg import eigh_descending
+from streampca.arrays import (
+    Array,
+    cast,
+    eigh_descending,
+    frobenius,
+    namespace,
+    one_thread,
+    to_numpy,
+    zeros,
+)
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 from streampca.moments.scatter import Scatter

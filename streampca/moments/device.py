@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from streampca._arrays import Array, cast, dtype_name
-from streampca.arrays import torch
+from streampca.arrays import Array, cast, dtype_name, torch
 from streampca.moments.pairs import Pairs
 from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits, weighs_as_rows

@@ -8,16 +8,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     cast,
     dtype_name,
+    householder,
     namespace,
+    singular,
     to_device,
     to_numpy,
     zeros,
 )
-from streampca.arrays.linalg import householder, singular
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from streampca._arrays import Array, namespace
-from streampca._threads import one_thread
-from streampca.arrays import is_tensor, torch
+from streampca.arrays import Array, is_tensor, namespace, one_thread, torch
 
 
 def alike(X: Array, V: Array) -> tuple[Array, Array]:

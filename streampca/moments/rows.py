@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     cast,
     column_squares,
     dtype_name,
     namespace,
+    one_thread,
     to_device,
 )
-from streampca._threads import one_thread
 from streampca.moments.pairs import Pairs
 from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.scatter import Scatter

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, cast, column_squares, dtype_name, namespace
-from streampca.arrays.linalg import gram64, whitener
+from streampca.arrays import Array, cast, column_squares, dtype_name, gram64, namespace, whitener
 from streampca.moments.compress import Compressed, Directions, stack
 from streampca.moments.rows import CentredRows
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streampca._arrays import Array, cast, dtype_name, to_device
+from streampca.arrays import Array, cast, dtype_name, to_device
 from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts
 from streampca.moments.rows import CentredRows, all_fit, centre, row_weights

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streampca._arrays import Array, column_squares, dtype_name
+from streampca.arrays import Array, column_squares, dtype_name
 from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.scatter import Scatter

@@ -1,4 +1,4 @@
-"""The transformer: parameters and dictionaries; what it does with them stands in _recordpca.py."""
+"""The transformer: parameters and dictionaries; what it does with them stands in records/pca.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base, utils
 
-from streampca._recordpca import RecordPCA, View
+from streampca.records import RecordPCA, View
 from streampca.river.frames import read_frame
 
 Float64 = NDArray[np.float64]

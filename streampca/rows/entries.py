@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, column_squares, dtype_name
-from streampca.arrays import is_tensor
+from streampca.arrays import Array, column_squares, dtype_name, is_tensor
 from streampca.rows.numbers import BadRow, label
 
 LARGEST = 1e151

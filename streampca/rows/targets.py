@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, namespace
-from streampca.arrays import is_tensor, torch
+from streampca.arrays import Array, is_tensor, namespace, torch
 from streampca.rows.numbers import BadRow
 from streampca.rows.read import InputRows, read_rows
 

@@ -14,16 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, cast, column_squares, namespace
-from streampca.arrays.linalg import (
+from streampca.arrays import (
+    Array,
     apart,
+    cast,
+    column_squares,
     eigh_descending,
+    namespace,
     orthonormal,
     orthonormal_beside,
     unit_columns,
     whitener,
 )
-from streampca.moments.base import Moments
+from streampca.moments import Moments
 from streampca.solvers.invariants import ORTHONORMAL
 from streampca.solvers.krylov import krylov, room
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays.linalg import apart
+from streampca.arrays import apart
 
 Float64 = NDArray[np.float64]
 

@@ -10,14 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, frobenius, to_device, to_numpy, zeros
-from streampca.arrays.linalg import (
+from streampca.arrays import (
+    Array,
     eigh_descending,
+    frobenius,
     made_orthonormal,
     orthonormal_beside,
+    to_device,
+    to_numpy,
     unit_columns,
+    zeros,
 )
-from streampca.moments.base import Moments
+from streampca.moments import Moments
 from streampca.solvers.proof import Whole, shows_all
 
 BLOCK = 8

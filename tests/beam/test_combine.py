@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from oracle import batch_pca
 
 from beam_pipelines import LearnComponents, MomentsFn
-from beam_pipelines.coders import BlockCoder, moments_from_bytes
-from beam_pipelines.pending import Pending
-from beam_pipelines.rows import Block
-from beam_pipelines.running import Learning, Running, Standing
+from beam_pipelines.learning.pending import Pending
+from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.rows.coders import BlockCoder, moments_from_bytes
+from beam_pipelines.rows.elements import Block
 from streampca import StreamingPCA
-from streampca._wire import WireError, encode
+from streampca.wire.arrays import WireError, encode
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 5)) * [9, 5, 3, 2, 1] + 7

@@ -10,7 +10,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from streams import assert_equals_batch, stream
 
 from beam_pipelines import LearnComponents, WriteCheckpoints
-from beam_pipelines.rows import RowReader
+from beam_pipelines.rows.elements import RowReader
 from streampca import CheckpointStore
 
 torch = pytest.importorskip("torch")

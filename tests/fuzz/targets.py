@@ -16,16 +16,21 @@ import numpy as np
 from checkpoints import MINUTE, make
 from extras import torch
 
-from beam_pipelines.coders import BlockCoder, CheckpointCoder, moments_from_bytes, moments_to_bytes
-from beam_pipelines.combine import AccumulatorCoder, MomentsFn
-from beam_pipelines.rows import Block
+from beam_pipelines.learning.combine import AccumulatorCoder, MomentsFn
+from beam_pipelines.rows.coders import (
+    BlockCoder,
+    CheckpointCoder,
+    moments_from_bytes,
+    moments_to_bytes,
+)
+from beam_pipelines.rows.elements import Block
 from streampca import Checkpoint, StreamingPCA
-from streampca._seal import WireError
-from streampca._wire import decode, encode
 from streampca.checkpoint import Drift
 from streampca.checkpoint.footer import check_footer, footer_start
 from streampca.checkpoint.paths import folder_key, key_folder, parse_file_name
 from streampca.moments import moments_from_state
+from streampca.wire.arrays import decode, encode
+from streampca.wire.sealed import WireError
 
 __all__ = ["TARGETS", "seeds"]
 
