@@ -13,7 +13,14 @@ import numpy as np
 
 from streampca.arrays import Array, device_name, dtype_name, namespace, torch
 from streampca.fitted import Results
-from streampca.learning import Learner, Model, check_parameters, learn_parts
+from streampca.learning import (
+    ComponentLearner,
+    Model,
+    adopt,
+    check_parameters,
+    learn_parts,
+    learner_of_components,
+)
 from streampca.rows import (
     LARGEST,
     InputRows,
@@ -220,7 +227,7 @@ class StreamingPCA(Results):
             return self
         learner = self._learner
         if learner is not None and self._differs(learner.parameters):
-            learner.adopt(self._parameters_of(StreamingPCA))
+            adopt(learner, self._parameters_of(StreamingPCA))
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -232,7 +239,7 @@ class StreamingPCA(Results):
             check_weighted(rows, weights, names, allow_missing=gaps, seen_later=far)
         weights, (rows,) = that_count(weights, rows)
         learner = self._started(rows)
-        learner.add(rows.values, weights, self._feature_names, rows.squares)
+        learner.add(rows.minibatch(weights), self._feature_names)
         return self
 
     def flush(self) -> Self:
@@ -372,7 +379,7 @@ class StreamingPCA(Results):
     def _fill(self, X: Array, model: Model) -> Array:
         return model.filled(X) if self.missing == "impute" else X
 
-    def _started(self, rows: InputRows) -> Learner:
+    def _started(self, rows: InputRows) -> ComponentLearner:
         """The learner, made for rows like these if there is none yet."""
         X = rows.values
         if self._learner is None:
@@ -396,7 +403,8 @@ class StreamingPCA(Results):
         parameters = self._parameters_of(StreamingPCA)
         check_parameters(parameters)
         self._feature_names = names
-        self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
+        dtype = self.dtype or dtype
+        self._learner = learner_of_components(parameters, n_features, dtype, device, memory)
 
     # --- checkpoints --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
-from streampca.learning import Learner, Model
+from streampca.learning import ComponentLearner, Model
 from streampca.moments import Moments
 
 
@@ -19,11 +19,11 @@ class Results(Parameters):
     Arrays are copies: they may be written to, and the model stays as it is.
     """
 
-    _learner: Learner | None = None
+    _learner: ComponentLearner | None = None
     _feature_names: tuple[str, ...] | None = None
 
     @property
-    def _started_learner(self) -> Learner:
+    def _started_learner(self) -> ComponentLearner:
         if self._learner is None:
             raise NotFittedError(
                 f"this {type(self).__name__} has not seen any row: call partial_fit first"

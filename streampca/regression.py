@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from streampca._pair_results import PairResults
 from streampca.arrays import Array, device_name, namespace
-from streampca.learning import CONSTRAINTS, PairLearner, check_parameters, refuse_changes
+from streampca.learning import (
+    CONSTRAINTS,
+    PairLearner,
+    add_pairs,
+    check_parameters,
+    learner_of_pairs,
+    refuse_changes,
+)
 from streampca.moments import DenseMoments
 from streampca.rows import (
     LARGEST,
@@ -183,7 +190,7 @@ class StreamingReducedRankRegression(PairResults):
             check_weighted(rows, weights, self._feature_names)
             check_weighted(targets.rows, weights, self._target_names)
         weights, (inputs, outputs) = that_count(weights, rows, targets.rows)
-        self._started(rows, targets).add(inputs.values, outputs.values, weights)
+        add_pairs(self._started(rows, targets), inputs.values, outputs.values, weights)
         return self
 
     def flush(self) -> Self:
@@ -316,4 +323,4 @@ class StreamingReducedRankRegression(PairResults):
         parameters = self._parameters_of(StreamingReducedRankRegression)
         check_parameters(parameters, CONSTRAINTS)
         dtype = self.dtype or "float64"
-        return PairLearner(parameters, n_features, n_targets, dtype, device)
+        return learner_of_pairs(parameters, n_features, n_targets, dtype, device)

@@ -9,6 +9,7 @@ from streampca.rows.answer import answers
 from streampca.rows.arrays import is_vector
 from streampca.rows.arrow import is_list
 from streampca.rows.entries import unfit_entry
+from streampca.rows.minibatch import Known, Look, Minibatch, Squares
 from streampca.rows.names import expanded
 from streampca.rows.numbers import number
 from streampca.rows.parts import (
@@ -25,6 +26,10 @@ from streampca.rows.weighted import check_weighted, that_count
 __all__ = [
     "LARGEST",
     "InputRows",
+    "Known",
+    "Look",
+    "Minibatch",
+    "Squares",
     "Targets",
     "answers",
     "check_weighted",
