@@ -192,7 +192,7 @@ def test_a_mistake_is_one_line_that_says_what(cli, store, arguments, message):
         ("b.csv", "a,b\n1,2\n3,1e200\n", "b.csv, row 1 (line 3): feature 'b' is 1e+200, too large"),
         ("b.jsonl", '{"a": 1}\n{"a": "x"}\n', "b.jsonl, line 2: feature 'a' is 'x'"),
         ("b.jsonl", '{"a": 1}\n{"a": \n', "b.jsonl, line 2: the line is not JSON"),
-        ("b.jsonl", '{"a": 1}\n{"b": 1}\n', "b.jsonl, line 1: feature 'b' is missing"),
+        ("b.jsonl", '{"a": 1}\n{"a": null}\n', "b.jsonl, line 2: feature 'a' is missing"),
     ],
 )
 def test_a_bad_row_is_named_or_passed_over(cli, name, text, message):
