@@ -48,7 +48,7 @@ def send(process, text):
 
 def wait_for(process, found):
     """Until it holds; the process must be alive."""
-    for _ in range(6000):
+    for _ in range(30_000):
         if found():
             return
         assert process.poll() is None, process.stderr.read()
