@@ -1,5 +1,6 @@
 """Rows wait, are folded in, are solved; knows nothing of files, River or Beam."""
 
+from streampca.learning.answers import coordinates, log_likelihoods, rows_of
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -13,7 +14,10 @@ __all__ = [
     "PairLearner",
     "PairModel",
     "check_parameters",
+    "coordinates",
     "learn_parts",
+    "log_likelihoods",
     "refuse_changes",
     "resolve_parameters",
+    "rows_of",
 ]
