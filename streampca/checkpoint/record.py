@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import columns, fields
+from streampca.checkpoint.describe import time_text
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.models import model_of
@@ -278,10 +279,7 @@ class Checkpoint:
         return hash((self.key, self.window_end, self.sequence, self.n_samples_seen))
 
     def __repr__(self) -> str:
-        end = "None"
-        if self.window_end is not None:
-            end = f"{np.datetime64(self.window_end, 'us')}".removesuffix(".000000") + "Z"
-        p, n = self.components.shape
+        end, (p, n) = time_text(self.window_end), self.components.shape
         return (
             f"Checkpoint(key={self.key!r}, window_end={end}, sequence={self.sequence}, "
             f"{self.n_samples_seen} rows, {p} of {n}{', late' if self.late else ''})"
