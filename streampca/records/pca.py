@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streampca.arrays import one_thread
 from streampca.estimator import StreamingPCA
 from streampca.learning import Learner, Model, check_parameters, resolve_parameters
-from streampca.records.buffer import Record, Records
+from streampca.records.buffer import Record, Records, next_solve
 from streampca.records.clock import Clock
 
 Float64 = NDArray[np.float64]
@@ -151,9 +151,7 @@ class RecordPCA:
             return
         with one_thread():
             self.view = View(self._learner.model())
-        # early on after a quarter more rows, later every minibatch: about 25 solves more in all
-        batch = self._learner.options.batch_size
-        self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
+        self._due = next_solve(self.n_seen, self._learner.options.batch_size)
 
     def row(self, x: Record, view: View) -> Float64:
         """A row (n,) without gaps; the next call may overwrite it."""
