@@ -10,6 +10,7 @@ from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
 from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
+from streampca.monitor.trend import same_features as same_features
 
 __all__ = [
     "Assessment",
