@@ -39,6 +39,9 @@ format: $(STAMP)  ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+house: $(STAMP)  ## draw the picture of the wings in CONTRIBUTING.md from the imports
+	PYTHONPATH=tests/support $(BIN)/python -m house_picture
+
 types: $(STAMP)  ## mypy, strict on streampca
 	$(BIN)/mypy
 
