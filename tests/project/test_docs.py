@@ -25,6 +25,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 # Also those that stand in a tab or a list, which are indented.
 BLOCK = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+PRINTED = re.compile(
+    r"^```python\n((?:(?!```).*\n)+)```\n\n```text\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
 NOT_RUN = "<!-- not run:"
 
 
@@ -52,6 +55,16 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     for line, code in blocks(page):
         # padded, so that a traceback names the line of the page
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_says_what_its_code_prints(page, capsys):
+    """Where a block of text follows a block of python, the one is what the other prints."""
+    printed = list(PRINTED.finditer(page.read_text()))
+    assert printed or page.name != "README.md"
+    for block in printed:
+        exec(compile(block[1], str(page), "exec"), {})
+        assert capsys.readouterr().out == block[2]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
