@@ -76,7 +76,7 @@ docs: $(DOCS_STAMP)  ## the documentation site, in site/; a warning is an error
 docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
 
-fuzz: $(STAMP)  ## a minute of hostile bytes for all that is read (ARGS="--seconds 3600 block")
+fuzz: $(STAMP)  ## hostile bytes for all that is read, hostile rows (ARGS="streams --count 10000")
 	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz $(ARGS)
 
 kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)

@@ -57,6 +57,8 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     loss_ = Fitted("The nested loss per unit of weight.")
     residuals_ = Fitted("||Sigma a - lambda a|| / lambda_1 of each component, (p,).")
     discarded_variance_ = Fitted("Bound on what factored memory may have lost of the covariance.")
+    memory_ = Fitted("Memory that was chosen.")
+    memory_reason_ = Fitted("Why.")
     batch_size_ = Fitted("Rows that are folded in at once.")
 
     def __init__(
@@ -178,7 +180,11 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     ) -> Self:
         """An estimator that goes on where the checkpoint was taken."""
         core = Plain.from_checkpoint(checkpoint, device=device, optimizer=optimizer)
-        self = cls(**core.get_params())._with_core(core)
+        settings = core.get_params()
+        own = cls().get_params()
+        self = cls(**{name: value for name, value in settings.items() if name in own})
+        self.__dict__ |= settings  # a subclass may leave some out
+        self._with_core(core)
         self.n_features_in_ = core.n_features_in_
         if checkpoint.feature_names is not None:
             self.feature_names_in_ = core.feature_names_in_

@@ -60,15 +60,20 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=60, help="in all, on two cores")
     parser.add_argument(
-        "--streams",
-        type=int,
-        default=500,
-        help="streams of rows to try besides, if no target is named",
+        "--streams", type=int, default=300, help="streams of rows besides, if no target is named"
     )
     given = parser.parse_args()
     unknown = [name for name in given.targets if name not in TARGETS]
     if unknown:
         parser.error(f"there is no target {unknown[0]!r}: choose from {', '.join(TARGETS)}")
+    wrong = 0
+    if given.streams and not given.targets:
+        wrong = streams.try_streams(range(given.streams), min(2, os.cpu_count() or 1), {}, False)
+    return int(fuzz_bytes(given.targets or list(TARGETS), given.seconds) or wrong > 0)
+
+
+def fuzz_bytes(chosen: list[str], seconds: int) -> bool:
+    """Run the targets; whether one failed."""
     try:
         import atheris  # noqa: F401
     except ImportError:
@@ -77,10 +82,9 @@ def main() -> int:
             "3.11 to 3.13; there, `pip install atheris` and run this again. What was found so far "
             "is in the test suite all the same."
         )
-        return 0
-    chosen = given.targets or list(TARGETS)
+        return False
     cores = min(2, os.cpu_count() or 1)
-    each = max(2, given.seconds * cores // len(chosen))
+    each = max(2, seconds * cores // len(chosen))
     started, failed = time.monotonic(), []
     with ThreadPoolExecutor(cores) as pool:
         for target, well, said in pool.map(lambda name: fuzz(name, each), chosen):

@@ -41,6 +41,8 @@ def one(seed: int, fixed: dict[str, Any]) -> Report:
 
 
 def reports(seeds: Iterable[int], processes: int, fixed: dict[str, Any]) -> Iterator[Report]:
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # for the processes that are started
     work = partial(one, fixed=fixed)
     if processes == 1:
         yield from map(work, seeds)
@@ -102,8 +104,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dtype", choices=("float32", "float64"), help="this one alone")
     parser.add_argument("--family", help="of rows, this one alone")
     given = parser.parse_args(arguments)
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # for the processes that are started
     chosen = {name: getattr(given, name) for name in ("memory", "dtype", "family")}
     fixed = {name: value for name, value in chosen.items() if value is not None}
     seeds = range(given.seed, given.seed + given.count)

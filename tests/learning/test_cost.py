@@ -194,7 +194,8 @@ def test_more_features_take_longer(n, p, m, more):
     q = directions(n, p)
     for memory in ("dense", "factored") if q < n else ("dense",):
         wider = prices_of.seconds_a_row(memory, n + more, q, m)
-        assert wider > prices_of.seconds_a_row(memory, n, q, m)
+        # from 129 features on sums of one triangle wait: rows that come one by one gain 1 %
+        assert wider > 0.99 * prices_of.seconds_a_row(memory, n, q, m)
 
 
 @given(kinds, features, components, st.integers(1, 5000))

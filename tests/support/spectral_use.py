@@ -87,7 +87,7 @@ def _score(reading) -> None:
     """Rows that were learned are as likely as the model that was made of them says."""
     pca, stream, t = reading.pca, reading.stream, reading.truth
     plain = stream.weights is None and (t.remembered == 1).all() and t.center
-    found = pca.score_samples(stream.rows(0, min(20, stream.X.shape[0])))
+    found = np.asarray(pca.score_samples(stream.rows(0, min(20, stream.X.shape[0]))))
     # rows of small weight, or nearly forgotten, may lie where the model has no density at all
     if np.isnan(found).any() or (plain and not np.isfinite(found).all()):
         reading.fail(f"score_samples of the rows themselves is {found.min()}")
