@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
@@ -25,9 +26,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 # Also those that stand in a tab or a list, which are indented.
 BLOCK = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
-PRINTED = re.compile(
-    r"^```python\n((?:(?!```).*\n)+)```\n\n```text\n(.*?)^```", re.DOTALL | re.MULTILINE
-)
 NOT_RUN = "<!-- not run:"
 
 
@@ -60,11 +58,16 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_says_what_its_code_prints(page, capsys):
     """Where a block of text follows a block of python, the one is what the other prints."""
-    printed = list(PRINTED.finditer(page.read_text()))
+    found = list(BLOCK.finditer(page.read_text()))
+    printed = [
+        (code[3], text[3])
+        for code, text in pairwise(found)
+        if (code[2], text[2], text.start() - code.end()) == ("python", "text", 2)
+    ]
     assert printed or page.name != "README.md"
-    for block in printed:
-        exec(compile(block[1], str(page), "exec"), {})
-        assert capsys.readouterr().out == block[2]
+    for code, text in printed:
+        exec(compile(code, str(page), "exec"), {})
+        assert capsys.readouterr().out == text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
