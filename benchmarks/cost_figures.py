@@ -15,7 +15,7 @@ from benchmarks.peers import results
 from streampca import StreamingPCA
 from streampca.learning import choice, cost
 from streampca.learning.options import resolve_parameters
-from streampca.moments.factored import default_directions
+from streampca.moments import default_directions
 
 FOLDER = results.FOLDER
 MODEL = Path(cost.__file__)

@@ -33,7 +33,7 @@ import torch
 from streampca import StreamingPCA
 from streampca.learning.cost import sketch_columns
 from streampca.metrics import excess_error, principal_angles
-from streampca.moments.factored import default_directions
+from streampca.moments import default_directions
 
 
 class Shape(NamedTuple):

@@ -22,6 +22,7 @@ from streampca.moments import (
     make_moments,
     moments_from_state,
 )
+from streampca.rows import Minibatch
 
 if TYPE_CHECKING:
     from streampca.estimator import StreamingPCA
@@ -109,10 +110,11 @@ def _moments(
     kind = {"n_directions": min(n, max(p, default_directions(p))), "dtype": dtype_name(C)}
     counted = make_moments("factored", n, center=center, **kind)
     if n_samples:  # one row that stands for all of them
-        counted.update(np.zeros((1, n), C.dtype), np.array([float(n_samples)]))
+        counted.update(Minibatch(np.zeros((1, n), C.dtype), np.array([float(n_samples)])))
     # Rows whose scatter about zero is that of the rows about their mean.
     about_zero = make_moments("factored", n, center=False, **kind)
-    about_zero.update(np.sqrt(variances * counted.denominator).astype(C.dtype)[:, None] * C)
+    roots = np.sqrt(variances * counted.denominator).astype(C.dtype)
+    about_zero.update(Minibatch(roots[:, None] * C))
     second = {name: about_zero.state()[name] for name in FactoredMoments._second_names}
     exact = {"n_samples": np.int64(n_samples), "mean": mean}
     return moments_from_state("factored", counted.state() | second | exact)

@@ -12,7 +12,7 @@ from extras import needs_torch, torch
 from regression_rows import assert_same, closed_form, learned, rows
 
 from streampca import NotFittedError, StreamingReducedRankRegression
-from streampca.learning.pairs import PairLearner
+from streampca.learning import add_pairs, learner_of_pairs
 from streampca.metrics import ordered_share
 
 # --- input -------------------------------------------------------------------------------------
@@ -186,11 +186,11 @@ def test_device_tensors_and_numpy_learn_the_same(solver):
         parameters = StreamingReducedRankRegression(
             2, solver=solver, memory="dense", forgetting_factor=0.999
         ).get_params()
-        learner = PairLearner(parameters, 5, 4, "float64", device)
+        learner = learner_of_pairs(parameters, 5, 4, "float64", device)
         given_rows = (X, Y) if device is None else (torch.tensor(X), torch.tensor(Y))
         for start in range(0, 600, 90):
             piece = slice(start, start + 90)
-            learner.add(*(V[piece] for V in given_rows), np.full(len(X[piece]), 2.0))
+            add_pairs(learner, *(V[piece] for V in given_rows), np.full(len(X[piece]), 2.0))
         models.append((learner.model(), given_rows[0]))
     (host, X), (device, tensor) = models
     np.testing.assert_allclose(device.coef, host.coef, rtol=1e-8, atol=1e-10)

@@ -19,6 +19,7 @@ from beam_pipelines.rows import Block, Names, RowReader, moments_from_bytes, mom
 from streampca.arrays import one_thread
 from streampca.learning import resolve_parameters
 from streampca.moments import Moments, make_moments
+from streampca.rows import Minibatch
 
 _FEWEST, _MOST = 128, 512
 """Rows that wait before they become one product, twice the number of features within these bounds:
@@ -163,17 +164,15 @@ class MomentsFn(beam.CombineFn):
         # Scratch memory goes from one accumulator to the next: with many keys and open windows it
         # would take far more than the moments do. pop is atomic: threads may share this object.
         with contextlib.suppress(IndexError):
-            scratch = self._spare.pop()
-            if scratch.shape[1] == X.shape[1]:
-                moments._scratch = scratch
+            moments.give_scratch(self._spare.pop())
         # Workers share a machine. Beside others, two threads were seen to take 4 times as long for
         # 256 rows of 100 features as one, and up to 40 times where all cores were busy.
         with one_thread():
             for start in range(0, len(X), 4 * _MOST):  # sums of float32 products stay short
-                moments.update(X[start : start + 4 * _MOST])
-        if moments._scratch is not None:
-            self._spare.append(moments._scratch)
-            moments._scratch = None
+                moments.update(Minibatch(X[start : start + 4 * _MOST]))
+        scratch = moments.take_scratch()
+        if scratch is not None:
+            self._spare.append(scratch)
         accumulator.blocks, accumulator.n_waiting = [], 0
 
 

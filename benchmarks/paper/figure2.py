@@ -22,6 +22,7 @@ from benchmarks.paper.style import LINES, NAMES, keep, kept, save
 from benchmarks.paper.synthetic import Problem, paper_rows
 from streampca.metrics import ratios
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers.exact import begin, exact_step
 
 P = 100
@@ -59,7 +60,7 @@ def exact(problem: Problem, guards: int, seed: int = 0) -> list[dict[str, float]
     """Exact steps from a random start; a step is one product with Sigma, one pass over the rows."""
     truth, n = problem.vectors[:P], problem.X.shape[1]
     moments = make_moments("dense", n, center=False, dtype="float64")
-    moments.update(problem.X.astype("float64"))
+    moments.update(Minibatch(problem.X.astype("float64")))
     draws = np.random.default_rng(seed)
     state = begin(moments, np.linalg.qr(draws.normal(size=(n, P + guards)))[0])
     history = []

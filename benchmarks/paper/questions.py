@@ -24,6 +24,7 @@ from benchmarks.paper.synthetic import Problem, problem_of
 from streampca import StreamingPCA
 from streampca.metrics import excess_error, ordered_share
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers.exact import begin, exact_step
 
 GAPS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -93,7 +94,7 @@ def exact_passes(Sigma: np.ndarray, truth: np.ndarray, seed: int, guards: int = 
     """Products with Sigma until all directions are found by the exact step."""
     p, n = truth.shape
     moments = make_moments("dense", n, center=False, dtype="float64")
-    moments.update(np.linalg.cholesky(Sigma * n).T)  # n rows whose covariance is Sigma
+    moments.update(Minibatch(np.linalg.cholesky(Sigma * n).T))  # n rows whose covariance is Sigma
     start = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, p + guards)))[0]
     state, passes = begin(moments, start), 1
     while ordered_share(state.A[:, :p].T, truth) < 1.0:

@@ -1,19 +1,41 @@
 """Rows wait, are folded in, are solved; knows nothing of files, River or Beam."""
 
+from streampca.learning.answers import coordinates, log_likelihoods, rows_of
+from streampca.learning.components import (
+    ComponentLearner,
+    adopt,
+    learner_of_components,
+    widened,
+)
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
-from streampca.learning.pairs import CONSTRAINTS, PairLearner, PairModel
+from streampca.learning.pairs import (
+    CONSTRAINTS,
+    PairLearner,
+    PairModel,
+    add_pairs,
+    learner_of_pairs,
+)
 from streampca.learning.parts import learn_parts
 
 __all__ = [
     "CONSTRAINTS",
+    "ComponentLearner",
     "Learner",
     "Model",
     "PairLearner",
     "PairModel",
+    "add_pairs",
+    "adopt",
     "check_parameters",
+    "coordinates",
     "learn_parts",
+    "learner_of_components",
+    "learner_of_pairs",
+    "log_likelihoods",
     "refuse_changes",
     "resolve_parameters",
+    "rows_of",
+    "widened",
 ]

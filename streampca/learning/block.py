@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Lane, pinned, to_numpy, torch
-from streampca.moments import Look, look
-from streampca.rows import unfit_entry
+from streampca.moments import look
+from streampca.rows import Look, unfit_entry
 
 
 class Given(NamedTuple):

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streampca.arrays import Array, dtype_name, empty, to_device
-
-
-class Minibatch(NamedTuple):
-    """Rows with their weights, and how much each is remembered at the end of the minibatch."""
-
-    X: Array  # (m, n)
-    weights: NDArray[np.float64] | None  # (m,)
-    squares: float  # at least the sum of all squares; infinite where that is not known
+from streampca.arrays import dtype_name, empty, to_numpy
+from streampca.rows import Minibatch, Squares
 
 
 class RowBuffer:
     """One preallocated block of rows; weights are kept only once a row had one."""
 
-    def __init__(self, n_rows: int, n_features: int, dtype: str, device: str | None) -> None:
-        self._X = empty((n_rows, n_features), dtype, device)
+    def __init__(self, n_rows: int, n_features: int, dtype: str) -> None:
+        self._X = empty((n_rows, n_features), dtype, None)
         self._weights = np.ones(n_rows)
         self._weighted = False
-        self._device = device
         self.n_held = 0
         self._squares = 0.0
 
@@ -35,22 +25,22 @@ class RowBuffer:
         """Rows that still fit."""
         return int(self._X.shape[0]) - self.n_held
 
-    def append(self, X: Array, weights: NDArray[np.float64] | None, squares: float = inf) -> None:
-        """Copy at most `n_free` rows in; `squares` is at least the sum of all of theirs."""
-        stop = self.n_held + X.shape[0]
-        self._X[self.n_held : stop] = to_device(X, self._device)
-        self._weights[self.n_held : stop] = 1.0 if weights is None else weights
-        self._weighted |= weights is not None
-        self._squares += squares
+    def append(self, rows: Minibatch) -> None:
+        """Copy at most `n_free` rows in."""
+        stop = self.n_held + rows.X.shape[0]
+        self._X[self.n_held : stop] = to_numpy(rows.X)
+        self._weights[self.n_held : stop] = 1.0 if rows.weights is None else rows.weights
+        self._weighted |= rows.weights is not None
+        self._squares += rows.most
         self.n_held = stop
 
     def take(self) -> Minibatch:
-        """Return the rows held (a view, valid until the next append) and become empty."""
+        """Return the rows held (views, valid until the next append) and become empty."""
         held = slice(0, self.n_held)
         weights = self._weights[held] if self._weighted else None
-        minibatch = Minibatch(self._X[held], weights, self._squares)
+        batch = Minibatch(self._X[held], weights, known=Squares(self._squares))
         self.n_held, self._weighted, self._squares = 0, False, 0.0
-        return minibatch
+        return batch
 
     def __getstate__(self) -> dict[str, Any]:
         held = slice(0, self.n_held)
@@ -63,7 +53,7 @@ class RowBuffer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         X, weights, n_rows = state["_X"], state["_weights"], state.pop("n_rows")
         self.__dict__ |= state
-        self._X = empty((n_rows, X.shape[1]), dtype_name(X), self._device)
+        self._X = empty((n_rows, X.shape[1]), dtype_name(X), None)
         self._weights = np.ones(n_rows)
         self._X[: self.n_held] = X
         self._weights[: self.n_held] = weights

@@ -14,28 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, Lane, is_tensor, streams_of, to_numpy, torch, writeable
+from streampca.arrays import Lane, is_tensor, streams_of, to_numpy, torch, writeable
 from streampca.learning.block import Block, Given
-from streampca.moments import Look
+from streampca.rows import Minibatch
 
 _WORTH_WAITING = 2**20
 """Bytes of pinned rows from which they are copied from where they lie."""
 
 
-class Checked(NamedTuple):
-    """A minibatch that can be folded in."""
-
-    X: torch.Tensor  # (m, n), valid until the next rows come
-    weights: NDArray[np.float64] | None  # (m,)
-    seen: Look | None
-
-
-Fold: TypeAlias = Callable[[Checked], None]
+Fold: TypeAlias = Callable[[Minibatch], None]
 
 
 class Landing:
@@ -85,10 +77,14 @@ class Landing:
 
     # --- rows in ---------------------------------------------------------------------------
 
+    @property
+    def n_free(self) -> int:
+        """Rows that make a minibatch complete."""
+        return self._shape[0] - self._open.n_held
+
     def add(
         self,
-        X: Array,
-        weights: NDArray[np.float64] | None,
+        rows: Minibatch,
         names: Sequence[str] | None,
         lock: AbstractContextManager[Any],
         fold: Fold,
@@ -104,18 +100,18 @@ class Landing:
             self._fold_bad(fold)
             self._complain(" Of the rows given now none has been taken: give them again.")
             self._call += 1
+        X = rows.X
         if not is_tensor(X):
             # torch warns about (and could write through) read-only memory such as Arrow's
             X = torch.from_numpy(writeable(X))
         start, stop, leaving = 0, X.shape[0], None
         while start < stop:
             with lock:
-                free = self._shape[0] - self._open.n_held
-                piece = slice(start, min(stop, start + free))
+                piece = slice(start, min(stop, start + self.n_free))
                 given = Given(self._open.n_held, start, self._call, names)
-                w = None if weights is None else weights[piece]
+                w = None if rows.weights is None else rows.weights[piece]
                 leaving = self._append(X[piece], w, given) or leaving
-                if self._open.n_held == self._shape[0]:
+                if self.n_free == 0:
                     self._close(fold)
             start = piece.stop
         if leaving is not None:
@@ -186,7 +182,8 @@ class Landing:
                     self._n_left_out += count
             if block.n_held:
                 block.settle()
-                fold(Checked(*block.held, block.seen if self._looks else None))
+                X, weights = block.held  # valid until the next rows come
+                fold(Minibatch(X, weights, known=block.seen if self._looks else None))
         finally:
             block.clear()
 

@@ -65,6 +65,11 @@ class Model:
     n_copies: float  # rows, one of weight 3 three times
 
     @property
+    def axes(self) -> NDArray[Any]:
+        """Directions (p, n) whose signs the next model keeps."""
+        return self.components
+
+    @property
     def noise_variance(self) -> float:
         """Mean of the eigenvalues that were left out (Tipping & Bishop 1999, Eq. 8)."""
         p, n = self.components.shape

@@ -10,6 +10,7 @@ from typing import Any
 from streampca.arrays import device_name
 from streampca.learning import choice, cost
 from streampca.moments import default_directions
+from streampca.rows import is_whole
 
 _FEW_FEATURES, _FRESH = 256, 512
 """Below so many features at most so many rows wait, where the cost model says 2,048: coordinates in
@@ -32,8 +33,7 @@ class Constraint:
 
 def is_int(value: Any, least: int) -> bool:
     """Whether a value is a whole number, and no truth value, of at least so much."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return whole and int(value) >= least
+    return is_whole(value) and int(value) >= least
 
 
 def is_real(value: Any) -> bool:
@@ -169,8 +169,6 @@ def resolve_parameters(
             f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
         )
-    half_life = parameters["half_life"]
-    gamma = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
     given = parameters["batch_size"]
     batch_size = given or cost.batch_size(memory, n_features, q)
     if not given and n_features < _FEW_FEATURES:
@@ -180,7 +178,13 @@ def resolve_parameters(
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
-    return Resolved(memory, why, count, q, batch_size, largest, gamma)
+    return Resolved(memory, why, count, q, batch_size, largest, forgetting(parameters))
+
+
+def forgetting(parameters: dict[str, Any]) -> float:
+    """What is left of a row's weight after one more row."""
+    half_life = parameters["half_life"]
+    return 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
 
 
 def _memory(

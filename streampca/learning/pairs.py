@@ -1,4 +1,4 @@
-"""What StreamingReducedRankRegression does with validated rows: wait, forget, remember, solve.
+"""What StreamingReducedRankRegression's learner is made of: pairs read off moments.
 
 Inputs and targets are remembered as the moments of the stacked rows [x, y]: then centring,
 forgetting, weights and merging are those of any moments.
@@ -6,19 +6,22 @@ forgetting, weights and merging are those of any moments.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, cast, dtype_name, namespace, oriented, to_device
 from streampca.learning import options
-from streampca.learning.buffer import RowBuffer
-from streampca.learning.options import Constraint
+from streampca.learning.learner import Learner
+from streampca.learning.options import Constraint, Resolved
+from streampca.learning.solver import Solver
 from streampca.loss import nested_loss
 from streampca.moments import Moments, make_moments
+from streampca.rows import Minibatch
 from streampca.solvers import Pairs, solve_pairs
 
 if TYPE_CHECKING:
@@ -56,6 +59,11 @@ class PairModel:
     denominator: float
     loss: float
 
+    @property
+    def axes(self) -> Float64:
+        """Columns of the decoder (p, n), whose signs the next model keeps."""
+        return self.pairs.decoder.T
+
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: vars(self)[field.name] for field in fields(self)}  # no caches
 
@@ -81,158 +89,129 @@ class PairModel:
         return cast((cast(X, "float64") - mean) @ M.T + offset, dtype_name(X))
 
 
-class PairLearner:
-    """Moments of [x, y], a solver, and the rows that wait for them."""
+PairLearner: TypeAlias = Learner[PairModel]
 
-    def __init__(
-        self,
-        parameters: dict[str, Any],
-        n_features: int,
-        n_targets: int,
-        dtype: str,
-        device: str | None,
-    ) -> None:
-        first_order = parameters["solver"] == "first_order"
-        kind = parameters["memory"]
-        if kind == "auto":
-            kind = "minibatch" if first_order else "dense"
-        if kind == "minibatch" and not first_order:
-            raise ValueError(
-                "memory='minibatch' keeps the last minibatch alone, which solver='exact' cannot "
-                "solve: use memory='dense', or solver='first_order'"
-            )
-        p = parameters["n_components"]
-        if p is not None and p > n_targets:
-            raise ValueError(
-                f"n_components={p} is more than the {n_targets} targets, and the decoder has one "
-                f"column of {n_targets} entries for each component: use at most {n_targets}"
-            )
-        self.parameters = dict(parameters)
-        self.n_features, self.n_targets = n_features, n_targets
-        self.n_components = min(n_features, n_targets) if p is None else int(p)
-        self.ridge = float(parameters["ridge"])
-        half_life = parameters["half_life"]
-        gamma = parameters["forgetting_factor"]
-        self._forgetting = 0.5 ** (1.0 / half_life) if half_life else float(gamma)
-        self._batch_size = parameters["batch_size"] or (256 if kind == "minibatch" else 512)
-        n = n_features + n_targets
-        self.moments: Moments = make_moments(
-            kind, n, center=parameters["fit_intercept"], dtype=dtype, device=device
-        )
-        self._buffer = RowBuffer(self._batch_size, n, dtype, device)
-        self.first_order: FirstOrderPairs | None = None
-        if first_order:
-            from streampca.solvers import FirstOrderPairs  # imports torch
 
-            self.first_order = FirstOrderPairs(
-                n_features,
-                n_targets,
-                self.n_components,
-                optimizer=parameters["optimizer"],
-                dtype=dtype,
-                device=device,
-                seed=parameters["random_state"],
-            )
-        self._solved: PairModel | None = None
-        self._previous: Float64 | None = None  # decoder' of the model read last
+class ExactPairs(Solver[PairModel]):
+    """Pairs in closed form, from dense moments of [x, y]."""
 
-    # --- rows in ---------------------------------------------------------------------------
+    def __init__(self, n_features: int, n_components: int, *, ridge: float) -> None:
+        self.n_features, self.n_components, self.ridge = n_features, n_components, ridge
 
-    def add(self, X: Array, Y: Array, weights: Float64 | None) -> None:
-        """Learn from rows, or keep them until they make a minibatch.
-
-        Minibatches are cut at fixed places of the stream, however the rows arrive.
-        """
-        start, stop = 0, X.shape[0]
-        while start < stop:
-            whole = self._buffer.n_held == 0 and stop - start >= self._batch_size
-            size = self._batch_size if whole else self._buffer.n_free
-            piece = slice(start, min(stop, start + size))
-            rows = self._stacked(X[piece], Y[piece])
-            w = None if weights is None else weights[piece]
-            if whole:
-                self._fold(rows, w)
-            else:
-                self._buffer.append(rows, w)
-                self._solved = None
-                if self._buffer.n_free == 0:
-                    self.flush()
-            start = piece.stop
-
-    def _stacked(self, X: Array, Y: Array) -> Array:
-        """Rows [x, y] (m, n' + n); sparse inputs become dense one minibatch at a time."""
-        m = self.moments
-        X = X.toarray() if hasattr(X, "tocsr") else X
-        X, Y = (cast(to_device(V, m.device), m.dtype) for V in (X, Y))
-        return namespace(X).concatenate([X, Y], axis=1)
-
-    def flush(self) -> None:
-        """Fold in the rows that wait."""
-        if self._buffer.n_held:
-            waiting = self._buffer.take()
-            self._fold(waiting.X, waiting.weights)
-
-    def _fold(self, rows: Array, weights: Float64 | None) -> None:
-        gamma, m, decay = self._forgetting, rows.shape[0], None
-        if gamma < 1.0:
-            decay = gamma ** np.arange(m - 1, -1, -1.0)
-            self.moments.decay(gamma**m)
-        self.moments.update(rows, weights, decay)
-        self._solved = None
-        if self.first_order is not None:
-            self.first_order.step(self.moments)
-
-    def merge(self, moments: Moments) -> None:
-        """Add moments of stacked rows learned elsewhere."""
-        self.flush()
-        self.moments.merge(moments)
-        self._solved = None
-
-    # --- pairs out -----------------------------------------------------------------------------
-
-    def model(self) -> PairModel:
-        """The model of all rows so far, solved if anything has changed."""
-        self.flush()
-        if self._solved is None:
-            solve = self._solve if self.first_order is None else self._read
-            self._solved = solve()
-            self._previous = self._solved.pairs.decoder.T
-        return self._solved
-
-    def _solve(self) -> PairModel:
+    def read(self, moments: Moments, previous: NDArray[Any] | None) -> PairModel:
         k = self.n_features
         # the scatter matrix, not the covariance: a ridge means what it does in scikit-learn
-        S = self.moments.state()["scatter"]
+        S = moments.state()["scatter"]
         Sxx, Syx, total = S[:k, :k], S[k:, :k], float(np.trace(S[k:, k:]))
         if not np.isfinite(S).all():
             raise FloatingPointError(
                 "the covariance is not finite: the rows are too large for "
-                f"{self.moments.dtype}; scale them or use dtype='float64'"
+                f"{moments.dtype}; scale them or use dtype='float64'"
             )
-        pairs = solve_pairs(
-            Sxx, Syx, self.n_components, ridge=self.ridge, precision=self.moments.dtype
-        )
-        A = oriented(pairs.decoder.T, self._previous).T
+        pairs = solve_pairs(Sxx, Syx, self.n_components, ridge=self.ridge, precision=moments.dtype)
+        A = oriented(pairs.decoder.T, previous).T
         signs = np.where((A * pairs.decoder).sum(axis=0) < 0, -1.0, 1.0)
         pairs = pairs._replace(decoder=A, encoder=pairs.encoder * signs[:, None])
         loss = nested_loss(A, pairs.encoder, Sxx, Syx, total)
-        per_root = self.moments.denominator**-0.5
+        per_root = moments.denominator**-0.5
         pairs = pairs._replace(singular_values=pairs.singular_values * per_root)
-        return self._model_of(pairs, float(loss) / max(self.moments.weight, 1e-300))
+        return _model(moments, k, pairs, float(loss) / max(moments.weight, 1e-300))
 
-    def _read(self) -> PairModel:
-        assert self.first_order is not None
-        pairs = self.first_order.read_pairs(self.moments)
-        per_weight = self.moments.denominator / max(self.moments.weight, 1e-300)
-        return self._model_of(pairs, self.first_order.loss(self.moments) * per_weight)
 
-    def _model_of(self, pairs: Pairs, loss: float) -> PairModel:
-        mean, variance = self.moments.mean, self.moments.variance
-        return PairModel(
-            pairs,
-            mean[: self.n_features],
-            mean[self.n_features :],
-            float(variance[self.n_features :].sum()),
-            self.moments.denominator,
-            loss,
+class SteppedPairs(Solver[PairModel]):
+    """Pairs that a first-order solver moves with each minibatch."""
+
+    def __init__(self, first_order: FirstOrderPairs) -> None:
+        self._first_order = first_order
+
+    def step(self, moments: Moments) -> None:
+        self._first_order.step(moments)
+
+    def read(self, moments: Moments, previous: NDArray[Any] | None) -> PairModel:
+        pairs = self._first_order.read_pairs(moments)
+        per_weight = moments.denominator / max(moments.weight, 1e-300)
+        loss = self._first_order.loss(moments) * per_weight
+        return _model(moments, self._first_order.n_features, pairs, loss)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return self._first_order.state()
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._first_order.load(state)
+
+
+def _model(moments: Moments, k: int, pairs: Pairs, loss: float) -> PairModel:
+    mean, variance = moments.mean, moments.variance
+    total = float(variance[k:].sum())
+    return PairModel(pairs, mean[:k], mean[k:], total, moments.denominator, loss)
+
+
+# --- learners ------------------------------------------------------------------------------------
+
+
+def learner_of_pairs(
+    parameters: dict[str, Any], n_features: int, n_targets: int, dtype: str, device: str | None
+) -> PairLearner:
+    """A learner of rows [x, y] that has seen none."""
+    chosen = _resolved(parameters, n_features, n_targets)
+    n, p, center = n_features + n_targets, chosen.n_components, parameters["fit_intercept"]
+    moments = make_moments(chosen.memory, n, center=center, dtype=dtype, device=device)
+    if parameters["solver"] != "first_order":
+        exact = ExactPairs(n_features, p, ridge=float(parameters["ridge"]))
+        return Learner(parameters, chosen, moments, exact, n_targets)
+    from streampca.solvers import FirstOrderPairs  # imports torch
+
+    first_order = FirstOrderPairs(
+        n_features,
+        n_targets,
+        p,
+        optimizer=parameters["optimizer"],
+        dtype=dtype,
+        device=device,
+        seed=parameters["random_state"],
+    )
+    return Learner(parameters, chosen, moments, SteppedPairs(first_order), n_targets)
+
+
+def _resolved(parameters: dict[str, Any], n_features: int, n_targets: int) -> Resolved:
+    """What the parameters mean for rows [x, y] of so many features and targets."""
+    first_order = parameters["solver"] == "first_order"
+    kind = parameters["memory"]
+    why = "as asked for"
+    if kind == "auto":
+        kind = "minibatch" if first_order else "dense"
+        why = "for first-order steps" if first_order else "for the closed form"
+    if kind == "minibatch" and not first_order:
+        raise ValueError(
+            "memory='minibatch' keeps the last minibatch alone, which solver='exact' cannot "
+            "solve: use memory='dense', or solver='first_order'"
         )
+    p = parameters["n_components"]
+    if p is not None and p > n_targets:
+        raise ValueError(
+            f"n_components={p} is more than the {n_targets} targets, and the decoder has one "
+            f"column of {n_targets} entries for each component: use at most {n_targets}"
+        )
+    count = min(n_features, n_targets) if p is None else int(p)
+    size = parameters["batch_size"] or (256 if kind == "minibatch" else 512)
+    return Resolved(kind, why, count, 0, size, size, options.forgetting(parameters))
+
+
+def add_pairs(learner: PairLearner, X: Array, Y: Array, weights: Float64 | None) -> None:
+    """Learn from inputs and their targets, stacked one minibatch at a time.
+
+    So sparse inputs are never made dense as a whole.
+    """
+    start, stop = 0, X.shape[0]
+    while start < stop:
+        piece = slice(start, min(stop, start + learner.n_free))
+        rows = _stacked(X[piece], Y[piece], learner.moments)
+        learner.add(Minibatch(rows, None if weights is None else weights[piece]))
+        start = piece.stop
+
+
+def _stacked(X: Array, Y: Array, like: Moments) -> Array:
+    """Rows [x, y] (m, n' + n) in the type and on the device of these moments."""
+    X = X.toarray() if hasattr(X, "tocsr") else X
+    X, Y = (cast(to_device(V, like.device), like.dtype) for V in (X, Y))
+    return namespace(X).concatenate([X, Y], axis=1)

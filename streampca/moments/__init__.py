@@ -8,14 +8,9 @@ from typing import Any
 from streampca.arrays import device_name
 from streampca.moments.base import LEAST_WEIGHT, Moments
 from streampca.moments.dense import DenseMoments
-from streampca.moments.device import Look, look
-from streampca.moments.factored import (
-    PROBES,
-    SKETCHED,
-    FactoredMoments,
-    default_directions,
-    sketched_directions,
-)
+from streampca.moments.directions import PROBES, default_directions, sketched_directions
+from streampca.moments.factored import SKETCHED, FactoredMoments
+from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
 
@@ -27,7 +22,6 @@ __all__ = [
     "SKETCHED",
     "DenseMoments",
     "FactoredMoments",
-    "Look",
     "MinibatchMoments",
     "Moments",
     "default_directions",
@@ -78,8 +72,9 @@ def make_moments(
     Examples
     --------
     >>> import numpy as np
+    >>> from streampca.rows import Minibatch
     >>> moments = make_moments("dense", 2, dtype="float64")
-    >>> moments.update(np.array([[1.0, 0.0], [3.0, 0.0]]))
+    >>> moments.update(Minibatch(np.array([[1.0, 0.0], [3.0, 0.0]])))
     >>> moments.mean, moments.variance
     (array([2., 0.]), array([2., 0.]))
     """

@@ -1,4 +1,4 @@
-"""The contract of all moments: counts, mean and per-feature variance; kinds add Sigma.
+"""The contract of all moments: rows in, forgetting, merging, state; kinds add Sigma.
 
 This file does not know how Sigma is stored, and no moments know who solves them.
 """
@@ -6,64 +6,37 @@ This file does not know how Sigma is stored, and no moments know who solves them
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, cast, dtype_name, empty, to_device, to_numpy, writeable, zeros
-from streampca.moments import device as on_device
+from streampca.arrays import Array, cast, dtype_name, to_device, to_numpy
+from streampca.moments.centre import CentredRows, centred
 from streampca.moments.pairs import Pairs, heaviest, with_pairs
-from streampca.moments.rows import CentredRows, centre
-from streampca.moments.sparse import centre_sparse
+from streampca.moments.stream import Stream
+from streampca.rows import Minibatch
 
 LEAST_WEIGHT = 1e-100
 """What forgetting leaves at least: beside a row of weight 1 it is nothing, and far enough from the
 smallest float, 1e-308, for sums of squares of small numbers."""
 
 
-class Moments(ABC):
+class Moments(Stream):
     """Weighted, exponentially forgotten moments of the rows of a stream.
 
     An accumulator: `update`, `decay` and `merge` change it in place, because a new n x n array
     for every minibatch costs more than the sum itself. Each computes all that can fail first and
     commits last, so an exception leaves it as it was.
-
-    Attributes
-    ----------
-    n_samples : int
-        Rows seen, never forgotten.
-    weight : float
-        Sum w of the rows' weights, after forgetting.
-    n_copies : float
-        Rows seen, a row of weight 3 three times; never forgotten.
-    pairs : Pairs
-        What the scatter is divided by.
-    mean : ndarray of shape (n_features,)
-        Weighted mean, float64.
     """
 
     kind: ClassVar[str]
     of_all_rows: ClassVar[bool] = True
     """Whether the second moment is that of the rows whose total variance is kept."""
-    keeps_squares: ClassVar[bool] = True
-    """Whether sums of squares of each feature are kept beside the second moment."""
-
-    def __init__(
-        self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None
-    ) -> None:
-        self.n_features = n_features
-        self.center = center
-        self.dtype = dtype
-        self.device = device
-        self.n_samples = 0
-        self.weight = 0.0
-        self.n_copies = 0.0
-        self.pairs = Pairs()
-        self._mean = zeros((n_features,), "float64", device)
-        self._scratch: Array | None = None
+    _second_names: ClassVar[tuple[str, ...]]
+    """Attributes (without the underscore) that hold the second moment."""
 
     # --- what kinds implement -------------------------------------------------------------
 
@@ -114,77 +87,32 @@ class Moments(ABC):
         """
 
     @property
-    @abstractmethod
-    def _scatter_diagonal(self) -> Array:
-        """Per-feature sum of squares about the mean, (n,) float64."""
-
-    @property
     def discarded_variance(self) -> float:
         """A bound on the spectral norm of (true Sigma - remembered Sigma); 0 where exact."""
         return 0.0
 
     # --- verbs -----------------------------------------------------------------------------
 
-    def update(
-        self,
-        X: Array,
-        weights: Array | None = None,
-        decay: Array | None = None,
-        seen: on_device.Look | None = None,
-        squares: NDArray[np.float64] | None = None,
-    ) -> None:
-        """Add validated rows.
-
-        Parameters
-        ----------
-        X : ndarray, tensor or csr array of shape (m, n_features)
-            Rows, finite, float32 or float64; never changed.
-        weights : ndarray of shape (m,), optional
-            How many copies each row stands for, >= 0.
-        decay : ndarray of shape (m,), optional
-            How much of each row is still remembered at the end of the minibatch, in [0, 1].
-        seen : Look, optional
-            What a look at rows on a device has found.
-        squares : ndarray of shape (n_features,) or (), optional
-            Sums of squares of each feature; or at least the sum of all, infinite if that is not
-            known.
-        """
-        if X.shape[0] == 0:
+    def update(self, batch: Minibatch) -> None:
+        """Add the rows of a minibatch, which have been checked."""
+        if batch.n_rows == 0:
             return
-        alone = heaviest(weights, decay)
+        alone = heaviest(batch.weights, batch.decay)
         if alone is not None:  # it would bury the others' part of the sums in its rounding
-            others = np.delete(np.arange(X.shape[0]), alone)
-            for rows_of in (others, np.array([alone])):
-                w, g = (None if v is None else v[rows_of] for v in (weights, decay))
-                self._update(X[rows_of], w, g, seen, None)
+            self._update(batch.chosen(np.delete(np.arange(batch.n_rows), alone)))
+            self._update(batch.chosen(np.array([alone])))
         else:
-            self._update(X, weights, decay, seen, squares)
+            self._update(batch)
 
-    def _update(
-        self,
-        X: Array,
-        weights: Array | None,
-        decay: Array | None,
-        seen: on_device.Look | None,
-        squares: NDArray[np.float64] | None,
-    ) -> None:
-        if hasattr(X, "tocsr"):
-            rows = centre_sparse(X.tocsr(), weights, decay, self)
-        elif seen is not None:
-            rows = on_device.centred(X, weights, decay, self, seen)
-        else:
-            X = to_device(X, self.device)
-            rows = centre(X, weights, decay, self, squares)
+    def _update(self, batch: Minibatch) -> None:
+        rows = centred(batch, self)
         if rows.weight > 0:
-            total = self.weight + rows.weight
-            self._check_sum(total, rows.total_squares if self.device is None else 0.0)
+            squares = rows.total_squares if self.device is None else 0.0
+            self._check_sum(self.weight + rows.weight, squares)
             self._absorb(rows)
-            if self.center:
-                self._mean = self._mean + (rows.mean - self._mean) * (rows.weight / total)
-            self.pairs = self.pairs.joined(self.weight, rows.pairs, rows.weight)
-            self.weight = total
-        self.n_samples += X.shape[0]
-        self.n_copies += X.shape[0] if weights is None else float(np.maximum(weights, 1.0).sum())
+            self._join(rows.mean - self._mean if self.center else None, rows.weight, rows.pairs)
+        self.n_samples += batch.n_rows
+        self.n_copies += batch.n_copies
 
     def decay(self, factor: float) -> None:
         """Forget: multiply all weights by a factor in [0, 1].
@@ -229,9 +157,7 @@ class Moments(ABC):
                 added = float((to_device(other._scatter_diagonal, None) + between**2).sum())
             self._check_sum(total, added)
             self._merge_second(other, between)
-            self._mean = self._mean + step * (other.weight / total)
-            self.pairs = self.pairs.joined(self.weight, other.pairs, other.weight)
-            self.weight = total
+            self._join(step, other.weight, other.pairs)
         self.n_samples += other.n_samples
         self.n_copies += other.n_copies
 
@@ -250,10 +176,6 @@ class Moments(ABC):
                 "was added; scale the rows or the weights down"
             )
 
-    def move_mean(self, step: Array) -> None:
-        """Add `step` (n,) to the mean: to features that have had one value in all rows so far."""
-        self._mean = self._mean + to_device(step, self.device)
-
     def __matmul__(self, V: Array) -> Array:
         """Sigma @ V for a thin V (n, k), without forming Sigma where it is not stored."""
         return self._product(V) * (1.0 / self.denominator)
@@ -262,42 +184,6 @@ class Moments(ABC):
         """Return an independent copy."""
         self._scratch = None
         return copy.deepcopy(self)
-
-    # --- readings ---------------------------------------------------------------------------
-
-    @property
-    def denominator(self) -> float:
-        """What the scatter is divided by to give the covariance Sigma.
-
-        With rows of weight w_i of which g_i is remembered, and W the sum of w_i g_i, it is the
-        larger of W - sum(w_i g_i**2) / W (weights as counts: W - 1 where nothing is forgotten)
-        and W - sum((w_i g_i)**2) / W (weights as shares); W without centring. See `Pairs`.
-        """
-        if not self.center:
-            return self.weight or 1.0
-        return self.pairs.denominator(self.weight)
-
-    @property
-    def effective_rows(self) -> float:
-        """How many equal rows say as much: the number of rows, if all are equal."""
-        rest = self.weight - self.pairs.denominator(self.weight)
-        # one row, or so many that the difference is lost
-        return self.weight / rest if rest > 0 else max(1.0, float(self.n_samples))
-
-    @property
-    def mean(self) -> np.ndarray[Any, Any]:
-        """Weighted mean of the rows, (n,) float64 on the host; a copy."""
-        return np.array(to_numpy(self._mean))
-
-    @property
-    def variance(self) -> np.ndarray[Any, Any]:
-        """Per-feature variance, (n,) float64 on the host."""
-        return np.array(to_numpy(self._scatter_diagonal)) / self.denominator
-
-    @property
-    def total_variance(self) -> float:
-        """Trace of the covariance of the rows, exact for every kind."""
-        return float(self._scatter_diagonal.sum()) / self.denominator
 
     # --- state -------------------------------------------------------------------------------
 
@@ -308,9 +194,6 @@ class Moments(ABC):
         mean = np.array(mean, dtype="float64")
         mean[places] = self.mean
         return type(self).from_state(self.state() | second | {"mean": mean}, device=self.device)
-
-    _second_names: ClassVar[tuple[str, ...]]
-    """Attributes (without the underscore) that hold the second moment."""
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything remembered, as numpy arrays; `moments_from_state` is the way back."""
@@ -355,27 +238,8 @@ class Moments(ABC):
             setattr(self, "_" + name, to_device(cast(value, dtype_name(own)), device))
         return self
 
-    def _take_counts(self, other: Moments) -> None:
-        """Have seen the rows that other moments have seen."""
-        self.n_samples, self.n_copies = other.n_samples, other.n_copies
-        self.weight, self.pairs = other.weight, other.pairs
-
     @classmethod
     def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
         dtype = "float32" if bool(state["single_precision"]) else "float64"
         n_features = int(np.asarray(state["mean"]).shape[0])
         return cls(n_features, center=bool(state["center"]), dtype=dtype, device=device)
-
-    def scratch(self, n_rows: int, dtype: str) -> Array:
-        """Memory for the centred rows, kept between minibatches: fresh pages cost a third pass."""
-        held = self._scratch
-        if held is None or held.shape[0] < n_rows or dtype_name(held) != dtype:
-            held = empty((n_rows, self.n_features), dtype, self.device)
-            self._scratch = held
-        return held[:n_rows]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_scratch": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= {name: writeable(value) for name, value in state.items()}

@@ -22,7 +22,7 @@ from streampca.arrays import (
     safe_factor,
     towards_orthonormal,
 )
-from streampca.moments.rows import CentredRows
+from streampca.moments.centre import CentredRows
 from streampca.moments.scatter import Scatter
 
 

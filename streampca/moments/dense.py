@@ -18,7 +18,7 @@ from streampca.arrays import (
     zeros,
 )
 from streampca.moments.base import Moments
-from streampca.moments.rows import CentredRows
+from streampca.moments.centre import CentredRows
 from streampca.moments.scatter import Scatter
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
@@ -34,9 +34,10 @@ class DenseMoments(Moments):
     Examples
     --------
     >>> import numpy as np
+    >>> from streampca.rows import Minibatch
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> moments = DenseMoments(3, dtype="float64", device=None)
-    >>> moments.update(X[:20]); moments.update(X[20:])
+    >>> moments.update(Minibatch(X[:20])); moments.update(Minibatch(X[20:]))
     >>> bool(np.allclose(moments @ np.eye(3), np.cov(X.T)))
     True
     """

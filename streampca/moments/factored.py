@@ -27,18 +27,14 @@ from streampca.arrays import (
 )
 from streampca.moments import sketch
 from streampca.moments.base import Moments
+from streampca.moments.centre import CentredRows
 from streampca.moments.compress import Compressed, Directions, mended, stack, whole
-from streampca.moments.rows import CentredRows, fits
+from streampca.moments.directions import PROBES, sketched_directions
+from streampca.moments.precision import fits
 
 _COLD_STEPS = 3
 """Sketches of the same rows, each through the directions of the last, while there are few to
 begin from; one is enough later."""
-
-PROBES = 4
-"""Random combinations of rows that look for directions nobody has seen."""
-
-_COLUMNS = 16
-"""Products with the rows have a multiple of so many columns: 40 cost OpenBLAS nearly what 48 do."""
 
 SKETCHED = 8192
 """Rows that go into one sketch, and at least 24 for each direction, but not more than half of those
@@ -64,9 +60,10 @@ class FactoredMoments(Moments):
     Examples
     --------
     >>> import numpy as np
+    >>> from streampca.rows import Minibatch
     >>> X = np.random.default_rng(0).normal(size=(50, 6)) @ np.diag([9, 5, 3, 0, 0, 0])
     >>> moments = FactoredMoments(6, 3, dtype="float64", device=None)
-    >>> moments.update(X[:20]); moments.update(X[20:])
+    >>> moments.update(Minibatch(X[:20])); moments.update(Minibatch(X[20:]))
     >>> bool(np.allclose(moments @ np.eye(6), np.cov(X.T)))
     True
     """
@@ -279,23 +276,3 @@ class FactoredMoments(Moments):
         dtype = "float32" if bool(state["single_precision"]) else "float64"
         n, q = np.asarray(state["directions"]).shape
         return cls(n, q, center=bool(state["center"]), dtype=dtype, device=device)
-
-
-def sketched_directions(q: int) -> int:
-    """How many of q directions look at the rows; the last only stand guard.
-
-    Measured with MNIST at p = 10 (excess; sorted by digit): 40 of 40 directions 8e-7 and 1e-4,
-    28 of 40 3e-6 and 3e-4 at two thirds of the price, 28 of 28 5e-6 and 7e-4.
-    """
-    looking = _COLUMNS * (q // _COLUMNS) - PROBES
-    return looking if looking >= 0.7 * q else q
-
-
-def default_directions(p: int) -> int:
-    """How many directions to remember for p components, if nobody says.
-
-    Twice p look at the rows, and at least 18 more than p; eight more stand guard. By MNIST sorted
-    by digit at p = 10: excess 4e-3 with 10 beyond p, 7e-4 with 18, 3e-4 with 18 and guards.
-    """
-    looking = p + max(p, 18) + PROBES
-    return _COLUMNS * -(-looking // _COLUMNS) + _COLUMNS // 2

@@ -20,7 +20,7 @@ from streampca.arrays import (
     zeros,
 )
 from streampca.moments.base import Moments
-from streampca.moments.rows import CentredRows
+from streampca.moments.centre import CentredRows
 
 
 class MinibatchMoments(Moments):

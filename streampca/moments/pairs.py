@@ -88,6 +88,17 @@ class Pairs(NamedTuple):
         return found if found > 0 else (weight or 1.0)
 
 
+def row_weights(
+    m: int, weights: NDArray[np.float64] | None, decay: NDArray[np.float64] | None
+) -> tuple[float, Pairs, NDArray[np.float64] | None]:
+    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
+    if weights is None and decay is None:
+        return float(m), Pairs.of_equal(m), None
+    w = np.ones(m) if weights is None else np.asarray(weights, "float64")
+    v = w if decay is None else w * np.asarray(decay, "float64")
+    return float(v.sum()), Pairs.of(w, decay), v
+
+
 _ALONE = 1e-6
 """Share of the others beside one row below which it is added alone. In float32 the sum of squares
 of a row about its own mean carries 1e-14 of its square, which beside 1e-6 is still nothing."""

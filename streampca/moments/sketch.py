@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from streampca.arrays import Array, cast, column_squares, dtype_name, gram64, namespace, whitener
+from streampca.moments.centre import CentredRows
 from streampca.moments.compress import Compressed, Directions, stack
-from streampca.moments.rows import CentredRows
 
 
 class Sketch(NamedTuple):

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from streampca.arrays import Array, cast, dtype_name, to_device
-from streampca.moments.pairs import Pairs
+from streampca.arrays import Array, cast, dtype_name
+from streampca.moments.implicit import Unformed
+from streampca.moments.pairs import Pairs, row_weights
 from streampca.moments.parts import parts
-from streampca.moments.rows import CentredRows, all_fit, centre, row_weights
+from streampca.moments.precision import all_fit
 from streampca.moments.scatter import Scatter
-from streampca.moments.unshifted import Unformed
-
-if TYPE_CHECKING:
-    from streampca.moments.base import Moments
+from streampca.moments.stream import Stream
+from streampca.rows import Minibatch
 
 _PIECE = 512
 """Rows of which Z'Z is formed at once where they are dense enough for that."""
@@ -103,16 +102,11 @@ class SparseRows(Unformed):
         return Z
 
 
-def centre_sparse(
-    X: Any, weights: Array | None, decay: Array | None, about: Moments
-) -> CentredRows:
-    """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
-    if about.device is not None or X.shape[0] == 1:
-        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
-        # about itself is exactly zero only where it is subtracted
-        return centre(to_device(X.toarray(), about.device), weights, decay, about)
+def centre_sparse(batch: Minibatch, about: Stream) -> SparseRows:
+    """Centre csr rows (m, n) on the host and join them to what `about` has seen."""
+    X = batch.X
     m, n = X.shape
-    total, pairs, w = row_weights(m, weights, decay)
+    total, pairs, w = row_weights(m, batch.weights, batch.decay)
     w = np.ones(m) if w is None else w
     if not X.has_canonical_format:
         X = X.copy()
@@ -128,13 +122,11 @@ def centre_sparse(
         float(np.vdot(shifted.data, shifted.data)), shifted.data
     ):
         shifted = _shifted(X.astype("float64"), origin)
-    mean, shift, between = about._mean, np.zeros(n), None
+    mean, shift = about._mean, np.zeros(n)
     if about.center and total > 0:
         shift = np.asarray(shifted.T.astype("float64") @ w).ravel() / total
         mean = origin + shift
-        if about.weight > 0:
-            joined = (about.weight * total / (about.weight + total)) ** 0.5
-            between = (mean - about._mean) * joined
+    between = about.between(mean, total)
     return SparseRows(total, pairs, mean, shift, shifted, np.sqrt(w), between, full)
 
 

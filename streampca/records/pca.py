@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
 from streampca.estimator import StreamingPCA
-from streampca.learning import Learner, Model, check_parameters, resolve_parameters
-from streampca.records.buffer import Record, Records
+from streampca.learning import (
+    ComponentLearner,
+    Model,
+    check_parameters,
+    learner_of_components,
+    resolve_parameters,
+    widened,
+)
+from streampca.records.buffer import Record, Records, next_solve
 from streampca.records.clock import Clock
+from streampca.rows import Minibatch
 
 Float64 = NDArray[np.float64]
 
@@ -56,7 +64,7 @@ class RecordPCA:
             self._batch_size, allow_missing=parameters.get("missing") == "impute"
         )
         self.view: View | None = None
-        self._learner: Learner | None = None
+        self._learner: ComponentLearner | None = None
         self._due = 1  # rows at which the view is renewed
 
     @property
@@ -117,10 +125,10 @@ class RecordPCA:
         n = self.records.layout.n
         X = self.records.take()
         if self._learner is None:
-            self._learner = Learner(self._for_width(n), n, "float64", None)
+            self._learner = learner_of_components(self._for_width(n), n, "float64", None)
         elif n > self._learner.n_features:
             means = np.nanmean(X[:, self._learner.n_features :], axis=0)
-            self._learner = self._learner.widened(self._for_width(n), means)
+            self._learner = widened(self._learner, self._for_width(n), means)
         remembered = None
         if self._clock is not None:
             since, remembered = self._clock.take()
@@ -128,7 +136,7 @@ class RecordPCA:
         # who hands over row after row works on one core, often beside others that do the same:
         # there, BLAS threads that wait for each other made a minibatch take ten times as long
         with one_thread():
-            self._learner.fold(X, remembered)
+            self._learner.fold(Minibatch(X, decay=remembered))
 
     # --- using -----------------------------------------------------------------------------------
 
@@ -151,9 +159,7 @@ class RecordPCA:
             return
         with one_thread():
             self.view = View(self._learner.model())
-        # early on after a quarter more rows, later every minibatch: about 25 solves more in all
-        batch = self._learner.options.batch_size
-        self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
+        self._due = next_solve(self.n_seen, self._learner.options.batch_size)
 
     def row(self, x: Record, view: View) -> Float64:
         """A row (n,) without gaps; the next call may overwrite it."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, column_squares, dtype_name, is_tensor
+from streampca.rows.minibatch import Squares
 from streampca.rows.numbers import BadRow, label
 
 LARGEST = 1e151
@@ -25,19 +26,20 @@ def check_entries(
     largest: float,
     *,
     by_feature: bool = False,
-) -> NDArray[np.float64] | None:
+) -> Squares | None:
     """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one.
 
-    Return the sum of all squares of an array (m, n), or with `by_feature` that of each feature,
-    where that is all that need be looked at; its rows are then read once for both.
+    Return the sum of squares of an array (m, n), and with `by_feature` that of each feature, where
+    that is all that need be looked at; its rows are then read once for both.
     """
     largest = min(largest, float(np.finfo(dtype_name(values)).max))
-    squares: NDArray[np.float64] | None = None
+    squares: Squares | None = None
     if by_feature:
-        squares = column_squares(values)
+        each = column_squares(values)
+        squares = Squares(float(each.sum()), each)
     elif isinstance(values, np.ndarray) and values.flags.c_contiguous:
-        squares = np.array(np.vdot(values, values), "float64")
-    if squares is not None and _shows(squares.sum(), largest):
+        squares = Squares(float(np.vdot(values, values)))
+    if squares is not None and _shows(squares.total, largest):
         return squares
     if is_tensor(values):
         low, high = values.aminmax()  # one pass; NaN if there is one
@@ -108,7 +110,7 @@ def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:
 
 def _shows(squares: float, largest: float) -> bool:
     """Whether a sum of squares shows that no entry is too large, infinite or NaN."""
-    return bool(squares <= min(largest, largest * largest))  # no square is above their sum
+    return squares <= min(largest, largest * largest)  # no square is above their sum
 
 
 def _unfit(entries: Array, allow_missing: bool, largest: float) -> Array:

@@ -23,6 +23,7 @@ from streampca.rows.arrays import (
 )
 from streampca.rows.entries import LARGEST, check_entries, refuse_masked
 from streampca.rows.frames import read_columns
+from streampca.rows.minibatch import Minibatch, Squares
 from streampca.rows.numbers import numbers_of
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
@@ -34,8 +35,12 @@ class InputRows(NamedTuple):
     values: Array
     """(m, n) float32 or float64: a numpy array, a tensor on its device, or a csr_array."""
     feature_names: tuple[str, ...] | None
-    squares: NDArray[np.float64] | None = None
-    """() sum of all squares, or (n,) of each feature if that was asked for, where known."""
+    known: Squares | None = None
+    """Sums of squares, where the check of the entries has formed them."""
+
+    def minibatch(self, weights: NDArray[np.float64] | None = None) -> Minibatch:
+        """These rows with their weights, to be folded in."""
+        return Minibatch(self.values, weights, known=self.known)
 
 
 def read_rows(

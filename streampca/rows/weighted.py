@@ -54,6 +54,6 @@ def that_count(
         )
     if not weights.all():
         counting = np.flatnonzero(weights)
-        sides = tuple(s._replace(values=s.values[counting], squares=None) for s in sides)
+        sides = tuple(s._replace(values=s.values[counting], known=None) for s in sides)
         weights = weights[counting]
     return (None if (weights == 1.0).all() else weights), sides

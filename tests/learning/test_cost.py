@@ -16,8 +16,8 @@ from streampca.learning import choice as choices
 from streampca.learning import cost as prices_of
 from streampca.learning.buffer import RowBuffer
 from streampca.learning.options import resolve_parameters
-from streampca.moments import make_moments
-from streampca.moments.factored import default_directions
+from streampca.moments import default_directions, make_moments
+from streampca.rows import Minibatch
 
 POINTS = cost_figures.read(cost_figures.latest())
 """Measured by `make cost`; nothing is timed here."""
@@ -246,7 +246,7 @@ def test_bytes_are_those_of_the_arrays_held(n, q, dtype):
     for memory in ("dense", "factored"):
         moments = make_moments(memory, n, n_directions=q, dtype=dtype)
         for start in range(0, 900, 300):
-            moments.update(X[start : start + 300])
+            moments.update(Minibatch(X[start : start + 300]))
         holders = [moments]
         if memory == "dense":
             moments.leading(1)  # what waits in a sum of its own is added
@@ -262,7 +262,7 @@ def test_bytes_are_those_of_the_arrays_held(n, q, dtype):
 
 
 def test_bytes_of_the_buffer_are_those_held():
-    buffer = RowBuffer(300, 40, "float32", None)
+    buffer = RowBuffer(300, 40, "float32")
     held = buffer._X.nbytes + buffer._weights.nbytes
     assert held == prices_of.buffer_bytes(40, 300)
 

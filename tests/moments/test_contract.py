@@ -8,6 +8,7 @@ import scipy.sparse
 from extras import needs_torch, torch
 
 from streampca.moments import FactoredMoments, make_moments, moments_from_state
+from streampca.rows import Minibatch
 
 KINDS = ["dense", "factored", "minibatch"]
 DTYPES = {"float32": 3e-6, "float64": 1e-12}
@@ -30,7 +31,7 @@ def fed(kind, X, sizes, dtype="float64", **options):
     moments = make(kind, X.shape[1], dtype, **options)
     start = 0
     for size in sizes:
-        moments.update(X[start : start + size].astype(dtype))
+        moments.update(Minibatch(X[start : start + size].astype(dtype)))
         start += size
     return moments
 
@@ -76,8 +77,8 @@ def test_a_weight_of_three_equals_three_copies(kind):
     X = rows(20)
     weights = np.random.default_rng(1).integers(0, 4, 20)
     weighted, repeated = make(kind), make(kind)
-    weighted.update(X, weights.astype(float))
-    repeated.update(np.repeat(X, weights, axis=0))
+    weighted.update(Minibatch(X, weights.astype(float)))
+    repeated.update(Minibatch(np.repeat(X, weights, axis=0)))
     np.testing.assert_allclose(covariance(weighted), covariance(repeated), atol=1e-10)
     np.testing.assert_allclose(weighted.mean, repeated.mean)
     assert weighted.denominator == repeated.denominator
@@ -90,7 +91,9 @@ def test_forgetting_equals_weighted_covariance(kind, sizes):
     moments, start = make(kind), 0
     for size in sizes:
         moments.decay(gamma**size)
-        moments.update(X[start : start + size], decay=gamma ** np.arange(size - 1, -1, -1.0))
+        moments.update(
+            Minibatch(X[start : start + size], decay=gamma ** np.arange(size - 1, -1, -1.0))
+        )
         start += size
     weights = gamma ** np.arange(59, -1, -1.0)
     np.testing.assert_allclose(covariance(moments), np.cov(X.T, aweights=weights), rtol=1e-9)
@@ -101,8 +104,8 @@ def test_forgetting_equals_weighted_covariance(kind, sizes):
 def test_without_centring_it_is_the_second_moment(kind):
     X = rows()
     moments = make(kind, center=False)
-    moments.update(X[:25])
-    moments.update(X[25:])
+    moments.update(Minibatch(X[:25]))
+    moments.update(Minibatch(X[25:]))
     np.testing.assert_allclose(covariance(moments), X.T @ X / 60, rtol=1e-10)
 
 
@@ -112,7 +115,7 @@ def test_state_round_trip_goes_on_bit_for_bit(kind):
     first = fed(kind, X[:40], [40], "float32")
     second = moments_from_state(kind, first.state())
     for moments in (first, second):
-        moments.update(X[40:].astype("float32"))
+        moments.update(Minibatch(X[40:].astype("float32")))
     assert first.state().keys() == second.state().keys()
     for name, value in first.state().items():
         np.testing.assert_array_equal(value, second.state()[name], err_msg=name)
@@ -149,8 +152,8 @@ def test_a_torch_device_gives_the_same_numbers(kind, dtype):
     device = make_moments(kind, 12, n_directions=5, dtype=dtype)
     device = type(device)(*((12, 5) if kind == "factored" else (12,)), dtype=dtype, device="cpu")
     for start in range(0, 200, 40):
-        host.update(X[start : start + 40].astype(dtype))
-        device.update(torch.from_numpy(X[start : start + 40].astype(dtype)))
+        host.update(Minibatch(X[start : start + 40].astype(dtype)))
+        device.update(Minibatch(torch.from_numpy(X[start : start + 40].astype(dtype))))
     V = np.random.default_rng(0).normal(size=(12, 3))
     got = device @ torch.from_numpy(V)
     assert isinstance(got, torch.Tensor)
@@ -169,8 +172,8 @@ def test_sparse_rows_equal_dense_rows(kind, weighted):
     dense = make_moments(kind, 30, n_directions=6, dtype="float64")
     for piece in (slice(0, 90), slice(90, 94), slice(94, 200)):
         w = None if weights is None else weights[piece]
-        sparse.update(X[piece], w)
-        dense.update(X[piece].toarray(), w)
+        sparse.update(Minibatch(X[piece], w))
+        dense.update(Minibatch(X[piece].toarray(), w))
     np.testing.assert_allclose(covariance(sparse), covariance(dense), atol=1e-12)
     np.testing.assert_allclose(sparse.variance, dense.variance, rtol=1e-10)
 
@@ -220,9 +223,9 @@ def test_kinds_and_shapes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_weight_zero_are_counted_and_nothing_else(kind):
     moments = make(kind)
-    moments.update(rows(5), np.zeros(5))
+    moments.update(Minibatch(rows(5), np.zeros(5)))
     assert (moments.n_samples, moments.weight, moments.total_variance) == (5, 0.0, 0.0)
-    moments.update(rows())
+    moments.update(Minibatch(rows()))
     np.testing.assert_allclose(moments.mean, rows().mean(0))
 
 
@@ -233,7 +236,7 @@ def test_moments_from_memory_that_cannot_be_written_go_on(kind):
     data = pickle.dumps(moments, protocol=5, buffer_callback=buffers.append)
     copied = pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
     for each in (moments, copied):
-        each.update(X[30:])
+        each.update(Minibatch(X[30:]))
     np.testing.assert_array_equal(covariance(copied), covariance(moments))
 
 
@@ -245,13 +248,13 @@ def test_among_more_features_the_new_ones_stood_still(kind):
     stood = np.tile(mean, (60, 1))
     stood[:, places] = X
     expected = make_moments(kind, 5, n_directions=3, dtype="float64")
-    expected.update(stood)
+    expected.update(Minibatch(stood))
     np.testing.assert_allclose(wider.mean, expected.mean)
     np.testing.assert_allclose(covariance(wider), covariance(expected), atol=1e-10)
     np.testing.assert_allclose(wider.variance, expected.variance, atol=1e-10)
     assert (wider.kind, wider.n_samples, wider.weight) == (kind, 60, 60.0)
-    wider.update(stood[::-1] * 1.0)
-    expected.update(stood[::-1] * 1.0)
+    wider.update(Minibatch(stood[::-1] * 1.0))
+    expected.update(Minibatch(stood[::-1] * 1.0))
     np.testing.assert_allclose(covariance(wider), covariance(expected), atol=1e-10)
 
 

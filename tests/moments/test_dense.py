@@ -5,11 +5,12 @@ import pytest
 
 from streampca.moments import make_moments
 from streampca.moments.dense import _positive_definite
+from streampca.rows import Minibatch
 
 
 def moments_of(X):
     moments = make_moments("dense", X.shape[1], dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     return moments
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 
 
 def spiked(m, n, seed=0, decay=0.7):
@@ -17,7 +18,7 @@ def spiked(m, n, seed=0, decay=0.7):
 def fed(X, q, size, dtype="float64"):
     moments = make_moments("factored", X.shape[1], n_directions=q, dtype=dtype)
     for start in range(0, len(X), size):
-        moments.update(X[start : start + size].astype(dtype))
+        moments.update(Minibatch(X[start : start + size].astype(dtype)))
     return moments
 
 
@@ -65,8 +66,8 @@ def test_a_direction_that_no_earlier_row_had_a_share_in_is_found():
 def test_zeros_first_and_data_later():
     X = spiked(400, 20)
     moments = make_moments("factored", 20, n_directions=10, dtype="float64")
-    moments.update(np.zeros((200, 20)))
-    moments.update(X)
+    moments.update(Minibatch(np.zeros((200, 20))))
+    moments.update(Minibatch(X))
     expected = np.linalg.eigvalsh(np.cov(np.concatenate([np.zeros((200, 20)), X]).T))[::-1]
     np.testing.assert_allclose(moments.leading(3)[1], expected[:3], rtol=1e-6)
 
@@ -76,7 +77,7 @@ def test_directions_stay_orthonormal_over_many_float32_updates():
     moments = make_moments("factored", 40, n_directions=8, dtype="float32")
     for _ in range(3000):
         moments.decay(0.98)
-        moments.update(draws.normal(size=(10, 40)).astype("float32"))
+        moments.update(Minibatch(draws.normal(size=(10, 40)).astype("float32")))
     U = moments.leading(8)[0].astype("float64")
     assert np.abs(U.T @ U - np.eye(8)).max() <= 1e-5
 
@@ -86,8 +87,8 @@ def test_state_holds_no_more_than_its_directions():
     n, q = 100_000, 40
     moments = make_moments("factored", n, n_directions=q, dtype="float32")
     X = np.random.default_rng(0).normal(size=(60, n)).astype("float32")
-    moments.update(X)
-    moments.update(X)
+    moments.update(Minibatch(X))
+    moments.update(Minibatch(X))
     assert sum(array.size for array in moments.state().values()) <= 3 * n * q
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from streampca.moments import make_moments
 from streampca.moments.scatter import FEW_FEATURES, MINIBATCHES_TOGETHER, ROWS_TOGETHER, Scatter
+from streampca.rows import Minibatch
 
 MANY = FEW_FEATURES + 5
 
@@ -105,10 +106,10 @@ def _out_of_band(scatter):
 def test_a_copied_stream_goes_on_to_the_same_bits():
     moments = make_moments("dense", MANY)
     X = draws().normal(size=(900, MANY)).astype("float32")
-    moments.update(X[:300])
+    moments.update(Minibatch(X[:300]))
     twin = pickle.loads(pickle.dumps(moments))
     for some in (moments, twin, moments.copy()):
-        some.update(X[300:])
+        some.update(Minibatch(X[300:]))
     np.testing.assert_array_equal(moments.variance, twin.variance)
     np.testing.assert_array_equal(moments._scatter, twin._scatter)
 
@@ -116,9 +117,9 @@ def test_a_copied_stream_goes_on_to_the_same_bits():
 def test_forgetting_takes_along_what_waits():
     X = draws().normal(size=(600, MANY)).astype("float32") + 1.0
     moments = make_moments("dense", MANY)
-    moments.update(X[:300])
+    moments.update(Minibatch(X[:300]))
     moments.decay(0.25)
-    moments.update(X[300:])
+    moments.update(Minibatch(X[300:]))
     w = np.r_[np.full(300, 0.25), np.ones(300)]
     expected = np.cov(X.T.astype("float64"), aweights=w, ddof=0) * w.sum()
     np.testing.assert_allclose(moments._scatter, expected, rtol=1e-4, atol=2e-3)

@@ -6,6 +6,7 @@ import scipy.sparse
 from oracle import batch_covariance
 
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 
 
 def rows(m=240, n=12, stored=0.3, seed=0):
@@ -22,7 +23,7 @@ def fed(X, size, kind="dense", dtype="float64", weights=None):
     for start in range(0, len(X), size):
         piece = slice(start, start + size)
         w = None if weights is None else weights[piece]
-        moments.update(scipy.sparse.csr_array(X[piece].astype(dtype)), w)
+        moments.update(Minibatch(scipy.sparse.csr_array(X[piece].astype(dtype)), w))
     return moments
 
 
@@ -48,7 +49,7 @@ def test_sparse_and_dense_rows_are_equally_exact(kind, dtype):
     sparse = fed(X, 50, kind, dtype)
     dense = make_moments(kind, 12, n_directions=12, dtype=dtype)
     for start in range(0, len(X), 50):
-        dense.update(X[start : start + 50])
+        dense.update(Minibatch(X[start : start + 50]))
     tolerance = {"float32": 1e-5, "float64": 1e-13}[dtype]
     np.testing.assert_allclose(sparse @ np.eye(12), dense @ np.eye(12), atol=tolerance)
 
@@ -85,7 +86,7 @@ def test_entries_stored_twice_add_up():
         shape=(3, 2),
     )
     moments = make_moments("dense", 2, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     np.testing.assert_allclose(moments @ np.eye(2), np.cov(X.toarray().T), atol=1e-14)
     assert X.nnz == 4  # the caller's array is as it was
 

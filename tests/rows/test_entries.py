@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from streampca import StreamingPCA
-from streampca.moments import unshifted
+from streampca.moments import implicit
+from streampca.rows import Minibatch, Squares
 from streampca.rows.entries import LARGEST, check_entries
 from streampca.rows.read import read_rows
 
@@ -19,8 +20,10 @@ LARGEST32 = float(np.finfo("float32").max)
 def test_sums_of_squares_are_those_of_each_feature(shape, dtype, largest):
     X = RNG.normal(1, 2, size=shape).astype(dtype)
     squares = check_entries(X, None, False, largest, by_feature=True)
-    np.testing.assert_allclose(squares, (X.astype("float64") ** 2).sum(axis=0), rtol=1e-5)
-    assert check_entries(X, None, False, largest) == pytest.approx(squares.sum(), rel=1e-5)
+    expected = (X.astype("float64") ** 2).sum(axis=0)
+    np.testing.assert_allclose(squares.by_feature, expected, rtol=1e-5)
+    assert squares.total == squares.by_feature.sum()
+    assert check_entries(X, None, False, largest).total == pytest.approx(squares.total, rel=1e-5)
 
 
 def test_squares_are_not_summed_where_that_would_take_a_pass_of_its_own():
@@ -49,7 +52,7 @@ def test_large_entries_are_let_through_without_their_squares():
 def test_sparse_rows_have_no_squares():
     sparse = pytest.importorskip("scipy.sparse")
     X = sparse.csr_array(np.eye(5))
-    assert read_rows(X, squares=lambda n_rows: True).squares is None
+    assert read_rows(X, squares=lambda n_rows: True).known is None
 
 
 @pytest.fixture(params=[True, False], ids=["centred", "not centred"])
@@ -62,12 +65,12 @@ def learner(request):
 def test_a_call_that_is_a_minibatch_is_passed_over_once(learner, monkeypatch):
     X = RNG.normal(size=(512, 60)).astype("float32")
     expected = copy.deepcopy(learner)
-    expected._learner.add(X, None)
+    expected._learner.add(Minibatch(X))
 
     def again(Z):
         raise AssertionError("the squares are known")
 
-    monkeypatch.setattr(unshifted, "column_squares", again)
+    monkeypatch.setattr(implicit, "column_squares", again)
     learner.partial_fit(X)
     ours, theirs = learner._learner.state(), expected._learner.state()
     for name, value in theirs.items():
@@ -81,11 +84,12 @@ def test_dense_memory_sums_no_squares_that_the_check_has_summed(calls, monkeypat
     def again(*given):
         raise AssertionError("the squares are known")
 
-    monkeypatch.setattr(unshifted.np, "vdot", again)
+    monkeypatch.setattr(implicit.np, "vdot", again)
     learner = pca._learner
     for m in calls:
         X = RNG.normal(size=(m, 60)).astype("float32")
-        learner.add(X, None, squares=np.array((X.astype("float64") ** 2).sum()))
+        known = Squares(float((X.astype("float64") ** 2).sum()))
+        learner.add(Minibatch(X, known=known))
     assert learner._buffer.n_held == 0
 
 

@@ -5,6 +5,7 @@ import pytest
 from counted import Counted
 
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers import exact
 
 
@@ -14,7 +15,7 @@ def problem(n=160, m=400, seed=0, spectrum=None):
     spectrum = 1.0 / np.arange(1, n + 1) if spectrum is None else spectrum
     X = (draws.normal(size=(m, n)) * np.sqrt(spectrum)) @ basis.T
     moments = make_moments("dense", n, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     values, vectors = np.linalg.eigh(np.cov(X.T))
     return moments, X, values[::-1], vectors[:, ::-1]
 
@@ -55,7 +56,7 @@ def test_decoder_stays_orthonormal():
 def test_solution_is_certified(p, warm):
     moments, X, _, _ = problem()
     guess = exact.solve(moments, p).A if warm else None
-    moments.update(X[:40] * 1.1)
+    moments.update(Minibatch(X[:40] * 1.1))
     Sigma = moments @ np.eye(160)
     solution = exact.solve(moments, p, guess)
     expected = np.linalg.eigvalsh(Sigma)[::-1][:p]
@@ -77,9 +78,9 @@ def read_again(n, p, new):
     draws = np.random.default_rng(0)
     X = draws.normal(size=(4096 + new, n)) * np.arange(1, n + 1) ** -0.5
     moments = make_moments("dense", n, dtype="float64")
-    moments.update(X[:4096])
+    moments.update(Minibatch(X[:4096]))
     first = exact.solve(moments, p)
-    moments.update(X[4096:])
+    moments.update(Minibatch(X[4096:]))
     counted = Counted(moments)
     solution = exact.solve(counted, p, first.A)
     expected = np.linalg.eigvalsh(moments @ np.eye(n))[::-1][:p]
@@ -101,7 +102,7 @@ def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
     n = 200
     moments, X, *_ = problem(n, 4000, spectrum=np.r_[100.0, 50.0, 25.0, np.full(n - 3, 1e-3)])
     first = exact.solve(moments, 3)
-    moments.update(X[:4])
+    moments.update(Minibatch(X[:4]))
     counted = Counted(moments)
     assert exact.solve(counted, 3, first.A).residuals.max() <= exact.TOLERANCE
     assert counted.direct == 0
@@ -110,7 +111,7 @@ def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
 
 def test_a_step_that_lands_on_the_solution_exactly_is_no_error(monkeypatch):
     moments = make_moments("dense", 160, dtype="float64")
-    moments.update(np.eye(160)[[0, 0]] * [[8.0], [-8.0]])
+    moments.update(Minibatch(np.eye(160)[[0, 0]] * [[8.0], [-8.0]]))
     e = np.eye(160)[:, :1]
     landed = exact.ExactState(e, np.array([128.0]), 128.0 * e, None, None)
     monkeypatch.setattr(exact, "exact_step", lambda state, moments: (landed, None))
@@ -127,7 +128,7 @@ def test_equal_eigenvalues_give_the_eigenspace():
         [basis.T * np.sqrt(spectrum)[:, None], -basis.T * np.sqrt(spectrum)[:, None]]
     )
     moments = make_moments("dense", n, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     A = exact.solve(moments, 3, start(n, 3)).A
     np.testing.assert_allclose(A @ A.T, basis[:, :3] @ basis[:, :3].T, atol=1e-9)
 
@@ -137,7 +138,7 @@ def test_equal_eigenvalues_give_the_eigenspace():
 def test_every_kind_of_moments_can_be_solved(kind, p):
     X = np.random.default_rng(0).normal(size=(80, 10)) * np.arange(10, 0, -1)
     moments = make_moments(kind, 10, n_directions=10, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     solution = exact.solve(moments, p)
     assert solution.A.shape == (10, p)
     assert solution.residuals.max() < 1e-12

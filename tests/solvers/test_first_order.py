@@ -7,6 +7,7 @@ import torch
 from streampca import StreamingPCA
 from streampca.metrics import ordered_share, principal_angles
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers.first_order import FirstOrder
 
 
@@ -31,7 +32,7 @@ def adam_with_schedule(parameters):
 def test_descends_to_the_ordered_eigenvectors(kind, optimizer):
     X, _ = stream(500)
     moments = make_moments(kind, 8, n_directions=8, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     solver = FirstOrder(8, 3, optimizer=optimizer, dtype="float64", seed=0)
     losses = [float(solver.step(moments).loss) for _ in range(4000)]
     reading = solver.read(moments)
@@ -70,7 +71,7 @@ def test_zero_columns_are_nudged():
     # Remark 3: at A = 0, B = 0 both gradients vanish
     X, _ = stream(500)
     moments = make_moments("dense", 8, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     solver = FirstOrder(8, 3, optimizer=sgd, dtype="float64")
     with torch.no_grad():
         solver.A.zero_()
@@ -86,7 +87,7 @@ def test_device_tensors_and_numpy_take_the_same_steps():
     device = type(host)(8, dtype="float64", device="cpu")
     solvers = FirstOrder(8, 3, dtype="float64"), FirstOrder(8, 3, dtype="float64", device="cpu")
     for moments, solver in zip((host, device), solvers, strict=True):
-        moments.update(X)
+        moments.update(Minibatch(X))
         for _ in range(20):
             solver.step(moments)
     torch.testing.assert_close(solvers[0].A.data, solvers[1].A.data)

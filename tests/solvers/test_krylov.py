@@ -5,6 +5,7 @@ import pytest
 from counted import Counted
 
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers.exact import solve
 from streampca.solvers.krylov import BLOCK, first_look, krylov, room
 
@@ -15,7 +16,7 @@ def moments_of(spectrum, seed=0):
     Q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))
     X = Q.T * np.sqrt(spectrum)[:, None]
     moments = make_moments("dense", n, dtype="float64")
-    moments.update(np.concatenate([X, -X]))
+    moments.update(Minibatch(np.concatenate([X, -X])))
     return moments
 
 

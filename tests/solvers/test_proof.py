@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from streampca.moments import DenseMoments, make_moments
+from streampca.rows import Minibatch
 from streampca.solvers import exact
 from streampca.solvers.proof import Whole, largest_eigenvalue, shows_all
 
@@ -68,7 +69,7 @@ def test_no_eigenvalue_is_above_its_bound(n, rank, seed):
 def moments_of(values, seed=0):
     Q = rotation(len(values), seed)
     moments = make_moments("dense", len(values), dtype="float64")
-    moments.update(np.random.default_rng(0).normal(size=(10, len(values))))  # counts
+    moments.update(Minibatch(np.random.default_rng(0).normal(size=(10, len(values)))))  # counts
     moments._scatter = (Q * values) @ Q.T * moments.denominator
     return moments
 

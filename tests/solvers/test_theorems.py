@@ -32,6 +32,7 @@ from streampca.loss import (
 )
 from streampca.metrics import acs, ordered_share
 from streampca.moments import make_moments
+from streampca.rows import Minibatch
 from streampca.solvers.first_order import FirstOrder
 from streampca.solvers.first_order_pairs import FirstOrderPairs
 
@@ -129,7 +130,7 @@ def test_random_restarts_end_at_the_ordered_minimum(seed):
     draws = np.random.default_rng(0)
     X = draws.normal(size=(200, 5)) * [3, 2, 1.4, 1, 0.5]
     moments = make_moments("dense", 5, center=False, dtype="float64")
-    moments.update(X)
+    moments.update(Minibatch(X))
     Sigma = torch.tensor(moments @ np.eye(5))
     solver = FirstOrder(5, 3, optimizer=adam, dtype="float64", seed=seed)
     with torch.no_grad():
@@ -152,7 +153,7 @@ def test_random_restarts_end_there_for_other_targets_too(seed):
     X = draws.normal(size=(300, 4))
     Y = X @ draws.normal(size=(4, 5)) * [4, 2, 1, 1, 1] + draws.normal(size=(300, 5))
     moments = make_moments("dense", 9, center=False, dtype="float64")
-    moments.update(np.c_[X, Y])
+    moments.update(Minibatch(np.c_[X, Y]))
     S = torch.tensor(moments @ np.eye(9))
     Sxx, Syx, total = S[:4, :4], S[4:, :4], S[4:, 4:].trace()
     solver = FirstOrderPairs(4, 5, 2, optimizer=adam, dtype="float64", seed=seed)
@@ -271,7 +272,7 @@ def test_a_zero_column_holds_gradient_descent_and_a_nudge_frees_it():
     X = draws.normal(size=(100, 4)) * [3, 2, 1, 0.5]
     Y = X @ draws.normal(size=(4, 3))
     moments = make_moments("dense", 7, center=False, dtype="float64")
-    moments.update(np.c_[X, Y])
+    moments.update(Minibatch(np.c_[X, Y]))
     held, freed = (FirstOrderPairs(4, 3, 2, optimizer=adam, dtype="float64") for _ in range(2))
     for solver in (held, freed):
         with torch.no_grad():

@@ -1,13 +1,14 @@
-"""A minibatch, centred and weighted: Z with Z'Z = what it adds to the scatter matrix.
+"""How rows are centred: Z with Z'Z = what a minibatch adds to the scatter matrix.
 
-Dense rows are centred explicitly; sparse rows implicitly (sparse.py).
+Dense rows are centred explicitly where means are large, else in products (implicit.py), and sparse
+rows in products always (sparse.py). This file says which, and is told nothing of Sigma.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -20,13 +21,14 @@ from streampca.arrays import (
     one_thread,
     to_device,
 )
-from streampca.moments.pairs import Pairs
+from streampca.moments.implicit import looked_at, near_zero
+from streampca.moments.pairs import Pairs, row_weights
 from streampca.moments.parts import alike, parts, signed_sums
+from streampca.moments.precision import all_fit, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
-from streampca.moments.unshifted import unshifted
-
-if TYPE_CHECKING:
-    from streampca.moments.base import Moments
+from streampca.moments.sparse import centre_sparse
+from streampca.moments.stream import Stream
+from streampca.rows import Look, Minibatch
 
 
 class CentredRows(Protocol):
@@ -37,9 +39,20 @@ class CentredRows(Protocol):
     stream is empty or is not centred.
     """
 
-    weight: float
-    pairs: Pairs
-    mean: Array
+    @property
+    def weight(self) -> float:
+        """Sum of what the rows count."""
+        ...
+
+    @property
+    def pairs(self) -> Pairs:
+        """Their pairs."""
+        ...
+
+    @property
+    def mean(self) -> Array:
+        """Their mean, (n,) float64."""
+        ...
 
     @property
     def squares(self) -> Array:
@@ -125,75 +138,44 @@ class DenseRows:
         return self.Z[start:stop]
 
 
-def row_weights(
-    m: int, weights: Array | None, decay: Array | None
-) -> tuple[float, Pairs, np.ndarray[Any, Any] | None]:
-    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
-    if weights is None and decay is None:
-        return float(m), Pairs.of_equal(m), None
-    w = np.ones(m) if weights is None else np.asarray(weights, "float64")
-    v = w if decay is None else w * np.asarray(decay, "float64")
-    return float(v.sum()), Pairs.of(w, decay), v
-
-
-def centre(
-    X: Array,
-    weights: Array | None,
-    decay: Array | None,
-    about: Moments,
-    squares: Array | None = None,
-) -> CentredRows:
-    """Centre dense rows (m, n) and join them to what `about` has seen.
-
-    `squares` are what is known of sums of squares, as in `Moments.update`.
-    """
-    equal = weights is None and decay is None and weighs_as_rows(about.weight)
-    if equal and about.device is None and X.dtype == about.dtype:
-        implicit = unshifted(X, about, squares)
+def centred(batch: Minibatch, about: Stream) -> CentredRows:
+    """Centre the rows of a minibatch and join them to what `about` has seen."""
+    if batch.is_sparse and about.device is None and batch.n_rows > 1:
+        return centre_sparse(batch._replace(X=batch.X.tocsr()), about)
+    if batch.is_sparse:
+        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
+        # about itself is exactly zero only where it is subtracted
+        batch = batch._replace(X=batch.X.toarray(), known=None)
+    equal = batch.equal and weighs_as_rows(about.weight)
+    if isinstance(batch.known, Look):
+        total = batch.known.total
+        dtype = about.dtype if fits(total) or total == 0 else "float64"
+        if equal and batch.known.near and dtype == about.dtype == dtype_name(batch.X):
+            return looked_at(batch.X, batch.known, about)
+        return _explicitly(batch, about, dtype)
+    batch = batch._replace(X=to_device(batch.X, about.device))
+    if equal and about.device is None and batch.X.dtype == about.dtype:
+        implicit = near_zero(batch.X, batch.known, about)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
-    rows = _centred(X, weights, decay, about, about.dtype)
-    if (
-        about.dtype == "float32"
-        and about.device is None
-        and not all_fit(rows.total_squares, rows.Z)
-    ):
-        rows = _centred(X, weights, decay, about, "float64")
+    rows = _explicitly(batch, about, about.dtype)
+    # on a device the answer would cost a wait
+    asked = about.dtype == "float32" and about.device is None
+    if asked and not all_fit(rows.total_squares, rows.Z):
+        return _explicitly(batch, about, "float64")
     return rows
 
 
-def weighs_as_rows(weight: float) -> bool:
-    """Whether roots of weights are far inside float32, which ends at 1e-38 and 3e38."""
-    return weight == 0 or 1e-30 < weight < 1e30
-
-
-def fits(squares: float) -> bool:
-    """Whether a sum of squares is well inside float32.
-
-    It ends at 3.4e38 and loses digits below 1e-38; the limits leave room for what many
-    minibatches add up to, and for single entries far below the largest. Asked on the CPU alone:
-    on a device the answer would cost a wait.
-    """
-    return 1e-24 < squares < 1e30
-
-
-def all_fit(squares: float, entries: Array) -> bool:
-    """Whether products of the entries with each other can be formed in float32."""
-    return fits(squares) or (squares == 0 and not entries.any())
-
-
-def _centred(
-    X: Array, weights: Array | None, decay: Array | None, about: Moments, dtype: str
-) -> DenseRows:
+def _explicitly(batch: Minibatch, about: Stream, dtype: str) -> DenseRows:
     """Rows are shifted by the running mean (at the very start by the first row), then by their own.
 
     The difference of close numbers is exact, so features whose mean is a million times their
     spread keep their digits, and constant features become exact zeros. The mean of what remains
     is small, and a product with ones finds it at the price of reading the rows once.
     """
+    X, m = batch.X, batch.n_rows
     xp = namespace(X)
-    m = X.shape[0]
-    total, pairs, w = row_weights(m, weights, decay)
+    total, pairs, w = row_weights(m, batch.weights, batch.decay)
     joined = about.center and about.weight > 0 and total > 0
     if (joined and not weighs_as_rows(about.weight)) or not weighs_as_rows(total):
         dtype = "float64"
@@ -215,7 +197,7 @@ def _centred(
             mean = cast(shift, "float64") + cast(offset, "float64")
     if w is not None:
         Z *= cast(xp.sqrt(w), dtype)[:, None]
-    if joined:
-        root = (about.weight * total / (about.weight + total)) ** 0.5
-        buffer[m] = cast((mean - about._mean) * root, dtype)
+    between = about.between(mean, total)
+    if between is not None:
+        buffer[m] = cast(between, dtype)
     return DenseRows(total, pairs, mean, buffer)

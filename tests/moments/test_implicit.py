@@ -5,7 +5,8 @@ import pytest
 
 from streampca.arrays.linalg import orthonormal
 from streampca.moments import make_moments
-from streampca.moments.unshifted import unshifted
+from streampca.moments.implicit import near_zero
+from streampca.rows import Minibatch
 
 RNG = np.random.default_rng(0)
 NEAR = RNG.normal(1.0, 1.0, size=(400, 12)).astype("float32")
@@ -15,25 +16,25 @@ FAR = NEAR + np.float32(1000.0)
 @pytest.mark.parametrize("kind", ["dense", "factored"])
 def test_first_rows_are_not_copied_where_their_means_are_near(kind):
     moments = make_moments(kind, 12, n_directions=5)
-    assert unshifted(NEAR, moments) is not None
-    assert unshifted(FAR, moments) is None
+    assert near_zero(NEAR, None, moments) is not None
+    assert near_zero(FAR, None, moments) is None
     one_far = NEAR.copy()
     one_far[:, 3] += 10.0
-    assert unshifted(one_far, moments) is None
+    assert near_zero(one_far, None, moments) is None
     constant = NEAR.copy()
     constant[:, 3] = 0.1  # what rounding leaves of it would pass for variance
-    assert unshifted(constant, moments) is None
+    assert near_zero(constant, None, moments) is None
     silent = NEAR.copy()
     silent[:, 3] = 0.0
-    assert unshifted(silent, moments) is not None
+    assert near_zero(silent, None, moments) is not None
 
 
 @pytest.mark.parametrize("first", [NEAR, FAR, np.where(np.arange(12) < 3, 0, NEAR)])
 @pytest.mark.parametrize("kind", ["dense", "factored"])
 def test_the_first_rows_count_as_all_others_do(kind, first):
     moments = make_moments(kind, 12, n_directions=12)
-    moments.update(first.astype("float32"))
-    moments.update(NEAR)
+    moments.update(Minibatch(first.astype("float32")))
+    moments.update(Minibatch(NEAR))
     X = np.concatenate([first, NEAR]).astype("float64")
     expected = np.cov(X.T)
     scale = np.abs(expected).max()
@@ -45,11 +46,11 @@ def test_a_few_features_that_spoke_up_late_are_near_by_their_own_spread():
     moments = make_moments("dense", 12, dtype="float32")
     quiet = NEAR.copy()
     quiet[:, :4] = 0.0
-    moments.update(quiet)
-    assert unshifted(NEAR, moments) is not None
+    moments.update(Minibatch(quiet))
+    assert near_zero(NEAR, None, moments) is not None
     late = NEAR.copy()
     late[:, 2] += 50.0
-    assert unshifted(late, moments) is None
+    assert near_zero(late, None, moments) is None
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0, 20.0])
