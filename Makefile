@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench fast peers cost paper docs docs-serve clean \
+.PHONY: help install run test check lint format house types bench fast peers cost paper docs docs-serve clean \
     fuzz kill soak lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
@@ -31,6 +31,13 @@ test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" pick
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	    -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
+# Each step takes longer than the one before; the tests come last, so that their summary closes the log.
+CHECKS := lint types imports docs fuzz smoke lowest outside no-torch test
+check: $(STAMP)  ## all that continuous integration runs; it stops at the first failure
+	@for step in $(CHECKS); do \
+	    echo "== make $$step"; $(MAKE) --no-print-directory ARGS= $$step || exit 1; \
+	done
+
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +45,9 @@ lint: $(STAMP)  ## ruff: rules and layout
 format: $(STAMP)  ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+house: $(STAMP)  ## draw the picture of the wings in CONTRIBUTING.md from the imports
+	PYTHONPATH=tests/support $(BIN)/python -m house_picture
 
 types: $(STAMP)  ## mypy, strict on streampca
 	$(BIN)/mypy

@@ -5,8 +5,10 @@ store.py how files are written and found.
 """
 
 from streampca.checkpoint.columns import CheckpointError
+from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
-from streampca.checkpoint.models import fields_of as fields_of
+from streampca.checkpoint.fields import time_text
+from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
 
@@ -16,6 +18,11 @@ __all__ = [
     "CheckpointStore",
     "CheckpointWarning",
     "Drift",
+    "fields_of",
+    "heading",
     "measure_drift",
+    "plain",
     "relative_path",
+    "time_text",
+    "variances",
 ]

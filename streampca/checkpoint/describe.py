@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streampca.checkpoint.fields import time_text
+
 if TYPE_CHECKING:
     from streampca.checkpoint.record import Checkpoint
 
-__all__ = ["heading", "plain", "time_text", "variances"]
+__all__ = ["heading", "plain", "variances"]
 
 
 def heading(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -37,19 +39,6 @@ def variances(checkpoint: Checkpoint) -> dict[str, Any]:
         "discarded_variance": checkpoint.discarded_variance,
         "drift": None if drift is None else {"angle": drift.angle, "cosines": drift.cosines},
     }
-
-
-def time_text(microseconds: int | None) -> str | None:
-    """A time in UTC, to the second where there is no fraction.
-
-    Examples
-    --------
-    >>> time_text(60_000_000), time_text(60_500_000), time_text(None)
-    ('1970-01-01T00:01:00Z', '1970-01-01T00:01:00.500000Z', None)
-    """
-    if microseconds is None:
-        return None
-    return f"{np.datetime64(microseconds, 'us')}".removesuffix(".000000") + "Z"
 
 
 def plain(value: Any) -> Any:

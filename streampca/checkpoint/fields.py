@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 
 from streampca.rows import is_whole
 
-__all__ = ["Key", "array", "count", "equal", "freeze", "key", "names", "own", "real", "settings"]
+__all__ = [
+    "Key",
+    "array",
+    "count",
+    "equal",
+    "freeze",
+    "key",
+    "names",
+    "own",
+    "real",
+    "settings",
+    "time_text",
+]
 
 Key = str | int | None
 
@@ -137,3 +149,16 @@ def _text(name: str, value: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError(f"{name} {value!r} cannot be written as UTF-8: {error.reason}") from error
     return str(value)
+
+
+def time_text(microseconds: int | None) -> str | None:
+    """A time in UTC, to the second where there is no fraction.
+
+    Examples
+    --------
+    >>> time_text(60_000_000), time_text(60_500_000), time_text(None)
+    ('1970-01-01T00:01:00Z', '1970-01-01T00:01:00.500000Z', None)
+    """
+    if microseconds is None:
+        return None
+    return f"{np.datetime64(microseconds, 'us')}".removesuffix(".000000") + "Z"

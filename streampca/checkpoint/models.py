@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streampca.learning import Model
-
-if TYPE_CHECKING:
-    from streampca.checkpoint.record import Checkpoint
 
 __all__ = ["fields_of", "model_of"]
 
@@ -32,7 +29,7 @@ def fields_of(model: Model) -> dict[str, Any]:
     return fields | {"explained_variance_ratio": model.ratio}
 
 
-def model_of(checkpoint: Checkpoint) -> Model:
+def model_of(checkpoint: Any) -> Model:
     """The model that a checkpoint was taken of, without the loss and what singular values need."""
     return Model(
         n_copies=float(checkpoint.moments.get("n_copies", checkpoint.n_samples_seen)),

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import columns, fields
-from streampca.checkpoint.describe import time_text
 from streampca.checkpoint.drift import Drift, measure_drift
-from streampca.checkpoint.fields import Key
+from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.models import model_of
 from streampca.checkpoint.parquet import from_parquet, to_parquet
 from streampca.learning import Model, coordinates

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from streampca import Checkpoint
-from streampca.checkpoint.describe import heading, time_text, variances
+from streampca.checkpoint import heading, time_text, variances
 from streampca.cli import output
 
 __all__ = ["component_table", "described", "feature_names", "heading"]

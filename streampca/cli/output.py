@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from streampca.checkpoint.describe import plain, time_text
+from streampca.checkpoint import plain, time_text
 
 __all__ = ["as_json", "console", "plain", "say", "show", "table", "text", "time_text", "warn"]
 

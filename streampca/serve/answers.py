@@ -9,7 +9,7 @@ import numpy as np
 from starlette.responses import Response
 
 from streampca import Checkpoint
-from streampca.checkpoint.describe import heading, plain, time_text, variances
+from streampca.checkpoint import heading, plain, time_text, variances
 from streampca.metrics import leading_features
 from streampca.monitor import Assessment
 

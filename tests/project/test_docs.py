@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
@@ -52,6 +53,21 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     for line, code in blocks(page):
         # padded, so that a traceback names the line of the page
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_says_what_its_code_prints(page, capsys):
+    """Where a block of text follows a block of python, the one is what the other prints."""
+    found = list(BLOCK.finditer(page.read_text()))
+    printed = [
+        (code[3], text[3])
+        for code, text in pairwise(found)
+        if (code[2], text[2], text.start() - code.end()) == ("python", "text", 2)
+    ]
+    assert printed or page.name != "README.md"
+    for code, text in printed:
+        exec(compile(code, str(page), "exec"), {})
+        assert capsys.readouterr().out == text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
