@@ -112,7 +112,7 @@ class ExactComponents(_Components):
         return _saved_model(saved, moments, loss)
 
 
-class SteppedComponents(_Components, Stepped[Model, "FirstOrder"]):
+class SteppedComponents(_Components, Stepped[Model]):
     """Components that a first-order solver moves with each minibatch."""
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:

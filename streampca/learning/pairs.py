@@ -27,6 +27,9 @@ from streampca.solvers import Pairs, solve_pairs
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from streampca.solvers import FirstOrderPairs
+
 Float64 = NDArray[np.float64]
 
 _SHARED = (
@@ -118,8 +121,10 @@ class ExactPairs(Solver[PairModel]):
         return _model(moments, k, pairs, float(loss) / max(moments.weight, 1e-300))
 
 
-class SteppedPairs(Stepped[PairModel, "FirstOrderPairs"]):
+class SteppedPairs(Stepped[PairModel]):
     """Pairs that a first-order solver moves with each minibatch."""
+
+    _first_order: FirstOrderPairs
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> PairModel:
         pairs = self._first_order.read_pairs(moments)

@@ -6,7 +6,7 @@ Knows nothing of what the model is of.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -16,13 +16,11 @@ from streampca.moments import Moments
 if TYPE_CHECKING:
     from streampca.solvers import FirstOrder
 
-F = TypeVar("F", bound="FirstOrder")
 
-
-class Stepped(Solver[M], Generic[M, F]):
+class Stepped(Solver[M]):
     """One step after each minibatch; what the solver keeps goes into checkpoints."""
 
-    def __init__(self, first_order: F) -> None:
+    def __init__(self, first_order: FirstOrder) -> None:
         self._first_order = first_order
 
     def step(self, moments: Moments) -> None:
