@@ -6,39 +6,33 @@ remembered stands in moments/, how it is solved in solvers/, what is read off in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from streampca.arrays import Array, device_name, dtype_name, namespace, torch
-from streampca.fitted import Results
+from streampca.arrays import Array, dtype_name, namespace
+from streampca.fitted import Checkpoints, Coordinates, refuse_other_names
 from streampca.learning import (
     ComponentLearner,
-    Model,
     adopt,
     check_parameters,
     learn_parts,
     learner_of_components,
 )
 from streampca.rows import (
-    LARGEST,
     InputRows,
-    answers,
     check_weighted,
     in_parts,
-    read_rows,
     read_weights,
     refuse_what_is_read_once,
     that_count,
 )
 
 if TYPE_CHECKING:
-    from streampca.checkpoint import Checkpoint
     from streampca.moments import Moments
 
 
-class StreamingPCA(Results):
+class StreamingPCA(Coordinates, Checkpoints):
     """Ordered principal components of a stream, exact at any time and for any batch size.
 
     A linear autoencoder with decoder A and encoder B that descends the nested loss of Oftadeh,
@@ -175,12 +169,7 @@ class StreamingPCA(Results):
 
         y is ignored, as in scikit-learn.
         """
-        fresh = self._blank()
-        fresh.partial_fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
-        if fresh._learner is None:  # of no rows, which change nothing, nothing can be learned
-            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        self.__dict__ |= fresh.__dict__
-        return self
+        return self._learned_anew(X, sample_weight=sample_weight)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True
@@ -227,7 +216,7 @@ class StreamingPCA(Results):
             return self
         learner = self._learner
         if learner is not None and self._differs(learner.parameters):
-            adopt(learner, self._parameters_of(StreamingPCA))
+            adopt(learner, self._given())
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -240,12 +229,6 @@ class StreamingPCA(Results):
         weights, (rows,) = that_count(weights, rows)
         learner = self._started(rows)
         learner.add(rows.minibatch(weights), self._feature_names)
-        return self
-
-    def flush(self) -> Self:
-        """Fold in what is buffered."""
-        if self._learner is not None:
-            self._learner.flush()
         return self
 
     def decay(self, factor: float) -> Self:
@@ -275,11 +258,7 @@ class StreamingPCA(Results):
             with theirs.lock:  # never two at once: they might merge each other
                 theirs.flush()
                 moments = theirs.moments.copy()
-            if None not in (names, self._feature_names) and names != self._feature_names:
-                raise ValueError(
-                    "cannot merge: the feature names differ or stand in another order: "
-                    f"{self._feature_names} here, {names} there"
-                )
+            refuse_other_names("feature", self._feature_names, names)
         else:
             moments, names = other, None
         if self._learner is None:
@@ -289,104 +268,22 @@ class StreamingPCA(Results):
         self._learner.merge(moments)
         return self
 
-    # --- using ------------------------------------------------------------------------------
-
-    def transform(self, X: Any) -> Array:
-        """Coordinates of rows in the components, (m, p), of the kind of array that came in.
-
-        A tensor gives a tensor on its device, everything else a numpy array, in float32 for
-        float32 rows. Many rows are read part by part: beside the answer it takes a few parts.
-        """
-        model = self._model
-
-        def coordinates(part: Any) -> Array:
-            Z = model.coordinates(self._fill(self._read(part).values, model))
-            return Z * model.scales(Z) if self.whiten else Z
-
-        return answers(X, coordinates)
-
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
         refuse_what_is_read_once(X)
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
-    def inverse_transform(self, Z: Any) -> Array:
-        """Rows (m, n) from coordinates (m, p)."""
-        model = self._model
-
-        def rows(part: Any) -> Array:
-            p = model.components.shape[0]
-            coordinates = read_rows(part, n_features=p, least=0).values
-            if self.whiten:
-                scales = model.scales(coordinates)
-                xp = namespace(scales)
-                safe = xp.where(scales > 0, scales, 1.0)
-                coordinates = coordinates * xp.where(scales > 0, 1.0 / safe, 0.0)
-            return model.reconstruct(coordinates)
-
-        return answers(Z, rows)
-
-    def score_samples(self, X: Any) -> Array:
-        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999), float64.
-
-        Where nothing is left out (`noise_variance_` is 0: as many components as rows or features,
-        or rows of lower rank) the density is that within the span of the components that vary, as
-        `scipy.stats.multivariate_normal` has it; rows outside have none, minus infinity.
-
-        A tensor gives a tensor on its device, everything else a numpy array.
-        """
-        model = self._model
-        return answers(
-            X, lambda part: model.log_likelihood(self._fill(self._read(part).values, model))
-        )
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log-likelihood of the rows."""
-        scores = self.score_samples(X)
-        if len(scores) == 0:
-            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        return float(scores.mean())
-
     # --- inside -------------------------------------------------------------------------------
 
-    def _read(
-        self,
-        X: Any,
-        later: Callable[[torch.Tensor], bool] | None = None,
-        squares: Callable[[int], bool] | None = None,
-    ) -> InputRows:
-        """Validated rows; their width and names are those of the rows seen before.
-
-        `later` says which tensors' entries are looked at on their way into a device, `squares`
-        whether sums of squares are wanted of so many rows.
-        """
-        return read_rows(
-            X,
-            feature_names=self._feature_names,
-            n_features=None if self._learner is None else self._learner.n_features,
-            allow_missing=self.missing == "impute",
-            largest=self._largest(),
-            later=later,
-            squares=squares,
-            least=0,
-        )
-
-    def _largest(self) -> float:
-        """The largest entry that squares can be summed of, in the type that rows will have."""
-        dtype = self.dtype if self._learner is None else self._learner.moments.dtype
-        return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
-
-    def _fill(self, X: Array, model: Model) -> Array:
-        return model.filled(X) if self.missing == "impute" else X
+    @classmethod
+    def _estimator(cls) -> type:
+        return StreamingPCA
 
     def _started(self, rows: InputRows) -> ComponentLearner:
         """The learner, made for rows like these if there is none yet."""
         X = rows.values
         if self._learner is None:
-            place = self.device
-            if place is None and namespace(X) is not np:
-                place = X.device
-            self._start(X.shape[1], dtype_name(X), device_name(place), rows.feature_names)
+            self._start(X.shape[1], dtype_name(X), self._place(X), rows.feature_names)
         elif self._feature_names is None:
             self._feature_names = rows.feature_names
         assert self._learner is not None
@@ -400,83 +297,8 @@ class StreamingPCA(Results):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
-        parameters = self._parameters_of(StreamingPCA)
+        parameters = self._given()
         check_parameters(parameters)
         self._feature_names = names
         dtype = self.dtype or dtype
         self._learner = learner_of_components(parameters, n_features, dtype, device, memory)
-
-    # --- checkpoints --------------------------------------------------------------------------
-
-    def checkpoint(self, **where: Any) -> Checkpoint:
-        """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
-
-        Parameters
-        ----------
-        **where
-            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
-        """
-        from streampca.checkpoint import Checkpoint  # above this file: imported when used
-
-        learner = self._started_learner
-        with learner.lock:
-            model, moments = learner.model(), learner.state()
-        return Checkpoint(
-            n_samples_seen=model.n_samples,
-            weight=model.weight,
-            feature_names=self._feature_names,
-            mean=model.mean,
-            components=model.components,
-            explained_variance=model.eigenvalues,
-            explained_variance_ratio=model.ratio,
-            total_variance=model.total_variance,
-            decoder=model.decoder,
-            encoder=model.encoder,
-            residuals=model.residuals,
-            discarded_variance=model.discarded_variance,
-            moments_kind=learner.moments.kind,
-            moments=moments,
-            settings=self._settings(),
-            **where,
-        )
-
-    def _settings(self) -> dict[str, Any]:
-        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
-        skipped = ("optimizer", "copy")
-        parameters = self._parameters_of(StreamingPCA)
-        settings = {k: v for k, v in parameters.items() if k not in skipped}
-        return settings | {"device": None if self.device is None else str(self.device)}
-
-    @classmethod
-    def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, device: Any = None, optimizer: Any = None
-    ) -> Self:
-        """An estimator that goes on where the checkpoint was taken.
-
-        Bit for bit on the same machine, to rounding on another device.
-
-        Parameters
-        ----------
-        checkpoint : Checkpoint
-            What `checkpoint` returned, or a `CheckpointStore`.
-        device : optional
-            Where to go on; by default the CPU.
-        optimizer : callable, optional
-            For the first-order solver: what was given when it was built. Code is not stored.
-
-        Raises
-        ------
-        ValueError
-            If the checkpoint's parts do not fit each other.
-        """
-        settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
-        own = cls().get_params() if cls is not StreamingPCA else settings
-        self = cls(**{name: value for name, value in settings.items() if name in own})
-        self.__dict__ |= settings  # a subclass may leave some out
-        n_features = int(np.asarray(checkpoint.mean).shape[0])
-        dtype = str(np.asarray(checkpoint.components).dtype)
-        kind = checkpoint.moments_kind or None
-        self._start(n_features, dtype, device_name(device), checkpoint.feature_names, kind)
-        assert self._learner is not None
-        self._learner.restore(checkpoint)
-        return self

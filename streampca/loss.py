@@ -21,15 +21,9 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from streampca.arrays import Array, is_tensor, torch
-
-
-def _library(x: Array) -> Any:
-    return torch if is_tensor(x) else np
+from streampca.arrays import Array, inverse_on_range, is_tensor, namespace, torch
 
 
 def nested_weights(p: int, like: Array) -> Array:
@@ -58,7 +52,7 @@ def nested_counts(p: int, like: Array) -> Array:
            [1., 1., 1.]])
     """
     weights = nested_weights(p, like)
-    return _library(weights).minimum(weights[:, None], weights)
+    return namespace(weights).minimum(weights[:, None], weights)
 
 
 # --- losses ------------------------------------------------------------------------------------
@@ -252,7 +246,7 @@ def best_encoder(A: Array, Sxx: Array | None = None, Syx: Array | None = None) -
     """
     if Syx is not None and Sxx is None:
         raise ValueError("Sxx is missing: the best encoder for Y != X needs both Sxx and Syx")
-    p, xp = A.shape[1], _library(A)
+    p, xp = A.shape[1], namespace(A)
     lengths = xp.linalg.norm(A, axis=0)  # (p,)
     ones = xp.ones_like(lengths)
     zero = xp.where(lengths == 0, ones, 0 * ones)
@@ -267,12 +261,12 @@ def best_encoder(A: Array, Sxx: Array | None = None, Syx: Array | None = None) -
     B = xp.linalg.solve(M, nested_weights(p, A)[:, None] * unit.T) / lengths[:, None]
     if Sxx is None or Syx is None:
         return B
-    return B @ Syx @ _inverse_on_range(Sxx)
+    return B @ Syx @ inverse_on_range(Sxx)
 
 
 def target_covariance(Sxx: Array, Syx: Array | None = None) -> Array:
     """Sigma = Syx Sxx^-1 Sxy (n, n), whose eigenvectors the decoder finds; Sxx when Y = X."""
-    return Sxx if Syx is None else Syx @ _inverse_on_range(Sxx) @ Syx.T
+    return Sxx if Syx is None else Syx @ inverse_on_range(Sxx) @ Syx.T
 
 
 def optimum_loss(
@@ -282,7 +276,7 @@ def optimum_loss(
     _, total = _targets(Sxx, Syx, trace_Syy)
     Sigma = target_covariance(Sxx, Syx)
     _check_components(p, Sigma)
-    xp = _library(Sigma)
+    xp = namespace(Sigma)
     kept = (nested_weights(p, Sxx) * xp.flip(xp.linalg.eigvalsh(Sigma), (0,))[:p]).sum()
     return p * total - kept
 
@@ -291,28 +285,11 @@ def optimal_pair(p: int, Sxx: Array, Syx: Array | None = None) -> tuple[Array, A
     """A = U_p and B = U_p' Syx Sxx^-1: the ordered minimum of L (Theorem 1, with D = I)."""
     Sigma = target_covariance(Sxx, Syx)
     _check_components(p, Sigma)
-    xp = _library(Sigma)
+    xp = namespace(Sigma)
     U = xp.flip(xp.linalg.eigh(Sigma)[1], (1,))[:, :p]
-    return U, U.T if Syx is None else U.T @ Syx @ _inverse_on_range(Sxx)
+    return U, U.T if Syx is None else U.T @ Syx @ inverse_on_range(Sxx)
 
 
 def _check_components(p: int, Sigma: Array) -> None:
     if not 1 <= p <= len(Sigma):
         raise ValueError(f"p = {p} components of {len(Sigma)} features: p must be 1 to n")
-
-
-def _inverse_on_range(S: Array) -> Array:
-    """Inverse of a matrix of moments on its range, whatever units the features have.
-
-    A rank cut on S itself would drop features that are merely small, so S is scaled to a unit
-    diagonal first. Not the Moore-Penrose inverse then, but Syx, whose rows lie in the range of S,
-    cannot tell. The cut: exactly dependent features were seen to leave at most 25 eps (5 features,
-    100,000 rows), and the rounding of the eigenvalues themselves grows with n.
-    """
-    xp = _library(S)
-    variances = S.diagonal()
-    lengths = xp.where(variances > 0, variances, xp.ones_like(variances)) ** 0.5
-    cut = (len(S) + 100) * xp.finfo(S.dtype).eps
-    correlation = S / lengths[:, None] / lengths
-    inverse = xp.linalg.pinv(correlation, rtol=cut, hermitian=True)
-    return inverse / lengths[:, None] / lengths

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._pair_results import PairResults
-from streampca.arrays import Array, device_name, namespace
+from streampca.arrays import Array
+from streampca.fitted import PairResults, refuse_other_names
 from streampca.learning import (
     CONSTRAINTS,
     PairLearner,
@@ -23,7 +23,6 @@ from streampca.learning import (
 )
 from streampca.moments import DenseMoments
 from streampca.rows import (
-    LARGEST,
     InputRows,
     Targets,
     answers,
@@ -152,14 +151,7 @@ class StreamingReducedRankRegression(PairResults):
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
-        fresh = self._blank()
-        fresh.partial_fit(
-            X, Y, **({} if sample_weight is None else {"sample_weight": sample_weight})
-        )
-        if fresh._learner is None:  # no rows change nothing, and nothing can be learned of them
-            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        self.__dict__ |= fresh.__dict__
-        return self
+        return self._learned_anew(X, Y, sample_weight=sample_weight)
 
     def partial_fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Learn from more rows and their targets.
@@ -179,8 +171,7 @@ class StreamingReducedRankRegression(PairResults):
             If a row cannot be used; it names the row and the feature, and nothing is learned.
         """
         if self._learner is not None and self._differs(self._learner.parameters):
-            now = self._parameters_of(StreamingReducedRankRegression)
-            refuse_changes(self._learner.parameters, now)
+            refuse_changes(self._learner.parameters, self._given())
         rows = self._read(X)
         targets = self._read_targets(Y, rows.values.shape[0])
         weights = read_weights(sample_weight, rows.values.shape[0])
@@ -191,12 +182,6 @@ class StreamingReducedRankRegression(PairResults):
             check_weighted(targets.rows, weights, self._target_names)
         weights, (inputs, outputs) = that_count(weights, rows, targets.rows)
         add_pairs(self._started(rows, targets), inputs.values, outputs.values, weights)
-        return self
-
-    def flush(self) -> Self:
-        """Fold in what is buffered."""
-        if self._learner is not None:
-            self._learner.flush()
         return self
 
     def merge(self, other: StreamingReducedRankRegression) -> Self:
@@ -210,13 +195,8 @@ class StreamingReducedRankRegression(PairResults):
         theirs = other._learner
         if theirs is None:
             return self
-        for what in ("feature", "target"):
-            a, b = getattr(self, f"_{what}_names"), getattr(other, f"_{what}_names")
-            if None not in (a, b) and a != b:
-                raise ValueError(
-                    f"cannot merge: the {what} names differ or stand in another order: "
-                    f"{a} here, {b} there"
-                )
+        refuse_other_names("feature", self._feature_names, other._feature_names)
+        refuse_other_names("target", self._target_names, other._target_names)
         theirs.flush()
         mine = self._learner
         if mine is None:
@@ -301,26 +281,22 @@ class StreamingReducedRankRegression(PairResults):
             largest=self._largest(),
         )
 
-    def _largest(self) -> float:
-        """The largest entry that squares can be summed of, in the type that rows will have."""
-        dtype = self.dtype if self._learner is None else self._learner.moments.dtype
-        return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
+    @classmethod
+    def _estimator(cls) -> type:
+        return StreamingReducedRankRegression
 
     def _started(self, rows: InputRows, targets: Targets) -> PairLearner:
         """The learner, made for rows like these if there is none yet."""
         X, Y = rows.values, targets.rows.values
         if self._learner is None:
-            place = self.device
-            if place is None and namespace(X) is not np:
-                place = X.device
-            self._learner = self._made(X.shape[1], Y.shape[1], device_name(place))
+            self._learner = self._made(X.shape[1], Y.shape[1], self._place(X))
             self._single = targets.single
         self._feature_names = self._feature_names or rows.feature_names
         self._target_names = self._target_names or targets.rows.feature_names
         return self._learner
 
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
-        parameters = self._parameters_of(StreamingReducedRankRegression)
+        parameters = self._given()
         check_parameters(parameters, CONSTRAINTS)
         dtype = self.dtype or "float64"
         return learner_of_pairs(parameters, n_features, n_targets, dtype, device)

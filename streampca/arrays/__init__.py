@@ -14,6 +14,7 @@ from streampca.arrays.backend import (
     zeros,
 )
 from streampca.arrays.blas import add_gram
+from streampca.arrays.inverse import inverse_on_range
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
 from streampca.arrays.linalg import (
     SAFE_PIVOT,
@@ -51,6 +52,7 @@ __all__ = [
     "frobenius",
     "gram64",
     "householder",
+    "inverse_on_range",
     "is_tensor",
     "made_orthonormal",
     "namespace",

@@ -6,6 +6,7 @@ store.py how files are written and found.
 
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.drift import Drift, measure_drift
+from streampca.checkpoint.models import fields_of as fields_of
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca.rows import is_whole
+
 __all__ = ["Key", "array", "count", "equal", "freeze", "key", "names", "own", "real", "settings"]
 
 Key = str | int | None
@@ -17,7 +19,7 @@ Key = str | int | None
 
 def key(value: Any) -> Key:
     """Text, a whole number, or None."""
-    if _is_whole(value):
+    if is_whole(value):
         return int(value)
     if value is None:
         return None
@@ -122,15 +124,11 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    if not _is_whole(value):
+    if not is_whole(value):
         raise ValueError(f"{name} must be a whole number, not {value!r}")
     if not least <= int(value) < 2**63:
         raise ValueError(f"{name} must lie between {least} and {2**63 - 1}, not {value}")
     return int(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _text(name: str, value: str) -> str:

@@ -7,7 +7,6 @@ others. This room does not know how a checkpoint is stored.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -16,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import columns, fields
+from streampca.checkpoint.describe import time_text
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key
+from streampca.checkpoint.models import model_of
 from streampca.checkpoint.parquet import from_parquet, to_parquet
-from streampca.learning import Model
-from streampca.rows import answers, read_rows
+from streampca.learning import Model, coordinates
+from streampca.rows import read_rows
 from streampca.wire import seal, unseal
 
 if TYPE_CHECKING:
@@ -168,37 +169,22 @@ class Checkpoint:
         ValueError
             If a row cannot be used; it names the row and the feature.
         """
+        names, n = self.feature_names, self.components.shape[1]
         impute = self.settings.get("missing") == "impute"
-        model = self._model
 
-        def coordinates(part: Any) -> Array:
-            names, n = self.feature_names, self.components.shape[1]
-            read = read_rows(part, feature_names=names, n_features=n, allow_missing=impute, least=0)
-            Z = model.coordinates(model.filled(read.values) if impute else read.values)
-            return Z * model.scales(Z) if self.settings.get("whiten") else Z
+        def read(part: Any) -> Array:
+            rows = read_rows(part, feature_names=names, n_features=n, allow_missing=impute, least=0)
+            return rows.values
 
-        return answers(X, coordinates)
+        whiten = bool(self.settings.get("whiten"))
+        return coordinates(X, self._model, read, impute=impute, whiten=whiten)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
 
     @cached_property
     def _model(self) -> Model:
-        return Model(
-            mean=self.mean,
-            components=self.components,
-            eigenvalues=self.explained_variance,
-            total_variance=self.total_variance,
-            n_samples=self.n_samples_seen,
-            n_copies=float(self.moments.get("n_copies", self.n_samples_seen)),
-            weight=self.weight,
-            denominator=math.nan,  # of singular values, which a checkpoint does not have
-            decoder=self.decoder,
-            encoder=self.encoder,
-            loss=math.nan,
-            residuals=self.residuals,
-            discarded_variance=self.discarded_variance,
-        )
+        return model_of(self)
 
     def with_drift(self, previous: Checkpoint | None) -> Self:
         """This checkpoint with `drift` measured against the one before it (None: the first).
@@ -293,10 +279,7 @@ class Checkpoint:
         return hash((self.key, self.window_end, self.sequence, self.n_samples_seen))
 
     def __repr__(self) -> str:
-        end = "None"
-        if self.window_end is not None:
-            end = f"{np.datetime64(self.window_end, 'us')}".removesuffix(".000000") + "Z"
-        p, n = self.components.shape
+        end, (p, n) = time_text(self.window_end), self.components.shape
         return (
             f"Checkpoint(key={self.key!r}, window_end={end}, sequence={self.sequence}, "
             f"{self.n_samples_seen} rows, {p} of {n}{', late' if self.late else ''})"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from streampca import Checkpoint
+from streampca.checkpoint.describe import heading, time_text, variances
 from streampca.cli import output
 
 __all__ = ["component_table", "described", "feature_names", "heading"]
@@ -18,32 +19,13 @@ def feature_names(checkpoint: Checkpoint) -> list[str]:
     return list(checkpoint.feature_names or [f"feature {i}" for i in range(n)])
 
 
-def heading(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Which checkpoint this is, as JSON values."""
-    return {
-        "key": checkpoint.key,
-        "window_start": output.time_text(checkpoint.window_start),
-        "window_end": output.time_text(checkpoint.window_end),
-        "sequence": checkpoint.sequence,
-        "late": checkpoint.late,
-        "n_samples_seen": checkpoint.n_samples_seen,
-        "weight": checkpoint.weight,
-    }
-
-
 def described(checkpoint: Checkpoint) -> dict[str, Any]:
     """All of a checkpoint but the moments and the autoencoder, as JSON values."""
-    drift = checkpoint.drift
     return heading(checkpoint) | {
         "feature_names": checkpoint.feature_names,
         "mean": checkpoint.mean,
         "components": checkpoint.components,
-        "explained_variance": checkpoint.explained_variance,
-        "explained_variance_ratio": checkpoint.explained_variance_ratio,
-        "total_variance": checkpoint.total_variance,
-        "residuals": checkpoint.residuals,
-        "discarded_variance": checkpoint.discarded_variance,
-        "drift": None if drift is None else {"angle": drift.angle, "cosines": drift.cosines},
+        **variances(checkpoint),
         "settings": dict(checkpoint.settings),
     }
 
@@ -51,7 +33,7 @@ def described(checkpoint: Checkpoint) -> dict[str, Any]:
 def title(checkpoint: Checkpoint) -> str:
     """Which checkpoint this is, in words."""
     whose = "" if checkpoint.key is None else f" of {checkpoint.key}"
-    end = output.time_text(checkpoint.window_end)
+    end = time_text(checkpoint.window_end)
     when = "" if end is None else f" up to {end}"
     return f"Components{whose} after {checkpoint.n_samples_seen:,} rows{when}"
 

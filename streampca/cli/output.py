@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from streampca.checkpoint.describe import plain, time_text
 
 __all__ = ["as_json", "console", "plain", "say", "show", "table", "text", "time_text", "warn"]
 
@@ -69,38 +69,3 @@ def warn(line: str) -> None:
 def as_json(value: Any) -> None:
     """One JSON value on one line of stdout; numbers that are not finite become null."""
     text(json.dumps(plain(value), ensure_ascii=False))
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON has it: lists for arrays, null for what is not finite."""
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray):
-        # the shortest digits of a float32 are those of a float32
-        return plain(value.tolist() if value.dtype != np.float32 else _shortest(value))
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _shortest(values: Any) -> Any:
-    if values.ndim == 0:
-        return float(str(values[()]))
-    return [_shortest(each) for each in values]
-
-
-def time_text(microseconds: int | None) -> str | None:
-    """A time in UTC, to the second where there is no fraction.
-
-    Examples
-    --------
-    >>> time_text(60_000_000), time_text(60_500_000), time_text(None)
-    ('1970-01-01T00:01:00Z', '1970-01-01T00:01:00.500000Z', None)
-    """
-    if microseconds is None:
-        return None
-    return f"{np.datetime64(microseconds, 'us')}".removesuffix(".000000") + "Z"

@@ -20,7 +20,7 @@ from streampca.cli.source import Source, find_sources
 from streampca.cli.transform import ColumnNames, Files, Keep, KeyColumn, Place, _chosen
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.monitor import Monitor
+from streampca.monitor import Monitor, in_limits
 
 __all__ = ["score"]
 
@@ -37,31 +37,17 @@ class Watch:
 
     def score(self, X: Any) -> dict[str, Any]:
         """Columns of the rows: statistics, limits, whether they alarm, and the feature."""
-        spe, t2 = self.monitor.spe(X), self.monitor.t2(X)
-        by_spe = _over(spe, self.spe_limit) >= _over(t2, self.t2_limit)
-        parts = np.where(
-            by_spe[:, None], self.monitor.spe_contributions(X), self.monitor.t2_contributions(X)
-        )
-        most = parts.argmax(axis=1)
-        total = np.where(by_spe, spe, t2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(total > 0, parts[np.arange(len(X)), most] / total, 0.0)
-        m = len(X)
+        found = self.monitor._against(X, self.spe_limit, self.t2_limit)
         return {
-            "spe": spe,
-            "spe_limit": np.full(m, self.spe_limit),
-            "t2": t2,
-            "t2_limit": np.full(m, self.t2_limit),
-            "alarm": (spe > self.spe_limit) | (t2 > self.t2_limit),
-            "statistic": np.where(by_spe, "spe", "t2"),
-            "feature": np.array(self.names)[most],
-            "contribution": share,
+            "spe": found.spe,
+            "spe_limit": np.full(len(X), found.spe_limit),
+            "t2": found.t2,
+            "t2_limit": np.full(len(X), found.t2_limit),
+            "alarm": found.alarm,
+            "statistic": np.where(found.by_spe, "spe", "t2"),
+            "feature": np.array(self.names)[found.feature],
+            "contribution": found.share,
         }
-
-
-def _over(values: Any, limit: float) -> Any:
-    """How many limits a statistic is; all of it where the limit is 0."""
-    return values / limit if limit > 0 else np.where(values > 0, np.inf, 0.0)
 
 
 class Tally:
@@ -81,7 +67,8 @@ class Tally:
         self.n_spe += int((spe > scores["spe_limit"]).sum())
         self.n_t2 += int((t2 > scores["t2_limit"]).sum())
         over = np.maximum(
-            _over(spe, float(scores["spe_limit"][0])), _over(t2, float(scores["t2_limit"][0]))
+            in_limits(spe, float(scores["spe_limit"][0])),
+            in_limits(t2, float(scores["t2_limit"][0])),
         )
         over = np.where(alarm, over, -1.0)
         for row in np.argsort(-over, kind="stable")[: self._most].tolist():

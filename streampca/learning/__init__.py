@@ -1,5 +1,6 @@
 """Rows wait, are folded in, are solved; knows nothing of files, River or Beam."""
 
+from streampca.learning.answers import coordinates, log_likelihoods, rows_of
 from streampca.learning.components import (
     ComponentLearner,
     adopt,
@@ -28,10 +29,13 @@ __all__ = [
     "add_pairs",
     "adopt",
     "check_parameters",
+    "coordinates",
     "learn_parts",
     "learner_of_components",
     "learner_of_pairs",
+    "log_likelihoods",
     "refuse_changes",
     "resolve_parameters",
+    "rows_of",
     "widened",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from streampca.arrays import device_name
 from streampca.learning import choice, cost
 from streampca.moments import default_directions
+from streampca.rows import is_whole
 
 _FEW_FEATURES, _FRESH = 256, 512
 """Below so many features at most so many rows wait, where the cost model says 2,048: coordinates in
@@ -32,8 +33,7 @@ class Constraint:
 
 def is_int(value: Any, least: int) -> bool:
     """Whether a value is a whole number, and no truth value, of at least so much."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return whole and int(value) >= least
+    return is_whole(value) and int(value) >= least
 
 
 def is_real(value: Any) -> bool:

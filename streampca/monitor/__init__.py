@@ -3,11 +3,14 @@
 And the same question of models: `trends` of a history of checkpoints, and limits for them.
 """
 
+from streampca.monitor.assessment import Assessment
+from streampca.monitor.assessment import in_limits as in_limits
 from streampca.monitor.limits import empirical_limit
-from streampca.monitor.monitor import Assessment, Monitor
+from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
 from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
+from streampca.monitor.trend import same_features as same_features
 
 __all__ = [
     "Assessment",

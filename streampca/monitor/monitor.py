@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streampca.arrays import is_tensor, to_numpy
 from streampca.moments import moments_from_state
 from streampca.monitor import limits
+from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
@@ -51,19 +52,6 @@ class Fitted(Protocol):
     def moments_kind(self) -> str: ...
     @property
     def moments(self) -> Mapping[str, NDArray[Any]]: ...
-
-
-class Assessment(NamedTuple):
-    """Rows against the limits of a model; see `Monitor.assess`."""
-
-    spe: Float64  # (m,)
-    t2: Float64  # (m,)
-    spe_limit: float
-    t2_limit: float
-    alarm: NDArray[np.bool_]  # (m,) whether either is above its limit
-    by_spe: NDArray[np.bool_]  # (m,) whether SPE is the one further out
-    feature: NDArray[np.intp]  # (m,) the one with the largest part in that statistic
-    share: Float64  # (m,) that part
 
 
 class Monitor:
@@ -143,35 +131,22 @@ class Monitor:
         Limits are Jackson and Mudholkar's and F's. The feature is the one with the largest part
         in the statistic that is further beyond its limit.
         """
-        D = self._centred(X)
-        spe, t2 = self.statistics.both(D)
-        spe_limit, t2_limit = self.spe_limit(confidence), self.t2_limit(confidence)
-        by_spe = _in_limits(spe, spe_limit) >= _in_limits(t2, t2_limit)
-        parts = np.where(by_spe[:, None], self._spe_parts(D), self._t2_parts(D))
-        feature = parts.argmax(axis=1)
-        total, largest = np.where(by_spe, spe, t2), parts[np.arange(len(D)), feature]
-        share = np.divide(largest, total, out=np.zeros_like(total), where=total > 0)
-        alarm = (spe > spe_limit) | (t2 > t2_limit)
-        return Assessment(spe, t2, spe_limit, t2_limit, alarm, by_spe, feature, share)
+        return self._against(X, self.spe_limit(confidence), self.t2_limit(confidence))
+
+    def _against(self, X: Any, spe_limit: float, t2_limit: float) -> Assessment:
+        """`assess`, with limits of another kind than the usual ones."""
+        return assess_centred(self.statistics, self._centred(X), spe_limit, t2_limit)
 
     def spe_contributions(self, X: Any) -> Float64:
         """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
-        return self._spe_parts(self._centred(X))
+        return spe_parts(self.statistics, self._centred(X))
 
     def t2_contributions(self, X: Any) -> Float64:
         """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
 
         d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
         """
-        return self._t2_parts(self._centred(X))
-
-    def _spe_parts(self, D: Float64) -> Float64:
-        _, E = self.statistics.split(D)
-        return np.asarray(E * E)
-
-    def _t2_parts(self, D: Float64) -> Float64:
-        Z, _ = self.statistics.split(D)
-        return D * ((Z / self.statistics.variances) @ self.statistics.components)
+        return t2_parts(self.statistics, self._centred(X))
 
     def _centred(self, X: Any) -> Float64:
         read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
@@ -277,10 +252,3 @@ class Monitor:
             return limits.chi_square(p, confidence)
         N = min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
         return limits.hotelling(p, N, confidence)
-
-
-def _in_limits(statistic: Float64, limit: float) -> Float64:
-    """A statistic in units of its limit; infinite for anything beyond a limit of 0."""
-    if limit > 0:
-        return statistic / limit
-    return np.where(statistic > 0, np.inf, 0.0)

@@ -121,6 +121,12 @@ def individuals_chart(values: ArrayLike) -> IndividualsChart | None:
     return IndividualsChart(centre, centre - reach, centre + reach)
 
 
+def same_features(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether two checkpoints are of the same features, in the same order."""
+    widths = one.components.shape[1], other.components.shape[1]
+    return widths[0] == widths[1] and one.feature_names == other.feature_names
+
+
 def _check(checkpoints: Sequence[Checkpoint]) -> None:
     """Raise if they make no one history."""
     if not checkpoints:
@@ -131,8 +137,5 @@ def _check(checkpoints: Sequence[Checkpoint]) -> None:
             raise ValueError(
                 f"checkpoints of several keys, {first.key!r} and {other.key!r}: take one key"
             )
-        if (other.components.shape[1], other.feature_names) != (
-            first.components.shape[1],
-            first.feature_names,
-        ):
+        if not same_features(first, other):
             raise ValueError(f"{first!r} and {other!r} do not have the same features")

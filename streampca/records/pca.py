@@ -22,7 +22,7 @@ from streampca.learning import (
     resolve_parameters,
     widened,
 )
-from streampca.records.buffer import Record, Records
+from streampca.records.buffer import Record, Records, next_solve
 from streampca.records.clock import Clock
 from streampca.rows import Minibatch
 
@@ -159,9 +159,7 @@ class RecordPCA:
             return
         with one_thread():
             self.view = View(self._learner.model())
-        # early on after a quarter more rows, later every minibatch: about 25 solves more in all
-        batch = self._learner.options.batch_size
-        self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
+        self._due = next_solve(self.n_seen, self._learner.options.batch_size)
 
     def row(self, x: Record, view: View) -> Float64:
         """A row (n,) without gaps; the next call may overwrite it."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
 from streampca.learning import PairModel
-from streampca.records.buffer import Record, Records
+from streampca.records.buffer import Record, Records, next_solve
 from streampca.regression import StreamingReducedRankRegression
 from streampca.rows import read_weights
 
@@ -108,8 +108,7 @@ class RecordPairs:
             return
         with one_thread():
             self.model = self._regression._model
-        # as for components: early on after a quarter more rows, later every minibatch
-        self._due = self.n_seen + min(_ROWS, max(1, self.n_seen // 4))
+        self._due = next_solve(self.n_seen, _ROWS)
 
     def predict(self, x: Record) -> dict[Hashable, float]:
         """Targets of a row; absent features stand at their means."""

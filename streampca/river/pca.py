@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base, utils
 
+from streampca.fitted import parameters_of
 from streampca.records import RecordPCA, View
 from streampca.river.frames import read_frame
 
@@ -108,19 +109,7 @@ class PCA(base.MiniBatchTransformer):
         self.oversample = oversample
         self.batch_size = batch_size
         self.center = center
-        self._model = RecordPCA(
-            {
-                "n_components": n_components,
-                "whiten": whiten,
-                "forgetting_factor": forgetting_factor,
-                "half_life": half_life,
-                "missing": missing,
-                "memory": memory,
-                "oversample": oversample,
-                "batch_size": batch_size,
-                "center": center,
-            }
-        )
+        self._model = RecordPCA(parameters_of(self, PCA))
         self._directions: tuple[View | None, Float64] = (None, np.zeros((0, 0)))
 
     # --- learning ------------------------------------------------------------------------------

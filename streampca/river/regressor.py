@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base
 
+from streampca.fitted import parameters_of
 from streampca.learning import PairModel
 from streampca.records import Layout, RecordPairs
 
@@ -74,14 +75,7 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
         self.ridge = ridge
         self.forgetting_factor = forgetting_factor
         self.half_life = half_life
-        self._model = RecordPairs(
-            {
-                "n_components": n_components,
-                "ridge": ridge,
-                "forgetting_factor": forgetting_factor,
-                "half_life": half_life,
-            }
-        )
+        self._model = RecordPairs(parameters_of(self, ReducedRankRegressor))
 
     def learn_one(
         self, x: dict[Hashable, Any], y: dict[Hashable, float], w: float = 1.0, **kwargs: Any

@@ -8,6 +8,7 @@ from typing import Any
 
 from river import base
 
+from streampca.fitted import parameters_of
 from streampca.records import RecordScorer
 
 _LARGEST = 1e100
@@ -99,18 +100,8 @@ class PCAScorer(base.AnomalyDetector):
         self.memory = memory
         self.oversample = oversample
         self.batch_size = batch_size
-        self._scorer = RecordScorer(
-            {
-                "n_components": n_components,
-                "forgetting_factor": forgetting_factor,
-                "half_life": half_life,
-                "missing": missing,
-                "memory": memory,
-                "oversample": oversample,
-                "batch_size": batch_size,
-            },
-            statistic,
-        )
+        parameters = parameters_of(self, PCAScorer)
+        self._scorer = RecordScorer(parameters, parameters.pop("statistic"))
 
     def learn_one(self, x: dict[Hashable, Any], t: dt.datetime | None = None) -> None:
         """Learn from a row.

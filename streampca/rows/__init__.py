@@ -11,7 +11,7 @@ from streampca.rows.arrow import is_list
 from streampca.rows.entries import unfit_entry
 from streampca.rows.minibatch import Known, Look, Minibatch, Squares
 from streampca.rows.names import expanded
-from streampca.rows.numbers import number
+from streampca.rows.numbers import is_whole, number
 from streampca.rows.parts import (
     in_parts,
     number_of_rows,
@@ -37,6 +37,7 @@ __all__ = [
     "in_parts",
     "is_list",
     "is_vector",
+    "is_whole",
     "number",
     "number_of_rows",
     "r2",

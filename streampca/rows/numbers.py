@@ -95,6 +95,11 @@ def number(value: Any) -> float:
         ) from error
 
 
+def is_whole(value: Any) -> bool:
+    """Whether an object is a whole number, Python's or numpy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def is_float_of_others(dtype: np.dtype[Any]) -> bool:
     """Whether a numpy type is a real number that another package has added, such as bfloat16."""
     added = dtype.kind == "V" and dtype.names is None and dtype.type is not np.void

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streampca import Checkpoint, CheckpointStore
-from streampca.monitor import individuals_chart, trends
+from streampca.monitor import individuals_chart, same_features, trends
 from streampca.serve.answers import heading
 from streampca.serve.query import Key
 
@@ -72,11 +72,8 @@ def _entry(before: Checkpoint | None, now: Checkpoint | None) -> dict[str, Any] 
     """One checkpoint in numbers; None where its file cannot be read."""
     if now is None:
         return None
-    same = before is not None and (before.components.shape[1], before.feature_names) == (
-        now.components.shape[1],
-        now.feature_names,
-    )
-    found = trends([before, now] if same and before is not None else [now])
+    follows = before is not None and same_features(before, now)
+    found = trends([before, now] if follows and before is not None else [now])
     p = len(now.components)
     return heading(now) | {
         "explained_variance_ratio": now.explained_variance_ratio,

@@ -56,6 +56,16 @@ def adam(parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=1e-3)
 
 
+def random_orthonormal(
+    n_rows: int, n_columns: int, *, dtype: str, device: str | None, seed: int | None
+) -> torch.Tensor:
+    """Orthonormal columns to start from; drawn on the host, so the same wherever they go."""
+    draws = torch.Generator().manual_seed(0 if seed is None else int(seed))
+    start = torch.randn(n_rows, n_columns, generator=draws, dtype=torch.float64)
+    columns: torch.Tensor = torch.linalg.qr(start).Q
+    return columns.to(device or "cpu", getattr(torch, dtype))
+
+
 class FirstOrder:
     """A, B and a torch optimizer that moves both.
 
@@ -79,9 +89,7 @@ class FirstOrder:
         device: str | None = None,
         seed: int | None = None,
     ) -> None:
-        draws = torch.Generator().manual_seed(0 if seed is None else int(seed))
-        start = torch.randn(n_features, n_components, generator=draws, dtype=torch.float64)
-        start = torch.linalg.qr(start).Q.to(device or "cpu", getattr(torch, dtype))
+        start = random_orthonormal(n_features, n_components, dtype=dtype, device=device, seed=seed)
         self._begin(start, start.T, optimizer)
 
     def _begin(self, A: torch.Tensor, B: torch.Tensor, optimizer: MakeOptimizer | None) -> None:

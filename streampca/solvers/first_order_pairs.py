@@ -11,7 +11,7 @@ import numpy as np
 from streampca.arrays import to_device, to_numpy, torch
 from streampca.loss import gradients_from_products, nested_loss_from_products
 from streampca.moments import Moments
-from streampca.solvers.first_order import FirstOrder, MakeOptimizer
+from streampca.solvers.first_order import FirstOrder, MakeOptimizer, random_orthonormal
 from streampca.solvers.reduced_rank import Float64, Pairs
 
 
@@ -41,10 +41,8 @@ class FirstOrderPairs(FirstOrder):
         seed: int | None = None,
     ) -> None:
         self.n_features = n_features
-        draws = torch.Generator().manual_seed(0 if seed is None else int(seed))
         rows = max(n_features, n_targets)
-        start = torch.randn(rows, n_components, generator=draws, dtype=torch.float64)
-        start = torch.linalg.qr(start).Q.to(device or "cpu", getattr(torch, dtype))
+        start = random_orthonormal(rows, n_components, dtype=dtype, device=device, seed=seed)
         self._begin(start[:n_targets], start[:n_features].T, optimizer)
 
     def _descent(self, moments: Moments) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -7,39 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._parameters import Parameters
-from streampca.exceptions import NotFittedError
+from streampca.fitted.shared import Fitted
 from streampca.learning import ComponentLearner, Model
-from streampca.moments import Moments
 
 
-class Results(Parameters):
+class Results(Fitted[ComponentLearner]):
     """Reads every fitted attribute off the current model; knows nothing of learning.
 
     Arrays are copies: they may be written to, and the model stays as it is.
     """
 
-    _learner: ComponentLearner | None = None
-    _feature_names: tuple[str, ...] | None = None
-
-    @property
-    def _started_learner(self) -> ComponentLearner:
-        if self._learner is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
-        return self._learner
-
     @property
     def _model(self) -> Model:
         return self._started_learner.model()
-
-    @property
-    def _moments(self) -> Moments:
-        """Moments of all rows so far: folded in, not solved."""
-        learner = self._started_learner
-        learner.flush()
-        return learner.moments
 
     @property
     def components_(self) -> NDArray[Any]:
@@ -70,39 +50,17 @@ class Results(Parameters):
     @property
     def mean_(self) -> NDArray[np.float64]:
         """Weighted mean of each feature, (n,)."""
-        learner = self._started_learner
-        with learner.lock:
-            learner.flush()
-            return learner.moments.mean
+        return self._of_moments(lambda moments: moments.mean)
 
     @property
     def var_(self) -> NDArray[np.float64]:
         """Variance of each feature, (n,)."""
-        learner = self._started_learner
-        with learner.lock:
-            learner.flush()
-            return learner.moments.variance
+        return self._of_moments(lambda moments: moments.variance)
 
     @property
     def noise_variance_(self) -> float:
         """Mean of the variances left out."""
         return self._model.noise_variance
-
-    @property
-    def n_samples_seen_(self) -> int:
-        """Rows seen."""
-        learner = self._started_learner
-        with learner.lock:
-            learner.flush()
-            return learner.moments.n_samples
-
-    @property
-    def weight_(self) -> float:
-        """Weight of the rows seen, after forgetting."""
-        learner = self._started_learner
-        with learner.lock:
-            learner.flush()
-            return learner.moments.weight
 
     @property
     def memory_(self) -> str:
@@ -115,17 +73,10 @@ class Results(Parameters):
         return self._started_learner.options.why
 
     @property
-    def n_features_in_(self) -> int:
-        """Number of features n."""
-        return self._started_learner.n_features
-
-    @property
     def feature_names_in_(self) -> NDArray[Any]:
         """Names of the features, where the rows had any."""
-        _ = self._started_learner
-        if self._feature_names is None:
-            raise AttributeError("feature_names_in_: the rows came without feature names")
-        return np.asarray(self._feature_names, dtype=object)
+        none = "feature_names_in_: the rows came without feature names"
+        return self._known(self._feature_names, none)
 
     @property
     def decoder_(self) -> NDArray[Any]:
@@ -136,11 +87,6 @@ class Results(Parameters):
     def encoder_(self) -> NDArray[Any]:
         """Encoder B, (p, n)."""
         return np.array(self._model.encoder)
-
-    @property
-    def loss_(self) -> float:
-        """The nested loss L(A, B) per unit of weight (Lemma 1)."""
-        return self._model.loss
 
     @property
     def residuals_(self) -> NDArray[np.float64]:
@@ -186,9 +132,6 @@ class Results(Parameters):
                 f"input_features is not equal to feature_names_in_: feature {other[0]} is "
                 f"{known[other[0]]!r} there, {names[other[0]]!r} here"
             )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._learner is not None
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags

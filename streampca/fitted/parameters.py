@@ -40,15 +40,20 @@ class Parameters:
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def _parameters_of(self, base: type) -> dict[str, Any]:
-        """Values of the parameters of a base class; defaults where a subclass leaves some out."""
-        own = vars(self)
-        return {name: own.get(name, default) for name, default in _defaults(base).items()}
+    @classmethod
+    def _estimator(cls) -> type:
+        """The estimator whose parameters decide, whatever subclasses leave out or add."""
+        raise NotImplementedError
+
+    def _given(self) -> dict[str, Any]:
+        """Values of that estimator's parameters."""
+        return parameters_of(self, self._estimator())
 
     def _differs(self, used: Mapping[str, Any]) -> bool:
         """Whether parameters are no longer those that learning began with."""
         own = vars(self)
-        return any(own.get(name, value) is not value for name, value in used.items())
+        pairs = ((own.get(name, value), value) for name, value in used.items())
+        return any(now is not value and now != value for now, value in pairs)  # equal after pickle
 
     def _blank(self) -> Self:
         """An estimator like this one that has learned nothing."""
@@ -56,6 +61,12 @@ class Parameters:
         kept = {name: value for name, value in vars(self).items() if name not in _LEARNED}
         fresh.__dict__.update(kept)
         return fresh
+
+
+def parameters_of(built: Any, base: type) -> dict[str, Any]:
+    """Values of the parameters of a base class; defaults where a subclass leaves some out."""
+    own = vars(built)
+    return {name: own.get(name, default) for name, default in _defaults(base).items()}
 
 
 def _defaults_of(estimator: Any) -> dict[str, Any]:

@@ -7,42 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._parameters import Parameters
-from streampca.exceptions import NotFittedError
+from streampca.fitted.shared import Fitted
 from streampca.learning import PairLearner, PairModel
-from streampca.moments import Moments
 
 Float64 = NDArray[np.float64]
 
 
-class PairResults(Parameters):
+class PairResults(Fitted[PairLearner]):
     """Reads every fitted attribute off the current model; knows nothing of learning.
 
     Arrays are copies: they may be written to, and the model stays as it is.
     """
 
-    _learner: PairLearner | None = None
-    _feature_names: tuple[str, ...] | None = None
     _target_names: tuple[str, ...] | None = None
     _single = False
 
     @property
-    def _fitted(self) -> PairLearner:
-        if self._learner is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
-        return self._learner
-
-    @property
     def _model(self) -> PairModel:
-        return self._fitted.model()
-
-    @property
-    def _moments(self) -> Moments:
-        learner = self._fitted
-        learner.flush()
-        return learner.moments
+        return self._started_learner.model()
 
     @property
     def decoder_(self) -> Float64:
@@ -57,7 +39,7 @@ class PairResults(Parameters):
     @property
     def n_components_(self) -> int:
         """Number of pairs p."""
-        return self._fitted.n_components
+        return self._started_learner.n_components
 
     @property
     def singular_values_(self) -> Float64:
@@ -94,17 +76,12 @@ class PairResults(Parameters):
     @property
     def mean_(self) -> Float64:
         """Weighted mean of each feature, (n_features,)."""
-        return self._moments.mean[: self._fitted.n_features]
+        return self._moments.mean[: self._started_learner.n_features]
 
     @property
     def target_mean_(self) -> Float64:
         """Weighted mean of each target, (n_targets,)."""
-        return self._moments.mean[self._fitted.n_features :]
-
-    @property
-    def loss_(self) -> float:
-        """The nested loss L(A, B) per unit of weight (Lemma 1)."""
-        return self._model.loss
+        return self._moments.mean[self._started_learner.n_features :]
 
     @property
     def rank_(self) -> int:
@@ -112,43 +89,19 @@ class PairResults(Parameters):
         return self._model.pairs.rank
 
     @property
-    def n_samples_seen_(self) -> int:
-        """Rows seen."""
-        return self._moments.n_samples
-
-    @property
-    def weight_(self) -> float:
-        """Weight of the rows seen, after forgetting."""
-        return self._moments.weight
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features n'."""
-        return self._fitted.n_features
-
-    @property
     def n_targets_(self) -> int:
         """Number of targets n."""
-        return self._fitted.n_targets
+        return self._started_learner.n_targets
 
     @property
     def feature_names_in_(self) -> NDArray[Any]:
         """Names of the features, where the rows had any."""
-        return self._names(self._feature_names, "feature_names_in_: the rows")
+        return self._known(self._feature_names, "feature_names_in_: the rows came without names")
 
     @property
     def target_names_in_(self) -> NDArray[Any]:
         """Names of the targets, where they had any."""
-        return self._names(self._target_names, "target_names_in_: the targets")
-
-    def _names(self, names: tuple[str, ...] | None, whose: str) -> NDArray[Any]:
-        _ = self._fitted
-        if names is None:
-            raise AttributeError(f"{whose} came without names")
-        return np.asarray(names, dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._learner is not None
+        return self._known(self._target_names, "target_names_in_: the targets came without names")
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags, TransformerTags
