@@ -5,7 +5,6 @@ Knows what the estimator's parameters mean, and nothing of rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,11 +22,12 @@ from streampca.learning.options import (
     resolve_parameters,
 )
 from streampca.learning.solver import Solver
+from streampca.learning.stepping import Stepped
 from streampca.moments import FactoredMoments, Moments, make_moments
 from streampca.solvers import ROUNDING, holds, solve, within_total
 
 if TYPE_CHECKING:
-    from streampca.solvers import FirstOrder
+    pass
 
 
 ComponentLearner: TypeAlias = Learner[Model]
@@ -112,14 +112,8 @@ class ExactComponents(_Components):
         return _saved_model(saved, moments, loss)
 
 
-class SteppedComponents(_Components):
+class SteppedComponents(_Components, Stepped[Model]):
     """Components that a first-order solver moves with each minibatch."""
-
-    def __init__(self, first_order: FirstOrder) -> None:
-        self._first_order = first_order
-
-    def step(self, moments: Moments) -> None:
-        self._first_order.step(moments)
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         reading = self._first_order.read(moments)
@@ -134,12 +128,6 @@ class SteppedComponents(_Components):
             loss=reading.loss,
             residuals=reading.residuals,
         )
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return self._first_order.state()
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._first_order.load(state)
 
     def restored(self, saved: Saved, moments: Moments) -> Model:
         return _saved_model(saved, moments, self._first_order.read(moments).loss)
