@@ -16,7 +16,6 @@ from streampca.arrays.backend import (
 from streampca.arrays.blas import add_gram
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
 from streampca.arrays.linalg import (
-    SAFE_PIVOT,
     apart,
     eigh_descending,
     gram64,
@@ -36,7 +35,6 @@ from streampca.arrays.streams import Lane, pinned, streams_of
 from streampca.arrays.threads import one_thread, one_torch_thread
 
 __all__ = [
-    "SAFE_PIVOT",
     "Array",
     "Lane",
     "add_gram",
