@@ -362,13 +362,13 @@ class Learner:
                 f"{moments.dtype}; scale them or use dtype='float64'"
             )
         # below this there is only the rounding of the eigenvalue solver itself
-        rounding = self.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
+        rounding = self.n_features * float(np.finfo("float64").eps) * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
         excess = 0.0
         if moments.of_all_rows:
             values, excess = within_total(values, moments.total_variance)
         if self._share is not None:
-            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            explained = np.cumsum(values) / max(float(values.sum()), float(np.finfo(float).tiny))
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
