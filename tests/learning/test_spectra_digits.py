@@ -103,6 +103,8 @@ def test_sparse_rows_keep_their_variances_beside_heavy_ones(memory, heavy):
     X = rng.normal(size=(12, 40)) * (rng.random((12, 40)) < 0.2)
     w = rng.choice([1.0, 2.0, 3.0], size=12)
     w[[3, 7]] *= heavy
+    X[:, :9] = 0.0
+    X[[3, 7], :9] = rng.normal(size=(1, 9)) + 3.0  # what the others hold is zeros beside these
     pca = StreamingPCA(4, memory=memory).partial_fit(scipy.sparse.csr_array(X), sample_weight=w)
     dense = StreamingPCA(4, memory=memory).partial_fit(X, sample_weight=w)
     exact = []
