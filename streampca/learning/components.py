@@ -59,7 +59,7 @@ class ExactComponents(_Components):
         solution = solve(moments, count, self._start(moments, previous))
         values, excess = self._variances(moments, to_numpy(solution.eigenvalues))
         if self._share is not None:
-            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            explained = np.cumsum(values / max(moments.total_variance, np.finfo(float).tiny))
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
@@ -97,7 +97,7 @@ class ExactComponents(_Components):
                 f"{moments.dtype}; scale them or use dtype='float64'"
             )
         # below this there is only the rounding of the eigenvalue solver itself
-        rounding = moments.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
+        rounding = moments.n_features * float(np.finfo("float64").eps) * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
         if not moments.of_all_rows:
             return values, 0.0
