@@ -102,12 +102,7 @@ def fit(
     parameters, half_life_us = _parameters(settings)
     say = (lambda _: None) if quiet else output.say
     chosen = _columns(sources[0], settings, parameters, say)
-    most = parameters.get("n_components")
-    if isinstance(most, int) and most > len(chosen.names):
-        raise typer.BadParameter(
-            f"--n-components {most} is more than the {len(chosen.names)} features of "
-            f"{sources[0].name}"
-        )
+    _refuse_more(parameters.get("n_components"), chosen, sources[0])
     models = Models(parameters, tuple(chosen.names), half_life_us, store)
     if ledger is None:
         ledger = Ledger({}, [], 0, 0, "", 0, settings)
@@ -149,6 +144,15 @@ def fit(
     if not quiet and (text := run.order.said()) is not None:
         output.say(text)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
+
+
+def _refuse_more(n_components: int | float | None, chosen: Columns, source: Source) -> None:
+    """Raise where there are fewer features than components."""
+    if isinstance(n_components, int) and n_components > len(chosen.names):
+        raise typer.BadParameter(
+            f"--n-components {n_components} is more than the {len(chosen.names)} features of "
+            f"{source.name}"
+        )
 
 
 def _file(mode: str) -> str | None:

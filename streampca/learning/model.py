@@ -93,7 +93,7 @@ class Model:
         double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
         steps = n + p + 4 * float(max(self.n_samples, 0)) ** 0.5
         cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
-        return (steps * double + 4 * own) * self.total_variance + cut
+        return float((steps * double + 4 * own) * self.total_variance + cut)
 
     @property
     def ratio(self) -> Float64:
