@@ -25,9 +25,7 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_pipelines.formats import source_of
 from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BadRow
-from streampca.files import formats
-from streampca.files.columns import Columns
-from streampca.files.read import Order, Rows, read_source
+from streampca.files import Columns, Order, Rows, formats, read_source
 
 _log = logging.getLogger(__name__)
 

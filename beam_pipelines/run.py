@@ -29,9 +29,7 @@ from beam_pipelines.reading import ReadRows
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
-from streampca.files import names, options
-from streampca.files.columns import Columns, choose_columns
-from streampca.files.read import Order, no_rows
+from streampca.files import Columns, Order, choose_columns, names, no_rows, options
 
 _log = logging.getLogger(__name__)
 

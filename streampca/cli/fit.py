@@ -16,12 +16,8 @@ from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
-from streampca.files import names
+from streampca.files import BadRows, Columns, Rule, Source, choose_columns, names
 from streampca.files import options as table
-from streampca.files.bad_rows import BadRows
-from streampca.files.columns import Columns, choose_columns
-from streampca.files.source import Source
-from streampca.files.times import Rule
 from streampca.learning import check_parameters
 from streampca.rows import LARGEST
 
@@ -112,8 +108,7 @@ def fit(
             ledger.write(store)
     for point in ledger.points:
         models.resume(point)
-    known = ledger.bad_rows_size if ledger.bad_rows == bad_path else None
-    bad = BadRows(bad_path, known)
+    bad = BadRows(bad_path, ledger.bad_rows_size if ledger.bad_rows == bad_path else None)
     ledger.bad_rows = bad_path
     started = time.monotonic()
     complete = False

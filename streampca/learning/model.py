@@ -85,9 +85,8 @@ class Model:
 
         The total is a sum of n variances, the eigenvalue solver is off by eps in each of p values,
         in float64, and an eigenvalue of up to n eps of the first counts as zero. A variance is a
-        sum of m terms, of which errors are as likely above as below: 4 m^(1/2) eps. Products of
-        rows in float32 are known to a few of its own eps: of rows of rank p whose numbers are
-        exact, up to 1.5 were seen.
+        sum of m terms, whose errors cancel in part: 4 m^(1/2) eps. Products of float32 rows are
+        known to a few of its own eps: up to 1.5 were seen of exact rows of rank p.
         """
         p, n = self.components.shape
         double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
