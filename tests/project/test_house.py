@@ -50,7 +50,7 @@ def test_no_circle_between_wings_or_between_files() -> None:
 
 
 def test_wings_are_entered_by_the_front() -> None:
-    """What other wings need of a wing stands in its ``__init__``, or in a file that is named here."""
+    """What other wings need of a wing is in its ``__init__``, or in a file that is named here."""
     behind = [each for each in ABROAD if each.module.count(".") >= 2 and each.module not in OPEN]
     assert said(behind) == []
 
