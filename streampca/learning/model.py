@@ -25,6 +25,10 @@ _MOST_NUMBERS = 2**21
 """Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
 
 
+_LEAST = 2 * float(np.finfo("float64").tiny)
+"""Variances up to here have no inverse that is well inside float64: rows are of some 1e-154."""
+
+
 class Saved(Protocol):
     """What a learner goes on from: moments, and the model as it was when they were saved."""
 
@@ -159,18 +163,24 @@ class Model:
     def precision(self) -> Float64:
         """Inverse of `covariance`, or pseudo-inverse, by its eigenpairs: no system is solved."""
         C, variances = self._span
-        noise = self.noise_variance
+        noise = self._invertible_noise
         rest = 1.0 / noise if noise > 0 else 0.0  # singular: nothing outside the components
         precision = (C.T * (1.0 / variances - rest)) @ C
         precision[np.diag_indices_from(precision)] += rest
         return np.asarray(precision)
 
+    @property
+    def _invertible_noise(self) -> float:
+        """Noise variance, 0 where its inverse is no number."""
+        noise = self.noise_variance
+        return noise if noise > _LEAST else 0.0
+
     @cached_property
     def _span(self) -> tuple[Float64, Float64]:
         """Components (r, n) with more than rounding along them, and variances (r,) of the model."""
-        noise = self.noise_variance
+        noise = self._invertible_noise
         variances = np.maximum(self.eigenvalues, noise)
-        shown = variances > (0.0 if noise > 0 else self._floor)
+        shown = variances > (0.0 if noise > 0 else max(self._floor, _LEAST))
         return self.components[shown].astype("float64"), variances[shown]
 
     def _positive(self) -> tuple[float, Float64]:
@@ -189,7 +199,7 @@ class Model:
         """
         C, variances = self._span
         r, n = C.shape
-        noise = self.noise_variance
+        noise = self._invertible_noise
         if hasattr(X, "tocsr"):  # dense in pieces only
             rows = max(1, _MOST_NUMBERS // n)
             pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
@@ -216,7 +226,8 @@ class Model:
         their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
-        in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
+        hidden = self.eigenvalues <= max(self._floor, _LEAST)
+        in_noise = float(self.eigenvalues[hidden].sum()) + D.shape[1] * _LEAST
         one_row = min(max(self.n_samples, 1), 1000) * (self._rounding + in_noise)
         sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
