@@ -90,7 +90,7 @@ class Model:
         """
         p, n = self.components.shape
         double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
-        steps = n + p + 4 * max(self.n_samples, 0) ** 0.5
+        steps = n + p + 4 * float(np.sqrt(max(self.n_samples, 0)))
         cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
         return (steps * double + 4 * own) * self.total_variance + cut
 
