@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+from streampca.learning.rounding import unsure
 
 Float64 = NDArray[np.float64]
 
@@ -69,6 +70,11 @@ class Model:
     n_copies: float  # rows, one of weight 3 three times
 
     @property
+    def axes(self) -> NDArray[Any]:
+        """Directions (p, n) whose signs the next model keeps."""
+        return self.components
+
+    @property
     def noise_variance(self) -> float:
         """Mean of the eigenvalues that were left out (Tipping & Bishop 1999, Eq. 8)."""
         p, n = self.components.shape
@@ -80,19 +86,8 @@ class Model:
 
     @property
     def _rounding(self) -> float:
-        """Up to here, what the eigenvalues leave of the total variance is rounding.
-
-        The total is a sum of n variances, the eigenvalue solver is off by eps in each of p values,
-        in float64, and an eigenvalue of up to n eps of the first counts as zero. A variance is a
-        sum of m terms, of which errors are as likely above as below: 4 m^(1/2) eps. Products of
-        rows in float32 are known to a few of its own eps: of rows of rank p whose numbers are
-        exact, up to 1.5 were seen.
-        """
-        p, n = self.components.shape
-        double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
-        steps = n + p + 4 * float(np.sqrt(max(self.n_samples, 0)))
-        cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
-        return (steps * double + 4 * own) * self.total_variance + cut
+        n, dtype = len(self.mean), str(self.components.dtype)
+        return unsure(self.total_variance, self.eigenvalues, n, self.n_samples, dtype)
 
     @property
     def ratio(self) -> Float64:
@@ -185,9 +180,8 @@ class Model:
 
     def _positive(self) -> tuple[float, Float64]:
         """Noise variance and eigenvalues, each at least as large as rounding leaves them."""
-        n = self.components.shape[1]
-        double = np.finfo("float64")
-        floor = n * float(double.eps) * max(float(self.eigenvalues[0]), float(double.tiny))
+        n, eps = self.components.shape[1], float(np.finfo("float64").eps)
+        floor = n * eps * max(float(self.eigenvalues[0]), _LEAST)
         noise = max(self.noise_variance, floor)
         return noise, np.maximum(self.eigenvalues, noise)
 
@@ -197,9 +191,8 @@ class Model:
         Where the covariance is singular, the density is that within the span of the components that
         vary, and rows outside have none: minus infinity.
         """
-        C, variances = self._span
+        (C, variances), noise = self._span, self._invertible_noise
         r, n = C.shape
-        noise = self._invertible_noise
         if hasattr(X, "tocsr"):  # dense in pieces only
             rows = max(1, _MOST_NUMBERS // n)
             pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
@@ -229,7 +222,7 @@ class Model:
         hidden = self.eigenvalues <= max(self._floor, _LEAST)
         in_noise = float(self.eigenvalues[hidden].sum()) + D.shape[1] * _LEAST
         one_row = min(max(self.n_samples, 1), 1000) * (self._rounding + in_noise)
-        sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
+        sizes = np.linalg.norm(D, axis=1) + np.linalg.norm(self.mean)
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
 
     def filled(self, X: Array) -> Array:
