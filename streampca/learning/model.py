@@ -6,10 +6,9 @@ It knows nothing of how it was remembered or solved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,27 +28,6 @@ _LEAST = 2 * float(np.finfo("float64").tiny)
 """Variances up to here have no inverse that is well inside float64: rows are of some 1e-154."""
 
 
-class Saved(Protocol):
-    """What a learner goes on from: moments, and the model as it was when they were saved."""
-
-    @property
-    def moments_kind(self) -> str: ...
-    @property
-    def moments(self) -> Mapping[str, NDArray[Any]]: ...
-    @property
-    def components(self) -> NDArray[Any]: ...
-    @property
-    def explained_variance(self) -> Float64: ...
-    @property
-    def total_variance(self) -> float: ...
-    @property
-    def decoder(self) -> NDArray[Any]: ...
-    @property
-    def encoder(self) -> NDArray[Any]: ...
-    @property
-    def residuals(self) -> Float64: ...
-
-
 @dataclass(frozen=True)
 class Model:
     """Ordered components with everything that is read off them."""
@@ -67,6 +45,11 @@ class Model:
     residuals: Float64  # (p,)
     discarded_variance: float
     n_copies: float  # rows, one of weight 3 three times
+
+    @property
+    def axes(self) -> NDArray[Any]:
+        """Directions (p, n) whose signs the next model keeps."""
+        return self.components
 
     @property
     def noise_variance(self) -> float:
@@ -92,7 +75,7 @@ class Model:
         double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
         steps = n + p + 4 * float(np.sqrt(max(self.n_samples, 0)))
         cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
-        return (steps * double + 4 * own) * self.total_variance + cut
+        return float((steps * double + 4 * own) * self.total_variance + cut)
 
     @property
     def ratio(self) -> Float64:
