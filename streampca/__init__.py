@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
 from streampca.exceptions import NotFittedError
+from streampca.merging import merge_all
 from streampca.regression import StreamingReducedRankRegression
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "NotFittedError",
     "StreamingPCA",
     "StreamingReducedRankRegression",
+    "merge_all",
     "nested_mse_loss",
 ]
 

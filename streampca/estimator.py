@@ -5,12 +5,13 @@ It validates and hands on: moments/ remembers, solvers/ solve, fitted/ reads off
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from streampca.arrays import Array, dtype_name, namespace
-from streampca.fitted import Checkpoints, Coordinates, refuse_other_names
+from streampca.checkpoint import Part
+from streampca.fitted import Checkpoints, Coordinates
 from streampca.learning import (
     ComponentLearner,
     adopt,
@@ -18,6 +19,7 @@ from streampca.learning import (
     learn_parts,
     learner_of_components,
 )
+from streampca.moments import Moments
 from streampca.rows import (
     InputRows,
     check_weighted,
@@ -26,9 +28,6 @@ from streampca.rows import (
     refuse_what_is_read_once,
     that_count,
 )
-
-if TYPE_CHECKING:
-    from streampca.moments import Moments
 
 
 class StreamingPCA(Coordinates, Checkpoints):
@@ -243,27 +242,17 @@ class StreamingPCA(Coordinates, Checkpoints):
     def merge(self, other: StreamingPCA | Moments) -> Self:
         """Add what another estimator (or moments) has learned, as if its rows had come here.
 
+        The other does not change. Features with names are matched by them, in any order. For
+        bytes, checkpoints, and many at once there is `streampca.merge_all`.
+
         Raises
         ------
+        TypeError
+            If it is anything else.
         ValueError
             If the two do not have the same features or kind of memory; nothing is changed.
         """
-        if isinstance(other, StreamingPCA):
-            theirs = other._learner
-            if theirs is None:
-                return self
-            names = other._feature_names
-            with theirs.lock:  # never two at once: they might merge each other
-                theirs.flush()
-                moments = theirs.moments.copy()
-            refuse_other_names("feature", self._feature_names, names)
-        else:
-            moments, names = other, None
-        if self._learner is None:
-            self._start(moments.n_features, moments.dtype, moments.device, names, moments.kind)
-        assert self._learner is not None
-        self._learner.merge(moments)
-        return self
+        return self._add(other, or_moments=True)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
@@ -294,7 +283,17 @@ class StreamingPCA(Coordinates, Checkpoints):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
+        self._learner = self._made(n_features, dtype, device, memory)
+        self._feature_names = names
+
+    def _made(
+        self, n_features: int, dtype: str, device: str | None, memory: str | None
+    ) -> ComponentLearner:
         parameters, dtype = self._given(), self.dtype or dtype
         check_parameters(parameters)
-        self._feature_names = names
-        self._learner = learner_of_components(parameters, n_features, dtype, device, memory)
+        return learner_of_components(parameters, n_features, dtype, device, memory)
+
+    def _learner_like(self, part: Part, device: str | None) -> ComponentLearner:
+        moments = part.moments
+        assert moments is not None
+        return self._made(moments.n_features, moments.dtype, device, moments.kind)

@@ -11,9 +11,9 @@ from apache_beam.coders.coders import Coder
 from apache_beam.coders.typecoders import registry
 
 from beam_pipelines.rows.elements import Block
-from streampca.checkpoint import Checkpoint
-from streampca.moments import Moments, moments_from_state
-from streampca.wire import WireError, decode, encode
+from streampca.checkpoint import Checkpoint, Part
+from streampca.moments import Moments
+from streampca.wire import WireError
 
 Names = tuple[str, ...] | None
 
@@ -23,9 +23,8 @@ _BLOCK_VERSION = 1
 
 
 def moments_to_bytes(moments: Moments, names: Names) -> bytes:
-    """Return moments and the names of their features as bytes."""
-    meta = {"names": None if names is None else list(names)}
-    return encode(f"moments/{moments.kind}", moments.state(), meta)
+    """Return moments and the names of their features as bytes: those of a part."""
+    return Part(moments, names).to_bytes()
 
 
 def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Names]:
@@ -36,24 +35,10 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
     WireError
         If the bytes are torn, foreign, or from a newer version.
     """
-    wire = decode(data)
-    family, _, kind = wire.kind.partition("/")
-    if family != "moments":
-        raise WireError(f"Expected moments, but the data holds {wire.kind!r}.")
-    names = wire.meta.get("names")
-    if names is not None and not _are_names(names):
-        raise WireError(f"Corrupt data: {str(names)[:80]!r} are no names of features.")
-    try:
-        moments = moments_from_state(kind, wire.arrays, device=device)
-    except MemoryError as error:
-        raise WireError(f"The moments claim more than memory can hold ({error}).") from error
-    except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise WireError(f"Corrupt data: these are no {kind!r} moments ({error}).") from error
-    if names is not None and len(names) != moments.n_features:
-        raise WireError(
-            f"Corrupt data: {len(names)} names for moments of {moments.n_features} features."
-        )
-    return moments, None if names is None else tuple(names)
+    part = Part.from_bytes(data, device)
+    if part.moments is None or part.of_targets:
+        raise WireError("Expected moments of rows: the data is of no rows, or of a regression.")
+    return part.moments, part.names
 
 
 def _are_names(found: object) -> bool:

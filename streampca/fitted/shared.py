@@ -26,6 +26,8 @@ class Learns(Protocol):
 
     def flush(self) -> None: ...
     def model(self) -> Any: ...
+    def taken(self) -> tuple[Moments, NDArray[np.bool_]]: ...
+    def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None: ...
 
 
 L = TypeVar("L", bound=Learns)
@@ -73,6 +75,12 @@ class Fitted(Parameters, Generic[L]):
         if place is None and namespace(X) is not np:
             place = X.device
         return device_name(place)
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        settings = {name: value for name, value in self._given().items() if name not in skipped}
+        return settings | {"device": None if self.device is None else str(self.device)}
 
     # --- fitted -----------------------------------------------------------------------------
 
@@ -126,14 +134,3 @@ class Fitted(Parameters, Generic[L]):
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None
-
-
-def refuse_other_names(
-    what: str, here: tuple[str, ...] | None, there: tuple[str, ...] | None
-) -> None:
-    """Raise if both sides of a merge have names, and not the same ones in the same order."""
-    if None not in (here, there) and here != there:
-        raise ValueError(
-            f"cannot merge: the {what} names differ or stand in another order: "
-            f"{here} here, {there} there"
-        )
