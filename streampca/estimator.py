@@ -165,7 +165,7 @@ class StreamingPCA(Coordinates, Checkpoints):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X, as `partial_fit` on a new estimator would.
 
-        y is ignored, as in scikit-learn.
+        y is ignored, as in scikit-learn. No rows raise a ValueError: there is no model of none.
         """
         return self._learned_anew(X, sample_weight=sample_weight)
 

@@ -150,7 +150,10 @@ class StreamingReducedRankRegression(PairResults):
     # --- learning -------------------------------------------------------------------------
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
-        """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
+        """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would.
+
+        No rows raise a ValueError: there is no model of none.
+        """
         return self._learned_anew(X, Y, sample_weight=sample_weight)
 
     def partial_fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
@@ -159,7 +162,8 @@ class StreamingReducedRankRegression(PairResults):
         Parameters
         ----------
         X : array-like of shape (m, n_features)
-            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+            Rows: numpy, torch, Arrow, a data frame or scipy sparse. Never changed. No rows change
+            nothing.
         Y : array-like of shape (m, n_targets) or (m,)
             The same, not sparse.
         sample_weight : array-like of shape (m,), optional
