@@ -177,6 +177,18 @@ case(
 )
 case("csv big", put("a.csv", text_of(np.tile(X, (2000, 1)))), np.tile(X, (2000, 1)))
 
+for sign in (";", ",", "\t"):
+    case(
+        f"csv that says sep={sign!r}",
+        put("a.csv", f"sep={sign}\r\n" + text_of(delimiter=sign, eol="\r\n")),
+    )
+case("csv that says sep=; in UTF-16", put("a.csv", "sep=;\n" + text_of(delimiter=";"), "utf-16"))
+refused(
+    "csv that says sep=; with a bad row",
+    put("a.csv", "sep=;\n" + edited(text_of(delimiter=";"), 3, "1;x;2")),
+    r"a.csv, row 2 \(line 5\).*'air'",
+)
+
 # --- CSV: quotes ------------------------------------------------------------------------------
 
 NOTES = [f'no {i},\n"so"' for i in range(ROWS)]
