@@ -75,7 +75,7 @@ def choose_columns(
     rule : Rule, optional
         What times mean, where an earlier run has settled that.
     say : callable
-        Takes what was found out, for people.
+        Takes notes on how a file is read, for people.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) ->
 
 
 def tell(source: Source, found: Layout, say: Callable[[str], None]) -> None:
-    """Say once how a file is read, where that was found out."""
+    """Say once how a file is read, where that was guessed."""
     if not source.told:
         source.told = True
         for text in found.said:

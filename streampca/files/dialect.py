@@ -136,7 +136,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
         whole = found if sample.endswith((b"\n", b"\r")) else found[:-1]
         rows = whole[skip + 1 :]
         if ended or size > SAMPLE or any(re.search(rb"\d", sample[a:b]) for a, b in rows):
-            # not more than was waited for: how fast a pipe is must not change what is found
+            # not more than was waited for: how fast a pipe is must not change the result
             return (sample if ended or not rows else sample[: rows[0][1] + 1]), True
 
 
@@ -273,7 +273,7 @@ def _is_time_unit(cell: str, below: Sequence[str]) -> bool:
 
 
 def is_time(text: str) -> bool:
-    """Whether a cell looks like a time."""
+    """Whether a cell has the form of a time."""
     return _TIME.search(text) is not None
 
 
