@@ -86,7 +86,7 @@ class PairResults(Parts[PairLearner]):
 
     @property
     def rank_(self) -> int:
-        """Directions of the features that coefficients were found for."""
+        """Directions of the features that have coefficients."""
         return self._model.pairs.rank
 
     @property
