@@ -18,7 +18,8 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 from numpy import ndarray
 
-from beam_pipelines.rows import BAD_ROWS, BadRow, Block, RowReader, key_text, keyed
+from beam_pipelines.block import Block
+from beam_pipelines.rows import BAD_ROWS, BadRow, RowReader, key_text, keyed
 
 _MOST = 1024
 """Rows in a block that was gathered: a product of 512 of 100 features costs a row a fifth more."""
@@ -53,11 +54,18 @@ class ReadBlocks(beam.DoFn):
     def process(self, element: Any) -> Iterable[Any]:
         key, rows = keyed(element)
         try:
-            text, block = key_text(key), self._read(rows)
+            text, block = key_text(key), self._block(rows)
         except ValueError as error:
             return self._rescued(key, rows, error)
         self._rows.inc(len(block.values))
         return ((self._part(text), block),)
+
+    def _block(self, rows: Any) -> Block:
+        given = Block.opened(rows)
+        if given is None:
+            return self._read(rows)
+        read = self._read(given.values)
+        return Block(read.names or given.names, read.values, given.place)
 
     def _part(self, text: str) -> str:
         if self._shards == 1:
@@ -70,6 +78,12 @@ class ReadBlocks(beam.DoFn):
         reason = str(error) if key is None else f"key {key!r}: {error}"
         if not self._dead_letter:
             raise ValueError(reason) from error
+        block = Block.opened(rows)
+        if block is not None and len(block.values) > 1:
+            yield from self._rescued_of_place(key, block)
+            return
+        if block is not None:
+            rows = block.values[0]
         many = (isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) > 1) or (
             isinstance(rows, (pa.RecordBatch, pa.Table)) and rows.num_rows > 1
         )
@@ -81,6 +95,19 @@ class ReadBlocks(beam.DoFn):
             return
         self._bad.inc()
         yield TaggedOutput(BAD_ROWS, BadRow(key, rows, reason))
+
+    def _rescued_of_place(self, key: Any, block: Block) -> Iterator[Any]:
+        """Each bad row by itself, and the good ones of a place together."""
+        good = []
+        for row in block.values:
+            for found in ReadBlocks.process(self, (key, row)):
+                if isinstance(found, TaggedOutput):
+                    yield found
+                else:
+                    text, read = found
+                    good.append(read.values)
+        if good:
+            yield text, Block(block.names, np.concatenate(good), block.place)
 
 
 class _Waiting(NamedTuple):

@@ -16,9 +16,10 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.window import WindowFn
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
-from beam_pipelines.coders import BlockCoder, moments_from_bytes
+from beam_pipelines.block import Block
+from beam_pipelines.coders import moments_from_bytes
 from beam_pipelines.combine import Accumulator
-from beam_pipelines.rows import Block, without_shard
+from beam_pipelines.rows import without_shard
 from beam_pipelines.windows import Span, covering
 
 
@@ -91,9 +92,10 @@ class TagRows(TagWindow):
     _MOST = 4096
     """Rows in a block: small against what a worker may send at once, large against its header."""
 
-    def _parts(self, grouped: Iterable[tuple[int, Block]]) -> Iterator[tuple[int, bytes]]:
+    def _parts(self, grouped: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, bytes]]:
         # Rows of one time are ordered by what they hold: runners deliver them in any order.
-        rows = sorted(grouped, key=lambda each: (each[0], each[1].values.tobytes()))
+        blocks = [(micros, _opened(block)) for micros, block in grouped]
+        rows = sorted(blocks, key=lambda each: (each[0], each[1].values.tobytes()))
         seen = Accumulator()
         for _, block in rows:
             seen.check(block.names, block.values.shape[1])
@@ -101,4 +103,10 @@ class TagRows(TagWindow):
         self._learned.inc(len(values))
         for start in range(0, len(values), self._MOST):
             part = Block(seen.names, values[start : start + self._MOST])
-            yield rows[0][0] + start, BlockCoder().encode(part)
+            yield rows[0][0] + start, part.to_bytes()
+
+
+def _opened(element: Any) -> Block:
+    block = Block.opened(element)
+    assert block is not None
+    return block

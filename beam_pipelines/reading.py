@@ -1,4 +1,4 @@
-"""Files -> (key, matrix) elements in event time, many rows of one key and window in each.
+"""Files -> (key, block) elements in event time, many rows of one key and window in each.
 
 Arrow batches are cut by key and slot, so that the work per row is numpy's and not Python's.
 """
@@ -18,16 +18,22 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
+    Sessions,
+    SlidingWindows,
     TimestampedValue,
     WindowFn,
 )
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines import formats
+from beam_pipelines.block import BLOCKS, Block
 from beam_pipelines.formats import Chunk
+from beam_pipelines.places import Place
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.windows import slots
 from streampca import _cells as cells
+
+Key = str | int | None
 
 
 class Columns(NamedTuple):
@@ -98,7 +104,9 @@ def choose_columns(
 
 
 class ReadRows(beam.PTransform):
-    """Paths of files -> (key, matrix) elements, and rows that cannot be used under BAD_ROWS.
+    """Numbered paths of files -> (key, block) elements; bad rows under BAD_ROWS.
+
+    Each block says where in the files it comes from, so that sums do not depend on the runner.
 
     Parameters
     ----------
@@ -108,46 +116,69 @@ class ReadRows(beam.PTransform):
         The windows that come afterwards: an element holds rows of one window only.
     bad_rows : bool
         Whether bad rows are an output; otherwise the first of them fails the pipeline.
+    in_order : bool, default=False
+        Whether rows are learned one after the other: an element then holds rows of one time only.
+    carry : bool, default=True
+        As in `LearnComponents`.
     """
 
-    def __init__(self, columns: Columns, windowfn: WindowFn, bad_rows: bool) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        windowfn: WindowFn,
+        bad_rows: bool,
+        in_order: bool = False,
+        carry: bool = True,
+    ) -> None:
         super().__init__()
-        self._columns = columns
-        self._windowfn = windowfn
-        self._bad_rows = bad_rows
+        # Whether elements of one key and chunk may come into one window.
+        several = in_order or isinstance(windowfn, Sessions)
+        several |= isinstance(windowfn, SlidingWindows) and not carry
+        self._read = _Read(columns, windowfn, bad_rows, in_order, several)
 
     def expand(self, paths: Any) -> Any:
         """Build the steps."""
+        read = beam.ParDo(self._read).with_output_types(tuple[Key, BLOCKS])
         return (
             paths
-            | "Parts" >> beam.FlatMap(_parts).with_output_types(tuple[str, int | None])
+            | "Parts" >> beam.FlatMap(_parts).with_output_types(tuple[int, str, int, bool])
             | "Spread" >> beam.Reshuffle()
-            | "Read"
-            >> beam.ParDo(_Read(self._columns, self._windowfn, self._bad_rows)).with_outputs(
-                BAD_ROWS, main="rows"
-            )
+            | "Read" >> read.with_outputs(BAD_ROWS, main="rows")
         )
 
 
-def _parts(path: str) -> list[tuple[str, int | None]]:
-    return [(path, part) for part in formats.parts(path)]
+def _parts(numbered: tuple[int, str]) -> list[tuple[int, str, int, bool]]:
+    """Number and path of a file, number of a part of it, and whether it has parts."""
+    number, path = numbered
+    return [(number, path, part or 0, part is not None) for part in formats.parts(path)]
 
 
 class _Read(beam.DoFn):
-    def __init__(self, columns: Columns, windowfn: WindowFn, bad_rows: bool) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        windowfn: WindowFn,
+        bad_rows: bool,
+        in_order: bool,
+        several: bool,
+    ) -> None:
+        self._several = several
         self._columns = columns
         self._windowfn = windowfn
         self._bad_rows = bad_rows
+        self._in_order = in_order
         self._bad = Metrics.counter("streampca", "bad_rows")
 
-    def process(self, element: tuple[str, int | None]) -> Iterator[Any]:
-        path, part = element
+    def process(self, element: tuple[int, str, int, bool]) -> Iterator[Any]:
+        file, path, part, has_parts = element
         columns = self._columns
         wanted = [columns.timestamp, *([] if columns.key is None else [columns.key])]
-        for chunk in formats.read(path, part, list(dict.fromkeys(wanted + columns.features))):
-            yield from self._chunk(path, chunk)
+        wanted = list(dict.fromkeys(wanted + columns.features))
+        chunks = formats.read(path, part if has_parts else None, wanted)
+        for number, chunk in enumerate(chunks):
+            yield from self._chunk(path, chunk, Place(file, part, number, 0))
 
-    def _chunk(self, path: str, chunk: Chunk) -> Iterator[Any]:
+    def _chunk(self, path: str, chunk: Chunk, place: Place) -> Iterator[Any]:
         columns = self._columns
         by_name = dict(zip(chunk.names, chunk.columns, strict=True))
         keys = None if columns.key is None else _listed(by_name[columns.key])
@@ -170,9 +201,11 @@ class _Read(beam.DoFn):
             self._bad.inc()
             yield TaggedOutput(BAD_ROWS, each)
         good = np.delete(np.arange(len(times)), sorted(reasons))
-        yield from self._groups(times[good], keys, values, good)
+        yield from self._groups(times[good], keys, values, good, place)
 
-    def _groups(self, times: Any, keys: list[Any] | None, values: Any, rows: Any) -> Iterator[Any]:
+    def _groups(
+        self, times: Any, keys: list[Any] | None, values: Any, rows: Any, place: Place
+    ) -> Iterator[Any]:
         """Rows of one key and slot together, timestamped by the first of them."""
         if not len(rows):
             return
@@ -185,15 +218,23 @@ class _Read(beam.DoFn):
             names = list(numbers)
         order = np.lexsort((times, slot, codes))
         changes = (np.diff(slot[order]) != 0) | (np.diff(codes[order]) != 0)
-        for group in np.split(order, np.flatnonzero(changes) + 1):
+        for number, group in enumerate(np.split(order, np.flatnonzero(changes) + 1)):
             first = group[0]
-            matrix = values[rows[group]]
-            element = (names[codes[first]], matrix)
+            # One element of a chunk: then chunks are what is numbered without gaps.
+            own = (
+                place._replace(number=number)
+                if self._several
+                else place._replace(chunk=0, number=place.chunk)
+            )
+            block = Block(tuple(self._columns.names), values[rows[group]], own)
+            element = (names[codes[first]], block)
             yield TimestampedValue(element, Timestamp(micros=int(times[first])))
 
     def _slots(self, times: Any) -> Any:
         """A number for each row; rows with the same number are in the same windows."""
         slot = slots(self._windowfn)
+        if self._in_order:
+            return times
         if isinstance(slot, GlobalWindows):
             return np.zeros_like(times)
         if isinstance(slot, FixedWindows):

@@ -95,8 +95,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     asked = job.bad_rows is not None
     read = (
         pipeline
-        | "Files" >> beam.Create(job.paths)
-        | "ReadRows" >> ReadRows(job.columns, job.windowfn, asked)
+        | "Files" >> beam.Create(list(enumerate(job.paths)))
+        | "ReadRows" >> ReadRows(job.columns, job.windowfn, asked, carry=job.carry)
     )
     learned = (
         read.rows

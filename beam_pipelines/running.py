@@ -6,7 +6,8 @@ import dataclasses
 import json
 from typing import Any, NamedTuple
 
-from beam_pipelines.coders import BlockCoder, Names, moments_from_bytes, moments_to_bytes
+from beam_pipelines.block import MAGIC, Block
+from beam_pipelines.coders import Names, moments_from_bytes, moments_to_bytes
 from beam_pipelines.combine import described, empty_moments
 from beam_pipelines.pending import Pending
 from streampca import Checkpoint, StreamingPCA
@@ -100,8 +101,8 @@ class Running:
     def _add(self, pca: StreamingPCA, parts: list[bytes], remembered: float) -> None:
         self._total = None
         for data in parts:
-            if data.startswith(BlockCoder.MAGIC):
-                block = BlockCoder().decode(data)
+            if data.startswith(MAGIC):
+                block = Block.from_bytes(data)
                 self._check(block.names, block.values.shape[1])
                 weights = None if remembered == 1.0 else [remembered] * len(block.values)
                 pca.partial_fit(block.values, sample_weight=weights)

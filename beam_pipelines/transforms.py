@@ -19,13 +19,14 @@ from apache_beam.transforms.window import (
     WindowFn,
 )
 
+from beam_pipelines.block import BLOCKS
 from beam_pipelines.blocks import GatherBlocks, ReadBlocks
 from beam_pipelines.combine import MomentsFn
 from beam_pipelines.dofn import CarryModel
 from beam_pipelines.options import Options
 from beam_pipelines.pending import Arrived, TagRows, TagWindow
 from beam_pipelines.resume import ResumeModel, resume_points
-from beam_pipelines.rows import BAD_ROWS, Block, RowReader
+from beam_pipelines.rows import BAD_ROWS, RowReader
 from beam_pipelines.windows import Span, early_trigger, slots
 from streampca import Checkpoint
 
@@ -183,7 +184,7 @@ class LearnComponents(beam.PTransform):
         fixed = isinstance(rows.windowing.windowfn, (FixedWindows, GlobalWindows))
         reads = GatherBlocks if fixed and not asked.needs_rows else ReadBlocks
         read = reads(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
-        step = beam.ParDo(read).with_output_types(tuple[str, Block])
+        step = beam.ParDo(read).with_output_types(tuple[str, BLOCKS])
         if asked.bad_rows:
             return tuple(rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks"))
         return rows | "ReadRows" >> step, None
@@ -196,7 +197,7 @@ class LearnComponents(beam.PTransform):
             grouped = (
                 blocks
                 | "Times"
-                >> beam.ParDo(_WithTime()).with_output_types(tuple[str, tuple[int, Block]])
+                >> beam.ParDo(_WithTime()).with_output_types(tuple[str, tuple[int, BLOCKS]])
                 | "Rows" >> beam.GroupByKey()
             )
             tag = TagRows(windowfn, asked.carry)
@@ -232,8 +233,8 @@ class _WithTime(beam.DoFn):
     """A block with its event time in microseconds, by which rows are put in order."""
 
     def process(
-        self, element: tuple[str, Block], timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[tuple[str, tuple[int, Block]]]:
+        self, element: tuple[str, BLOCKS], timestamp: Any = beam.DoFn.TimestampParam
+    ) -> Iterator[tuple[str, tuple[int, BLOCKS]]]:
         key, block = element
         yield key, (timestamp.micros, block)
 
