@@ -10,6 +10,7 @@ runs in this process on Beam's FnApiRunner, which needs no network.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -27,8 +28,8 @@ from beam_pipelines.reading import ReadRows, choose_columns, find_files
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.windows import parse
-from streampca._asked import column_names, number_or_share
-from streampca._cells import UNITS
+from streampca._asked import number_or_share
+from streampca.files import options
 
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
@@ -46,6 +47,7 @@ class Job(NamedTuple):
     memory: str
     bad_rows: str | None
     beam_options: list[str]
+    parameters: dict[str, Any]  # of LearnComponents, besides
 
 
 class Summary(NamedTuple):
@@ -65,10 +67,20 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         If it cannot be run as it stands: no such file, column, window.
     """
     given, beam_options = _parser().parse_known_args(argv)
+    refuse_unknown(beam_options)
+    for name in ("input", "timestamp_column", "window", "n_components", "output"):
+        if getattr(given, name) is None:
+            raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
+    asked = options.check(
+        {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
+    )
     paths = find_files(given.input)
-    features = None if given.features is None else column_names(given.features)
     columns = choose_columns(
-        paths[0], given.timestamp_column, given.key_column, features, given.timestamp_unit
+        paths[0],
+        asked["timestamp_column"],
+        asked.get("key_column"),
+        asked.get("columns"),
+        asked.get("timestamp_unit", "s"),
     )
     if isinstance(given.n_components, int) and given.n_components > len(columns.names):
         raise ValueError(
@@ -84,10 +96,71 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         n_components=given.n_components,
         output=given.output,
         carry=not given.no_carry,
-        memory=given.memory,
-        bad_rows=given.bad_rows,
+        memory=asked.get("memory", "auto"),
+        bad_rows=asked.get("bad_rows"),
         beam_options=beam_options,
+        parameters=_parameters(asked),
     )
+
+
+def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of LearnComponents by the options of the table."""
+    found = {"missing": asked["missing"]} if "missing" in asked else {}
+    if "half_life" in asked:
+        rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
+        found |= (
+            {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
+        )
+    return found
+
+
+def refuse_unknown(beam_options: Sequence[str]) -> None:
+    """Raise for an option that neither this job nor Beam knows, with the nearest that is.
+
+    What a portable runner's job server may know, Beam does not: there only what is nearly one of
+    ours is refused.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+
+    Examples
+    --------
+    >>> refuse_unknown(["--half-lif", "1h"])
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no option --half-lif: did you mean --half-life?
+    """
+    ours = _names_of(_parser())
+    known = ours | _beam_names()
+    portable = any(
+        re.search(r"(Portable|Flink|Spark|Prism|Samza)Runner", option) for option in beam_options
+    )
+    for option in beam_options:
+        name = option.partition("=")[0]
+        if not name.startswith("--") or name in known or name.replace("-", "_") in known:
+            continue
+        if portable and options.nearest(name[2:], [each[2:] for each in ours]) is None:
+            continue
+        options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say=_dashed)
+
+
+def _dashed(name: str) -> str:
+    return f"--{name}"
+
+
+def _names_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {text for action in parser._actions for text in action.option_strings}
+
+
+@functools.cache
+def _beam_names() -> set[str]:
+    """The options that Beam's Python packages declare."""
+    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+    for declared in set(PipelineOptions.__subclasses__()):
+        declared._add_argparse_args(parser)  # type: ignore[arg-type]
+    return _names_of(parser) | {"--runner", "--help"}
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -108,6 +181,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             carry=job.carry,
             bad_rows=asked,
             memory=job.memory,
+            **job.parameters,
         )
     )
     checkpoints = learned.checkpoints if asked else learned
@@ -189,54 +263,27 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--input",
         nargs="+",
-        required=True,
         metavar="FILES",
         help="Parquet, CSV or JSON lines; patterns such as 'day*.csv' or gs://bucket/*.parquet",
     )
-    add("--timestamp-column", required=True, metavar="C", help="when each row happened")
-    add(
-        "--timestamp-unit",
-        choices=UNITS,
-        default="s",
-        help="of timestamps that are numbers since 1970 (default: s)",
-    )
-    add("--key-column", metavar="K", help="one model for each value of this column")
-    add(
-        "--features",
-        metavar="A,B,...",
-        help="columns to learn from (default: all others)",
-    )
     add(
         "--window",
-        required=True,
         metavar="W",
         help="1h, fixed:3600, sliding:1h,10m, session:10m or global",
     )
     add(
         "--n-components",
         type=_components,
-        required=True,
         metavar="P",
         help="how many, or the share of variance to explain, such as 0.95",
     )
-    add("--output", required=True, metavar="STORE", help="folder or URI for the checkpoints")
+    add("--output", metavar="STORE", help="folder or URI for the checkpoints")
     add(
         "--no-carry",
         action="store_true",
         help="each window's own components instead of the running model's",
     )
-    add(
-        "--memory",
-        choices=("auto", "dense", "factored"),
-        default="auto",
-        help="what is remembered of the stream (default: auto)",
-    )
-    add(
-        "--bad-rows",
-        metavar="FILE",
-        help="write rows that cannot be used here, as JSON lines with the reason; without it the "
-        "first of them ends the job",
-    )
+    options.add_to_parser(parser)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""Files as checked rows, for the command line, Beam and Python alike."""

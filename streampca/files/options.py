@@ -1,0 +1,328 @@
+"""The one table of options about files and learning from them.
+
+The command line, the Beam job, the Beam YAML provider, `streampca.files.read` and the table of
+docs/files.md are made from it. Knows nothing of files themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import difflib
+import io
+import re
+import zoneinfo
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = [
+    "LEARNING",
+    "READING",
+    "TABLE",
+    "Option",
+    "add_to_parser",
+    "check",
+    "half_life_of",
+    "json_schema",
+    "markdown",
+    "nearest",
+    "refuse_unknown",
+]
+
+FORMATS = ("parquet", "csv", "jsonl", "arrow", "npy")
+UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+"""Microseconds in a unit of numeric timestamps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option: its name and meaning in every face."""
+
+    name: str  # as Python and YAML spell it; a command line writes --name-with-dashes
+    metavar: str
+    help: str
+    kind: type = str  # list: names, with commas between them on a command line
+    choices: tuple[str, ...] = ()
+    learning: bool = False  # only where something is learned
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """What a command line calls it."""
+        return flag(self.name)
+
+
+def flag(name: str) -> str:
+    """What a command line calls an option."""
+    return "--" + name.replace("_", "-")
+
+
+TABLE = (
+    Option("columns", "A,B,...", "Columns to learn from or use; default: all others.", list,
+           aliases=("features",)),
+    Option("exclude", "A,B,...", "Columns that are no features.", list),
+    Option("key_column", "C", "One model for each value of this column (or hive partition).",
+           aliases=("key",)),
+    Option("timestamp_column", "C", "When each row happened."),
+    Option("timestamp_format", "FORMAT",
+           "Of times that are text, such as %d.%m.%Y %H:%M; default: ISO 8601, found by itself."),
+    Option("timestamp_unit", "s|ms|us|ns",
+           "Of times that are numbers since 1970; default: by their size, and said.",
+           choices=tuple(UNITS)),
+    Option("timezone", "ZONE", "Of times that name none, such as Europe/Berlin; default UTC."),
+    Option("delimiter", "SIGN", "Between cells of CSV (tab: \\t); default: found by itself."),
+    Option("decimal", ".|,", "Decimal sign of CSV; default: found by itself.", choices=(".", ",")),
+    Option("encoding", "NAME", "Of text, such as latin-1; default: found by itself."),
+    Option("skip_rows", "N", "Lines of CSV before the line of names.", int),
+    Option("na", "TEXT,...", "Cells that stand for a missing value, besides empty ones, NA, null.",
+           list),
+    Option("bad_rows", "fail|skip|FILE",
+           "Rows that cannot be used: the first ends all (fail), or they are skipped, or written "
+           "to FILE as JSON lines with the reason; default fail."),
+    Option("input_format", "|".join(FORMATS), "Default: what name and first bytes say.",
+           choices=FORMATS),
+    Option("missing", "error|impute", "What empty cells are: bad, or filled in; default error.",
+           choices=("error", "impute"), learning=True),
+    Option("half_life", "ROWS|TIME",
+           "After so many rows, or (with times) after such a time as 1h, a row has half its "
+           "weight.", learning=True),
+    Option("memory", "auto|dense|factored", "What is remembered of the stream; default auto.",
+           choices=("auto", "dense", "factored"), learning=True),
+)  # fmt: skip
+"""Every option, in the order in which help and documentation show them."""
+
+READING = tuple(option for option in TABLE if not option.learning)
+LEARNING = tuple(option for option in TABLE if option.learning)
+_BY_NAME = {name: option for option in TABLE for name in (option.name, *option.aliases)}
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def check(given: Mapping[str, Any], *, say: Any = str) -> dict[str, Any]:
+    """Return the options that are given, aliases by their names, every value checked.
+
+    Parameters
+    ----------
+    given : mapping
+        None stands for the default.
+    say : callable
+        What messages call an option: `flag` on a command line.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, and the nearest one where there is none of this name.
+
+    Examples
+    --------
+    >>> check({"features": "oil, air", "skip_rows": "2", "na": None})
+    {'columns': ['oil', 'air'], 'skip_rows': 2}
+    >>> check({"key_colum": "press"})
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no option key_colum: did you mean key_column?
+    """
+    refuse_unknown(given, _BY_NAME, say=say)
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        option = _BY_NAME[name]
+        if option.name in found:
+            raise ValueError(f"{say(option.name)} and {say(name)} are the same option: give one")
+        found[option.name] = _value(option, value, say(name))
+    return found
+
+
+def _value(option: Option, value: Any, called: str) -> Any:
+    if option.kind is list:
+        return _names(value, called)
+    if option.kind is int:
+        return _whole(value, called)
+    if option.name == "half_life":
+        half_life_of(value, called)
+        return value
+    if not isinstance(value, str) and not (
+        option.name == "bad_rows" and hasattr(value, "__fspath__")
+    ):
+        raise ValueError(f"{called}={value!r} is not accepted: give text, as {option.metavar}")
+    if option.choices and value not in option.choices:
+        raise ValueError(f"{called} {value}: give one of {', '.join(option.choices)}")
+    if option.name in _CHECKS:
+        _CHECKS[option.name](value, called)
+    return {"\\t": "\t", "tab": "\t"}.get(value, value) if option.name == "delimiter" else value
+
+
+def _names(value: Any, called: str) -> list[str]:
+    if isinstance(value, str):  # a name with a comma in it stands between double quotes
+        value = next(csv.reader(io.StringIO(value, newline=""), skipinitialspace=True), [])
+    if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
+        raise ValueError(f"{called}={value!r} is not accepted: give names")
+    found = [str(name).strip() for name in value]
+    found = [name for name in found if name]
+    if not found:
+        raise ValueError(f"{called}: ',' names no column")
+    return found
+
+
+def _whole(value: Any, called: str) -> int:
+    text = str(value)
+    if isinstance(value, bool) or re.fullmatch(r"\d{1,9}", text) is None:
+        raise ValueError(f"{called} {text}: give a whole number of at least 0")
+    return int(text)
+
+
+def _check_zone(value: str, called: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        hint = nearest(value, zoneinfo.available_timezones())
+        raise ValueError(
+            f"{called} {value}: there is no such time zone"
+            + (f"; did you mean {hint}?" if hint else "; give one such as Europe/Berlin")
+        ) from None
+
+
+def _check_encoding(value: str, called: str) -> None:
+    try:
+        text = "a,1\n".encode(value).decode(value)
+    except (LookupError, ValueError):
+        text = ""
+    if text != "a,1\n":
+        raise ValueError(f"{called} {value}: there is no such encoding; give one such as latin-1")
+
+
+def _check_delimiter(value: str, called: str) -> None:
+    if value not in ("\\t", "tab") and (len(value) != 1 or value in '"\r\n' or not value.isascii()):
+        raise ValueError(f"{called} {value!r}: give one sign, such as ; or \\t for a tab")
+
+
+def _check_format(value: str, called: str) -> None:
+    if "%" not in value:
+        raise ValueError(f"{called} {value}: give a format such as %d.%m.%Y %H:%M:%S")
+
+
+_CHECKS = {
+    "timezone": _check_zone,
+    "encoding": _check_encoding,
+    "delimiter": _check_delimiter,
+    "timestamp_format": _check_format,
+}
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, float | None]:
+    """Rows, or seconds, in which a row loses half its weight.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> half_life_of("10min"), half_life_of("1000"), half_life_of(500)
+    ((None, 600.0), (1000.0, None), (500.0, None))
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|rows?)?", str(value).strip())
+    if isinstance(value, bool) or found is None or float(found[1]) <= 0:
+        raise ValueError(
+            f"{called} {value!r}: give a number of rows, or a time such as 90s, 10min, 1h or 2d"
+        )
+    if found[2] is None or found[2].startswith("row"):
+        return float(found[1]), None
+    return None, float(found[1]) * _SECONDS[found[2]]
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like another, if one is.
+
+    Examples
+    --------
+    >>> nearest("exlude", ["columns", "exclude"])
+    'exclude'
+    """
+    by_fold = {each.lower().replace("-", "_"): each for each in known}
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), by_fold, 1, 0.6)
+    return by_fold[found[0]] if found else None
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], *, say: Any = str) -> None:
+    """Raise ValueError for a name that is not known, with the nearest that is.
+
+    Examples
+    --------
+    >>> refuse_unknown(["windw"], ["window"], say=flag)
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no option --windw: did you mean --window?
+    """
+    known = list(known)
+    for name in given:
+        if name not in known:
+            hint = nearest(name, known)
+            raise ValueError(
+                f"there is no option {say(name)}"
+                + (f": did you mean {say(hint)}?" if hint else f"; there are {_listed(known, say)}")
+            )
+
+
+def _listed(names: Sequence[str], say: Any) -> str:
+    return ", ".join(map(say, names))
+
+
+# --- the table in other forms -----------------------------------------------------------------
+
+
+def add_to_parser(parser: argparse.ArgumentParser, options: Iterable[Option] = TABLE) -> None:
+    """Give a parser these options; values are for `check` to look at."""
+    for option in options:
+        parser.add_argument(
+            option.flag,
+            *(flag(alias) for alias in option.aliases if alias != "key"),
+            dest=option.name,
+            metavar=option.metavar.replace("%", "%%"),
+            help=option.help.replace("%", "%%"),
+        )
+
+
+def json_schema(options: Iterable[Option] = TABLE) -> dict[str, Any]:
+    """JSON Schema of the options, as YAML has them.
+
+    Examples
+    --------
+    >>> json_schema()["properties"]["skip_rows"]["type"]
+    'integer'
+    """
+    return {
+        "type": "object",
+        "properties": {option.name: _schema(option) for option in options},
+        "additionalProperties": False,
+    }
+
+
+def _schema(option: Option) -> dict[str, Any]:
+    if option.kind is list:
+        shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+    elif option.name == "half_life":
+        shape = {"type": ["string", "number"]}
+    else:
+        shape = {"type": "integer" if option.kind is int else "string"}
+    if option.choices:
+        shape["enum"] = list(option.choices)
+    return shape | {"description": option.help}
+
+
+def markdown(options: Iterable[Option] = TABLE) -> str:
+    """The table as a page shows it."""
+    lines = ["| option | value | meaning |", "|---|---|---|"]
+    for option in options:
+        value = option.metavar.replace("|", "\\|")
+        lines.append(f"| `{option.flag}` | `{value}` | {option.help} |")
+    return "\n".join(lines) + "\n"
