@@ -15,7 +15,7 @@ from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
 from beam_pipelines.parameters import check, plain
 from beam_pipelines.running import Learning
-from streampca._input import LARGEST
+from streampca.rows.read import LARGEST
 
 _PLAIN = {
     "solver": "exact",

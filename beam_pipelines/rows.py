@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from beam_pipelines.block import Block
 from beam_pipelines.together import together
-from streampca._columns import number as read_number
-from streampca._input import LARGEST, InputRows, read_rows
+from streampca.rows.numbers import number as read_number
+from streampca.rows.read import LARGEST, InputRows, read_rows
 
 BAD_ROWS = "bad_rows"
 

@@ -1,10 +1,14 @@
 """Ordered principal components of a stream that never ends."""
 
+from typing import TYPE_CHECKING, Any
+
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
 from streampca.exceptions import NotFittedError
-from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
 from streampca.regression import StreamingReducedRankRegression
+
+if TYPE_CHECKING:
+    from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
 
 __all__ = [
     "Checkpoint",
@@ -17,3 +21,18 @@ __all__ = [
     "StreamingReducedRankRegression",
     "nested_mse_loss",
 ]
+
+_LAYER = ("NestedLinearAutoencoder", "NestedMSELoss", "nested_mse_loss")
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch is imported when it is asked for."""
+    if name not in _LAYER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from streampca import layer
+
+    return getattr(layer, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAYER})

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, ParamSpec
 
 import numpy as np
-import torch
 
 from streampca._streams import sent
 from streampca._threads import one_thread
+from streampca.arrays import Array as Array
+from streampca.arrays import is_tensor, need_torch, torch
 
-Array: TypeAlias = Any
-"""A numpy array or a torch tensor; the two share the operators and names used here."""
-
-_TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # numpy makes the text anew at each call, at the price of a small product
-_NAMES: dict[Any, str] = {np.dtype(name): name for name in _TORCH_DTYPES}
-_NAMES |= {dtype: name for name, dtype in _TORCH_DTYPES.items()}
+_NAMES: dict[Any, str] = {np.dtype(name): name for name in ("float32", "float64")}
 
 
 def namespace(x: Array) -> Any:
     """Return the library, numpy or torch, whose functions work on x."""
-    return torch if isinstance(x, torch.Tensor) else np
+    return torch if is_tensor(x) else np
 
 
 def dtype_name(x: Array) -> str:
@@ -36,10 +32,14 @@ def dtype_name(x: Array) -> str:
     return _NAMES.get(x.dtype) or str(x.dtype).removeprefix("torch.")
 
 
+def _torch_dtype(name: str) -> torch.dtype:
+    return torch.float32 if name == "float32" else torch.float64
+
+
 def cast(x: Array, dtype: str) -> Array:
     """Return x in the given dtype, x itself where it has it already."""
-    if isinstance(x, torch.Tensor):
-        return x.to(_TORCH_DTYPES[dtype])
+    if is_tensor(x):
+        return x.to(_torch_dtype(dtype))
     return x.astype(dtype, copy=False)
 
 
@@ -47,21 +47,21 @@ def zeros(shape: tuple[int, ...], dtype: str, device: str | None) -> Array:
     """Return zeros: numpy where device is None, else a tensor on that device."""
     if device is None:
         return np.zeros(shape, dtype)
-    return torch.zeros(shape, dtype=_TORCH_DTYPES[dtype], device=device)
+    return torch.zeros(shape, dtype=_torch_dtype(dtype), device=device)
 
 
 def empty(shape: tuple[int, ...], dtype: str, device: str | None) -> Array:
     """Return uninitialised memory: numpy where device is None, else a tensor on that device."""
     if device is None:
         return np.empty(shape, dtype)
-    return torch.empty(shape, dtype=_TORCH_DTYPES[dtype], device=device)
+    return torch.empty(shape, dtype=_torch_dtype(dtype), device=device)
 
 
 def to_device(x: Array, device: str | None) -> Array:
     """Return x as numpy (device None) or as a tensor on the device; no copy where it is there."""
     if device is None:
         return to_numpy(x)
-    if not isinstance(x, torch.Tensor):
+    if not is_tensor(x):
         # torch warns about (and could write through) read-only memory such as Arrow's
         x = torch.from_numpy(writeable(x))
     return sent(x, device)
@@ -69,7 +69,7 @@ def to_device(x: Array, device: str | None) -> Array:
 
 def to_numpy(x: Array) -> Array:
     """Return x as a numpy array on the host."""
-    if isinstance(x, torch.Tensor):
+    if is_tensor(x):
         return x.detach().cpu().numpy()
     return np.asarray(x)
 
@@ -81,9 +81,12 @@ def device_name(device: object) -> str | None:
     ------
     ValueError
         If torch does not know such a device, or cannot use it here.
+    ImportError
+        If torch is not installed.
     """
-    if device is None:
+    if device is None or (isinstance(device, str) and device == "cpu"):
         return None
+    need_torch(f"device={device!r}")
     try:
         name = str(torch.device(device))  # type: ignore[call-overload]
     except (RuntimeError, TypeError) as error:
@@ -118,11 +121,11 @@ def _small_on_host(solve: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(solve)
     def placed(*arrays: _P.args, **options: _P.kwargs) -> _R:
         first: Any = arrays[0]
-        if not isinstance(first, torch.Tensor) or first.device.type == "cpu":
+        if not is_tensor(first) or first.device.type == "cpu":
             return solve(*arrays, **options)
         if first.shape[0] > _SMALL:
             return solve(*arrays, **options)
-        host: Any = [to_numpy(x) if isinstance(x, torch.Tensor) else x for x in arrays]
+        host: Any = [to_numpy(x) if is_tensor(x) else x for x in arrays]
         found = solve(*host, **options)
         device = str(first.device)
         if isinstance(found, tuple):
@@ -135,7 +138,7 @@ def _small_on_host(solve: Callable[_P, _R]) -> Callable[_P, _R]:
 @_small_on_host
 def eigh_descending(M: Array) -> tuple[Array, Array]:
     """Eigenpairs of a symmetric matrix, largest first, in float64."""
-    if isinstance(M, torch.Tensor):
+    if is_tensor(M):
         values, vectors = torch.linalg.eigh(cast(M, "float64"))
         return values.flip(0), vectors.flip(1)
     with one_thread():
@@ -283,6 +286,6 @@ def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
 
 def identity_like(G: Array) -> Array:
     """The identity of the shape, dtype and device of a square matrix."""
-    if isinstance(G, torch.Tensor):
+    if is_tensor(G):
         return torch.eye(G.shape[0], dtype=G.dtype, device=G.device)
     return np.eye(G.shape[0], dtype=G.dtype)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import to_numpy
-from streampca._entries import unfit_entry
 from streampca._streams import Lane, pinned
+from streampca.arrays import torch
 from streampca.moments.device import Look, look
+from streampca.rows.entries import unfit_entry
 
 
 class Given(NamedTuple):

@@ -17,12 +17,12 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, to_numpy, writeable
 from streampca._block import Block, Given
 from streampca._streams import Lane, streams_of
+from streampca.arrays import is_tensor, torch
 from streampca.moments.device import Look
 
 _WORTH_WAITING = 2**20
@@ -106,7 +106,7 @@ class Landing:
             self._fold_bad(fold)
             self._complain(" Of the rows given now none has been taken: give them again.")
             self._call += 1
-        if not isinstance(X, torch.Tensor):
+        if not is_tensor(X):
             # torch warns about (and could write through) read-only memory such as Arrow's
             X = torch.from_numpy(writeable(X))
         start, stop, leaving = 0, X.shape[0], None

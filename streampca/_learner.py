@@ -11,24 +11,24 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, namespace, to_device, to_numpy
 from streampca._buffer import RowBuffer
-from streampca._entries import LARGEST
 from streampca._landing import Checked, Landing
 from streampca._lock import Lock
 from streampca._model import Model, cast_components
 from streampca._options import Resolved, resolve
 from streampca._ordering import completed, oriented
+from streampca.arrays import torch
 from streampca.moments import FactoredMoments, Moments, make_moments, moments_from_state
 from streampca.moments.device import Look
+from streampca.rows.entries import LARGEST
 from streampca.solvers import exact
-from streampca.solvers.first_order import FirstOrder
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
+    from streampca.solvers.first_order import FirstOrder
 
 
 class Learner:
@@ -62,6 +62,8 @@ class Learner:
         )
         self.first_order: FirstOrder | None = None
         if parameters["solver"] == "first_order":
+            from streampca.solvers.first_order import FirstOrder  # imports torch
+
             self.first_order = FirstOrder(
                 n_features,
                 self.options.n_components,

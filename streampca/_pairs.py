@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca import _options
@@ -21,8 +20,10 @@ from streampca._options import Constraint
 from streampca._ordering import oriented
 from streampca.loss import nested_loss
 from streampca.moments import Moments, make_moments
-from streampca.solvers.first_order_pairs import FirstOrderPairs
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
+
+if TYPE_CHECKING:
+    from streampca.solvers.first_order_pairs import FirstOrderPairs
 
 Float64 = NDArray[np.float64]
 
@@ -118,6 +119,8 @@ class PairLearner:
         self._buffer = RowBuffer(self._batch_size, n, dtype, device)
         self.first_order: FirstOrderPairs | None = None
         if first_order:
+            from streampca.solvers.first_order_pairs import FirstOrderPairs  # imports torch
+
             self.first_order = FirstOrderPairs(
                 n_features,
                 n_targets,
@@ -209,8 +212,7 @@ class PairLearner:
         A = oriented(pairs.decoder.T, self._previous).T
         signs = np.where((A * pairs.decoder).sum(axis=0) < 0, -1.0, 1.0)
         pairs = pairs._replace(decoder=A, encoder=pairs.encoder * signs[:, None])
-        tA, tB, tSxx, tSyx = (torch.tensor(v) for v in (A, pairs.encoder, Sxx, Syx))
-        loss = nested_loss(tA, tB, tSxx, tSyx, torch.tensor(total, dtype=torch.float64))
+        loss = nested_loss(A, pairs.encoder, Sxx, Syx, total)
         per_root = self.moments.denominator**-0.5
         pairs = pairs._replace(singular_values=pairs.singular_values * per_root)
         return self._model_of(pairs, float(loss) / max(self.moments.weight, 1e-300))

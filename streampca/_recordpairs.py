@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._input import read_weights
 from streampca._pairs import PairModel
 from streampca._records import Record, Records
 from streampca._threads import one_thread
 from streampca.regression import StreamingReducedRankRegression
+from streampca.rows.read import read_weights
 
 Float64 = NDArray[np.float64]
 

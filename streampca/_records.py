@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._columns import number
-from streampca._input import LARGEST
+from streampca.rows.numbers import number
+from streampca.rows.read import LARGEST
 
 Float64 = NDArray[np.float64]
 Record = Mapping[Any, Any]

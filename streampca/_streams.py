@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import torch
+from streampca.arrays import torch
 
 __all__ = ["Lane", "pinned", "sent", "streams_of"]
 

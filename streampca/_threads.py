@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
-import torch  # noqa: F401 - its OpenMP must be there when libraries are looked for
 from threadpoolctl import ThreadpoolController
 
 _SHARED = 2**22

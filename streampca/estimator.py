@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._input import LARGEST, InputRows, check_entries, read_rows, read_weights
 from streampca._learner import Learner
 from streampca._results import Results
+from streampca.arrays import torch
+from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -37,6 +37,8 @@ class StreamingPCA(Results):
         Number of components p; or the share of variance to explain, such as 0.95; or None for all.
     whiten : bool, default=False
         Whether `transform` divides each coordinate by its standard deviation.
+    copy : bool, default=True
+        There for callers of `IncrementalPCA`: rows are never changed, whatever it says.
     batch_size : int, optional
         Rows to collect before they are folded in; larger inputs are cut to about this size. The
         default depends on `memory` and the number of features. Results are folded in before they
@@ -119,6 +121,7 @@ class StreamingPCA(Results):
         n_components: int | float | None = None,
         *,
         whiten: bool = False,
+        copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
         oversample: int | None = None,
@@ -134,6 +137,7 @@ class StreamingPCA(Results):
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
         self.oversample = oversample
@@ -150,21 +154,31 @@ class StreamingPCA(Results):
     # --- learning -------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Forget everything and learn from X, as `partial_fit` on a new estimator would."""
+        """Forget everything and learn from X, as `partial_fit` on a new estimator would.
+
+        y is ignored, as in scikit-learn.
+        """
         fresh = type(self)(**self.get_params())
         fresh.partial_fit(X, sample_weight=sample_weight)
         self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
         return self
 
-    def partial_fit(self, X: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True
+    ) -> Self:
         """Learn from more rows.
 
         Parameters
         ----------
         X : array-like of shape (m, n_features)
             One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+        y : ignored
+            There for pipelines: labels are no part of principal components. Weights are given by
+            name, or third.
         sample_weight : array-like of shape (m,), optional
             How many copies each row stands for.
+        check_input : bool, default=True
+            There for callers of `IncrementalPCA`: rows are checked whatever it says.
 
         Raises
         ------
@@ -361,8 +375,9 @@ class StreamingPCA(Results):
         )
 
     def _settings(self) -> dict[str, Any]:
-        """Constructor parameters as JSON; an optimizer is code and stays behind."""
-        settings = {k: v for k, v in self.get_params().items() if k != "optimizer"}
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
         return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
+from streampca.arrays import need_torch, torch
 from streampca.loss import nested_counts, nested_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+else:
+    need_torch("a torch module (streampca.layer)")
+    Tensor, nn = torch.Tensor, torch.nn
 
 
 def nested_mse_loss(

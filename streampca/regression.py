@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from streampca import _options
 from streampca._arrays import Array, device_name, namespace
-from streampca._input import LARGEST, InputRows, check_entries, read_weights
 from streampca._pair_results import PairResults
 from streampca._pairs import CONSTRAINTS, PairLearner
-from streampca._targets import Targets, r2, read_inputs, read_targets
 from streampca.moments.dense import DenseMoments
+from streampca.rows.read import LARGEST, InputRows, check_entries, read_weights
+from streampca.rows.targets import Targets, r2, read_inputs, read_targets
 
 Float64 = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import scipy.sparse as sp
-import torch
+from extras import torch
 
 NAMES = ("a", "b", "ü °C")
 X = np.random.default_rng(0).normal(size=(6, 3)).round(3)
@@ -76,9 +76,8 @@ NUMBERS = {
     "decimal": (decimal.Decimal("0.1"), 0.1),
     "fraction": (fractions.Fraction(1, 4), 0.25),
     "array of no dimension": (np.array(1.5), 1.5),
-    "tensor of no dimension": (torch.tensor(1.5), 1.5),
     "scalar of Arrow": (pa.scalar(1.5), 1.5),
-}
+} | ({"tensor of no dimension": (torch.tensor(1.5), 1.5)} if torch else {})
 """Accepted everywhere, and read as the float beside it."""
 
 
@@ -111,13 +110,11 @@ BAD_ROWS = {
     "nan": (_float(math.nan), "row 2, feature 1 is nan: leave the row out"),
     "infinity": (_float(-math.inf), "row 2, feature 1 is -inf.*leave the row out or rescale"),
     "squares overflow": (_float(1e200), "row 2, feature 1 is 1e.200.*leave the row out or rescale"),
-    "tensor with nan": (torch.tensor(_float(math.nan)), "row 2, feature 1 is nan: leave the row"),
     "half precision infinite": (_float(math.inf).astype("float16"), "row 2, feature 1 is inf"),
     "sparse with nan": (sp.csr_array(_float(math.nan)), "row 2, feature 1 is nan: leave the row"),
     "lists with text": ([*X[:2].tolist(), [1.0, "x", 2.0]], "row 2, feature 1 is 'x'"),
     "all text": (X.astype(str), "row 0, feature 0 is .*text.*, not a number: turn the feature"),
     "complex": (X * 1j, "complex.*: give real and imaginary parts"),
-    "complex tensor": (torch.tensor(X * 1j), "complex.*: give real and imaginary parts"),
     "complex sparse": (sp.csr_array(X * 1j), "complex.*: give real and imaginary parts"),
     "datetimes": (X.astype("datetime64[s]"), "datetime64.*, not numbers: turn them into numbers"),
     "masked array": (np.ma.masked_array(X, X > 0), "masked array.*: give X.filled"),
@@ -143,7 +140,6 @@ BAD_ROWS = {
     "text": ("1 2 3", "got str, which does not hold rows: give a 2-D array"),
     "dictionary": ({"a": 1.0}, "got dict, which does not hold rows: give a 2-D array"),
     "dictionaries": ([{"a": 1.0}], "list of dictionaries: give a data frame"),
-    "two tensors": ([torch.ones(6, 3), torch.ones(6)], "got 2 tensors.*: give the one"),
     # frames
     "pandas with text": (pd.DataFrame(_columns(_words)), "row 0, feature 'b' is 'u' .text"),
     "pandas with numbers as text": (pd.DataFrame(_columns(list("123456"))), "'b' is '1' .text"),
@@ -218,9 +214,6 @@ ODD_ROWS = {
     "long doubles": (lambda rows: rows.astype("longdouble"), 0),
     "single precision": (lambda rows: rows.astype("float32"), 2e-6),
     "half precision": (lambda rows: rows.astype("float16"), 2e-3),
-    "bfloat16": (lambda rows: torch.tensor(rows, dtype=torch.bfloat16), 2e-2),
-    "tensor that requires gradients": (lambda rows: torch.tensor(rows, requires_grad=True), 0),
-    "tensor of columns": (lambda rows: torch.tensor(rows.T.copy()).T, 0),
     "lists": (lambda rows: rows.tolist(), 0),
     "tuples": (lambda rows: [tuple(row) for row in rows.tolist()], 0),
     "arrays in a list": (list, 0),
@@ -283,3 +276,20 @@ BAD_FILES = {
     "a time": ("a,b,ü °C\n1,2,3\n4,5,6\n7,2026-01-01,9\n1,0,2\n", 2, "'b' is '2026-01-01'"),
 }
 """CSV files: text, which of the rows is bad (from 0), and what is said of its feature."""
+
+# --- where torch is installed -----------------------------------------------------------------
+
+if torch:
+    BAD_ROWS |= {
+        "tensor with nan": (
+            torch.tensor(_float(math.nan)),
+            "row 2, feature 1 is nan: leave the row",
+        ),
+        "complex tensor": (torch.tensor(X * 1j), "complex.*: give real and imaginary parts"),
+        "two tensors": ([torch.ones(6, 3), torch.ones(6)], "got 2 tensors.*: give the one"),
+    }
+    ODD_ROWS |= {
+        "bfloat16": (lambda rows: torch.tensor(rows, dtype=torch.bfloat16), 2e-2),
+        "tensor that requires gradients": (lambda rows: torch.tensor(rows, requires_grad=True), 0),
+        "tensor of columns": (lambda rows: torch.tensor(rows.T.copy()).T, 0),
+    }

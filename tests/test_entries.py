@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from streampca import StreamingPCA
-from streampca._entries import LARGEST, check_entries
-from streampca._input import read_rows
 from streampca.moments import unshifted
+from streampca.rows.entries import LARGEST, check_entries
+from streampca.rows.read import read_rows
 
 RNG = np.random.default_rng(0)
 LARGEST32 = float(np.finfo("float32").max)

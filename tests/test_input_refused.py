@@ -10,12 +10,23 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-import torch
+from extras import torch
 from frames import KINDS, NAMES, NAN, X, frames
 
-from streampca._input import read_rows
+from streampca.rows.read import read_rows
 
 # --- missing entries --------------------------------------------------------------------------
+
+TENSORS = (
+    []
+    if torch is None
+    else [
+        (torch.ones(2, 2) * 1j, "rows are complex (torch.complex64)"),
+        (torch.ones(3), "got shape (3,)"),
+        (torch.eye(2).to_sparse(), "to_dense()"),
+        (torch.empty(2, 2, device="meta"), "on meta"),
+    ]
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +76,8 @@ def test_infinity_is_never_let_through(allow_missing, value):
     bad = X.copy()
     bad[0, 0] = NAN if allow_missing else 0
     bad[3, 2] = value
-    for given in (bad, torch.from_numpy(bad), bad.tolist(), pd.DataFrame(bad)):
+    tensors = [torch.from_numpy(bad)] if torch else []
+    for given in (bad, bad.tolist(), pd.DataFrame(bad), *tensors):
         with pytest.raises(ValueError, match=f"row 3, feature 2 is {value}"):
             read_rows(given, allow_missing=allow_missing)
 
@@ -117,7 +129,6 @@ WHEN = datetime.datetime(2026, 1, 1)
         (np.array([[1, object()]]), "(object), not a number"),
         (np.array([[b"1"]]), "row 0, feature 0 is b'1' (bytes)"),
         (np.ones((2, 2)) * 1j, "rows are complex (complex128)"),
-        (torch.ones(2, 2) * 1j, "rows are complex (torch.complex64)"),
         (sp.csr_array(np.ones((2, 2)) * 1j), "rows are complex (complex128)"),
         (np.array([["2026-01-01"]], "datetime64[D]"), "rows are datetime64[D], not numbers"),
         (np.ones((2, 2), [("a", "f8")]), "structured array with fields ('a',)"),
@@ -128,7 +139,6 @@ WHEN = datetime.datetime(2026, 1, 1)
         ([[1.0, [2.0, 3.0]]], "row 0, feature 1 is [2.0, 3.0] (list), not a number"),
         (1.0, "got shape ()"),
         ([1.0, 2.0], "got shape (2,): X.reshape(1, -1) if it is a single row"),
-        (torch.ones(3), "got shape (3,)"),
         (np.ones((2, 2, 2)), "got shape (2, 2, 2)"),
         (np.ones((0, 2)), "there is nothing to read: got 0 rows of 2 features"),
         (np.ones((2, 0)), "there is nothing to read: got 2 rows of 0 features"),
@@ -145,8 +155,6 @@ WHEN = datetime.datetime(2026, 1, 1)
         ([{"a": 1.0}], "list of dictionaries"),
         ((row for row in X), "got generator"),
         (pl.LazyFrame({"a": [1.0]}), "call .collect() first"),
-        (torch.eye(2).to_sparse(), "to_dense()"),
-        (torch.empty(2, 2, device="meta"), "on meta"),
         (pd.Series([1.0, 2.0]), "got shape (2,)"),
         (pl.Series([1.0, 2.0]), "got shape (2,)"),
         (pd.DataFrame(np.ones((1, 2)), columns=["a", "a"]), "two features are named 'a'"),
@@ -159,6 +167,7 @@ WHEN = datetime.datetime(2026, 1, 1)
         (pd.DataFrame({"a": [1.0], "b": [pd.Timestamp(0)]}), "row 0, feature 'b' is Timestamp("),
         (pd.DataFrame({"a": [1.0], "b": [pd.Timedelta(0)]}), "row 0, feature 'b' is Timedelta("),
         (pd.DataFrame({"a": [1.0], "b": [pd.NaT]}), "row 0, feature 'b' is NaT"),
+        *TENSORS,
         (pa.table({"a": [1.0], "b": ["x"]}), "row 0, feature 'b' is 'x' (string)"),
         (pa.table({"b": pa.array([None, "x"])}), "row 1, feature 'b' is 'x' (string)"),
         (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-import torch
+from extras import needs_torch, torch
 from oracle import batch_pca
 
 from streampca import StreamingPCA
@@ -28,7 +28,13 @@ def test_the_scale_of_the_rows_does_not_matter(scale, memory, size):
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [("numpy", None), ("torch", None), ("sparse", None), ("frame", None), ("numpy", "float32")],
+    [
+        ("numpy", None),
+        pytest.param("torch", None, marks=needs_torch),
+        ("sparse", None),
+        ("frame", None),
+        ("numpy", "float32"),
+    ],
 )
 def test_a_row_too_large_to_be_squared_is_named_and_changes_nothing(kind, dtype):
     import pandas as pd
@@ -40,7 +46,7 @@ def test_a_row_too_large_to_be_squared_is_named_and_changes_nothing(kind, dtype)
     bad[7, 2] = -1e160 if dtype is None else 1e39
     given = {
         "numpy": bad,
-        "torch": torch.from_numpy(bad),
+        "torch": torch and torch.from_numpy(bad),
         "sparse": scipy.sparse.csr_array(bad),
         "frame": pd.DataFrame(bad, columns=list("abcde")),
     }[kind]
@@ -79,7 +85,8 @@ def test_sums_that_leave_floats_are_refused_before_anything_changes(memory):
         assert 1e307 < pca.var_.sum() * pca.weight_ < np.inf
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="here there is one")
+@needs_torch
+@pytest.mark.skipif(bool(torch) and torch.cuda.is_available(), reason="here there is one")
 @pytest.mark.parametrize(
     ("device", "why"),
     [("cuda", "finds no CUDA"), ("cuda:1", "finds no CUDA"), ("mps", "float64"), ("gpu", "torch")],

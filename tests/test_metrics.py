@@ -3,7 +3,7 @@
 import numpy as np
 import oracle
 import pytest
-import torch
+from extras import needs_torch, torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import data_matrices, orthonormal_rows, seeds, splits
@@ -51,6 +51,7 @@ def test_directions_that_nobody_found_and_zero_components():
     assert ordered_share([tilted], E[:1], threshold=0.98) == 1.0
 
 
+@needs_torch
 def test_acs_takes_tensors():
     np.testing.assert_allclose(
         acs(torch.tensor([[3.0, 4.0]]), torch.eye(2)), [[0.6, 0.8]], rtol=1e-6

@@ -19,7 +19,7 @@ Davis and Kahan the first k directions by at most 2 error / (lambda_k - lambda_k
 import numpy as np
 import pytest
 import scipy.sparse
-import torch
+from extras import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import batch_covariance, leading_sines
@@ -82,7 +82,8 @@ def error(X, Sigma, mean, *, dtype, n_minibatches, memory="dense", sparse=False)
 def learned(X, weights=None, pieces=None, give=np.asarray, **options):
     pca = StreamingPCA(**options)
     for piece in [slice(None)] if pieces is None else pieces:
-        pca.partial_fit(give(X[piece]), None if weights is None else weights[piece])
+        w = None if weights is None else weights[piece]
+        pca.partial_fit(give(X[piece]), sample_weight=w)
     return pca
 
 
@@ -118,10 +119,9 @@ def assert_is_batch_pca(pca, X, weights=None, remembered=None, **tolerance):
 
 GIVE = {
     "numpy": np.asarray,
-    "torch": torch.tensor,
     "columns": np.asfortranarray,
     "sparse": scipy.sparse.csr_array,
-}
+} | ({"torch": torch.tensor} if torch else {})
 
 
 @settings(max_examples=200)

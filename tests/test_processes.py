@@ -10,12 +10,14 @@ import sys
 import numpy as np
 import processes
 import pytest
+from extras import needs_torch, torch_for
 from processes import KINDS, ROWS, digest, digest_of, go_on, learned, send, with_more
 
 from streampca import StreamingPCA
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
+EACH_KIND = torch_for(KINDS, lambda kind: kind == "first order")
 METHODS = [
     m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()
 ]
@@ -30,20 +32,20 @@ def pool(request):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_the_same_rows_and_seed_give_the_same_bits_here_and_in_another_process(pool, kind, dtype):
     here = digest_of(kind, dtype)
     assert digest_of(kind, dtype) == here
     assert pool.apply(digest_of, (kind, dtype)) == here
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_an_estimator_goes_on_in_another_process_as_it_would_have_here(pool, kind):
     there = pool.apply(go_on, (pickle.dumps(learned(kind)),))
     assert there == digest(with_more(learned(kind)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_a_child_has_its_own_copy(kind):
     if "fork" not in METHODS:
         pytest.skip("this system has no fork")
@@ -75,7 +77,7 @@ def test_a_child_has_its_own_copy(kind):
         ),
     ],
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_a_copy_goes_on_by_itself_bit_for_bit(kind, again):
     pca = learned(kind)
     other = again(pca)
@@ -108,6 +110,7 @@ def test_a_process_started_anew_gives_the_same_bits_whatever_its_hash_seed(seed)
     assert printed.stdout.strip() == digest_of("factored", "float32")
 
 
+@needs_torch
 def test_another_seed_is_another_start():
     one, other = (
         StreamingPCA(3, solver="first_order", memory="minibatch", random_state=seed).fit(ROWS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from extras import needs_torch, torch
 
 from benchmarks.paper.references import (
     APEX,
@@ -94,6 +94,7 @@ def test_for_one_row_the_update_is_the_published_one(rule):
         np.testing.assert_allclose(method.U, expected_U, atol=1e-12)
 
 
+@needs_torch
 @pytest.mark.parametrize(
     ("rule", "loss", "factor"),
     [(Autoencoder, mse_loss_rows, 2 * 60), (NestedAutoencoder, nested_loss_rows, 2 * 60 * 3)],
@@ -109,6 +110,7 @@ def test_autoencoders_descend_the_gradient_of_their_loss(rule, loss, factor):
     np.testing.assert_allclose(dB * factor, B.grad, atol=1e-9)
 
 
+@needs_torch
 def test_lmser_descends_the_reconstruction_error_and_its_weighted_form_a_brockett_function():
     X, _ = white_rows()
     V = torch.tensor(LMSER(6, 3).V, requires_grad=True)

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
-import torch
+from extras import needs_torch, torch
 from regression_rows import assert_same, closed_form, learned, rows
 
 from streampca import NotFittedError, StreamingReducedRankRegression
@@ -38,8 +38,9 @@ def test_frames_tensors_and_sparse_rows_learn_the_same():
         StreamingReducedRankRegression(2).fit(scipy.sparse.csr_array(X), Y).coef_, plain.coef_
     )
     assert_same(plain.predict(scipy.sparse.csr_array(X)), plain.predict(X))
-    tensor = StreamingReducedRankRegression(2).fit(torch.tensor(X), torch.tensor(Y))
-    assert_same(tensor.coef_, plain.coef_)
+    if torch:
+        tensor = StreamingReducedRankRegression(2).fit(torch.tensor(X), torch.tensor(Y))
+        assert_same(tensor.coef_, plain.coef_)
     with pytest.raises(AttributeError, match="came without names"):
         _ = plain.target_names_in_
 
@@ -108,7 +109,7 @@ def test_bad_weights_and_names_are_refused():
         ({"memory": "factored"}, "memory='factored' is not accepted"),
         ({"solver": "sgd"}, "solver='sgd' is not accepted"),
         ({"half_life": 3.0, "forgetting_factor": 0.9}, "give one of them"),
-        ({"device": "moon"}, "not a torch device"),
+        pytest.param({"device": "moon"}, "not a torch device", marks=needs_torch),
     ],
 )
 def test_bad_parameters_are_refused_before_anything_is_learned(options, message):
@@ -138,6 +139,7 @@ def adam(rate, decay):
     return make
 
 
+@needs_torch
 @pytest.mark.parametrize(("n_in", "n"), [(6, 4), (4, 6)])
 def test_first_order_finds_the_same_ordered_pairs_without_inverting(n_in, n):
     X, Y = rows(n_in, n, m=512)
@@ -153,6 +155,7 @@ def test_first_order_finds_the_same_ordered_pairs_without_inverting(n_in, n):
     assert_same(model.explained_variance_, s**2 / 511, 1e-2)
 
 
+@needs_torch
 def test_first_order_learns_from_minibatches_alone():
     X, Y = rows(m=40_000)
     model = learned(
@@ -173,6 +176,7 @@ def test_first_order_learns_from_minibatches_alone():
     assert np.isfinite(model.loss_)
 
 
+@needs_torch
 @pytest.mark.parametrize("solver", ["exact", "first_order"])
 def test_device_tensors_and_numpy_learn_the_same(solver):
     # moments held as tensors, as on any device: "cpu" itself is numpy's

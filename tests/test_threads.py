@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-import torch
+from extras import needs_torch, torch
 from threadpoolctl import ThreadpoolController
 
 from streampca import StreamingPCA
@@ -48,6 +48,7 @@ def _two_of_torch():
     torch.set_num_threads(before)
 
 
+@needs_torch
 @pytest.mark.usefixtures("_two_of_torch")
 def test_torch_keeps_to_one_inside_for_what_is_small():
     with one_torch_thread(1000):
@@ -59,6 +60,7 @@ def test_torch_keeps_to_one_inside_for_what_is_small():
         assert torch.get_num_threads() == 2
 
 
+@needs_torch
 @pytest.mark.usefixtures("_two_of_torch")
 def test_a_first_order_step_runs_on_one_thread_of_torch_and_others_keep_theirs():
     seen, elsewhere, stepping, looked = [], [], threading.Event(), threading.Event()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -37,13 +37,17 @@ def cores() -> int:
 @contextmanager
 def pinned(threads: int | None = None) -> Iterator[int]:
     """Every library on the same number of threads; by default all cores."""
-    count, before = threads or cores(), torch.get_num_threads()
-    torch.set_num_threads(count)
+    count = threads or cores()
+    torch = sys.modules.get("torch")  # who measures it has imported it
+    before = None if torch is None else torch.get_num_threads()
+    if torch is not None:
+        torch.set_num_threads(count)
     try:
         with threadpool_limits(count):
             yield count
     finally:
-        torch.set_num_threads(before)
+        if torch is not None:
+            torch.set_num_threads(before)
 
 
 class Learner(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -267,6 +266,8 @@ def _checksum(checkpoint: Mapping[str, Any]) -> int:
 
 @functools.cache
 def _library_version() -> str:
+    import importlib.metadata  # a tenth of what `import streampca` takes
+
     try:
         return importlib.metadata.version("streampca")
     except importlib.metadata.PackageNotFoundError:  # run from a tree that is not installed

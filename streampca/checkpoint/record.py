@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._input import read_rows
 from streampca._model import Model
 from streampca._seal import seal, unseal
 from streampca.checkpoint import columns, fields
 from streampca.checkpoint.drift import Drift, measure
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.parquet import from_parquet, to_parquet
+from streampca.rows.read import read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,6 @@ import typer
 from streampca import CheckpointStore, StreamingPCA, _options
 from streampca._cells import UNITS
 from streampca._filetypes import FORMATS
-from streampca._input import LARGEST
 from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, settle
 from streampca.cli.ledger import Ledger
@@ -21,6 +20,7 @@ from streampca.cli.models import Models
 from streampca.cli.progress import watching
 from streampca.cli.reading import BadRows, Columns, choose_columns
 from streampca.cli.source import Source, find_sources
+from streampca.rows.read import LARGEST
 
 __all__ = ["fit"]
 

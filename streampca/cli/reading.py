@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from streampca import _cells
-from streampca._input import LARGEST
 from streampca.cli.chunk import BEGIN, Chunk, Place
 from streampca.cli.formats import chunks, header
 from streampca.cli.source import Source
+from streampca.rows.read import LARGEST
 
 __all__ = ["BadRow", "BadRows", "Columns", "Rows", "choose_columns", "read"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
 from streampca._arrays import Array, cast, dtype_name
+from streampca.arrays import torch
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.rows import CentredRows, _centred, fits
 from streampca.moments.scatter import Scatter

@@ -10,15 +10,15 @@ from functools import cached_property
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import to_numpy
-from streampca._input import read_rows
+from streampca.arrays import is_tensor
 from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
+from streampca.rows.read import read_rows
 
 __all__ = ["Assessment", "Monitor"]
 
@@ -176,7 +176,7 @@ class Monitor:
 
     def _centred(self, X: Any) -> Float64:
         read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
-        rows = to_numpy(read.values) if isinstance(read.values, torch.Tensor) else read.values
+        rows = to_numpy(read.values) if is_tensor(read.values) else read.values
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
         D: Float64 = rows.astype("float64") - self._mean

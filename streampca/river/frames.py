@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._input import LARGEST, read_rows
 from streampca._records import too_large
+from streampca.rows.read import LARGEST, read_rows
 
 
 def read_frame(X: Any, *, allow_missing: bool) -> tuple[NDArray[np.float64], list[Hashable]]:

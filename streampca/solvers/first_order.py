@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, to_device, to_numpy
 from streampca._threads import one_torch_thread
+from streampca.arrays import is_tensor, need_torch, torch
 from streampca.loss import nested_gradients, nested_loss_from_products
 from streampca.moments.base import Moments
 
-MakeOptimizer: TypeAlias = Callable[[list[torch.nn.Parameter]], Any]
+need_torch("solver='first_order'")
+
+MakeOptimizer: TypeAlias = "Callable[[list[torch.nn.Parameter]], Any]"
 """Called with [A, B]; returns an optimizer, or an optimizer and a scheduler."""
 
 _NUDGE = 1e-3
@@ -184,4 +186,4 @@ def _per_total(moments: Moments) -> Array:
 
 
 def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    return value.detach() if is_tensor(value) else value

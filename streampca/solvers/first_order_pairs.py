@@ -7,9 +7,9 @@ Propositions 1 and 2, so any kind that can multiply will do.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from streampca._arrays import to_device, to_numpy
+from streampca.arrays import torch
 from streampca.loss import gradients_from_products, nested_loss_from_products
 from streampca.moments.base import Moments
 from streampca.solvers.first_order import FirstOrder, MakeOptimizer

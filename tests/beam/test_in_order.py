@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, SlidingWindows
+from extras import needs_torch, torch, torch_for
 from streams import learn, rows_at, run_events, stream, timed
 
 from streampca import StreamingPCA
@@ -34,7 +34,7 @@ def assert_same(checkpoint, pca):
     np.testing.assert_allclose(checkpoint.explained_variance, pca.explained_variance_)
 
 
-@pytest.mark.parametrize("which", OPTIONS)
+@pytest.mark.parametrize("which", torch_for(OPTIONS, lambda which: "solver" in OPTIONS[which]))
 def test_shuffled_rows_are_learned_as_if_they_came_in_order(tmp_path, which, engine):
     X, times = stream(200)
     options = OPTIONS[which]
@@ -46,6 +46,7 @@ def test_shuffled_rows_are_learned_as_if_they_came_in_order(tmp_path, which, eng
         assert_same(checkpoint, pca.partial_fit(X[start:stop]).flush())
 
 
+@needs_torch
 def test_gradient_descent_gets_there(tmp_path, engine):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12000, 4)) * [8.0, 4.0, 2.0, 0.5]
@@ -56,6 +57,7 @@ def test_gradient_descent_gets_there(tmp_path, engine):
     np.testing.assert_allclose(np.abs(last.components), np.eye(2, 4), atol=0.05)
 
 
+@needs_torch
 def test_a_key_goes_on_descending_where_another_job_stopped(tmp_path, engine):
     X, times = stream(200)
     options = OPTIONS["with an optimizer"]

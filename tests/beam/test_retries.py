@@ -7,6 +7,7 @@ import pytest
 from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.userstate import TimerSpec
 from apache_beam.transforms.window import FixedWindows
+from extras import needs_torch
 from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
 
 from beam_pipelines import blocks, dofn, files, pending
@@ -90,6 +91,7 @@ def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step, engi
 
 @pytest.mark.bundle_based
 @pytest.mark.needs("retries of bounded input")
+@needs_torch
 def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing, engine):
     X, times = stream(60)
     options = {"solver": "first_order", "batch_size": 16}

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
+from extras import needs_torch, torch
 
 from streampca import Checkpoint, StreamingPCA
 from streampca.checkpoint import CheckpointStore
@@ -99,6 +99,7 @@ def test_resuming_in_another_type_gives_the_same_to_rounding(memory, first, then
     assert_close(resumed, gone_on(saved), 1e-5)
 
 
+@needs_torch
 def test_a_checkpoint_from_an_accelerator_is_plain_arrays():
     """Nothing in a checkpoint says where it was computed, but the setting that says so."""
     rows = torch.as_tensor(ROWS)

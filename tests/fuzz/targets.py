@@ -10,9 +10,11 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from itertools import cycle
 
 import numpy as np
 from checkpoints import MINUTE, make
+from extras import torch
 
 from beam_pipelines.coders import BlockCoder, CheckpointCoder, moments_from_bytes, moments_to_bytes
 from beam_pipelines.combine import AccumulatorCoder, MomentsFn
@@ -153,7 +155,7 @@ def _checkpoints() -> list[Checkpoint]:
         for options in (
             {},
             {"memory": "factored"},
-            {"solver": "first_order", "memory": "minibatch"},
+            *([{"solver": "first_order", "memory": "minibatch"}] if torch else []),
         )
     ]
     made = make(
@@ -193,7 +195,7 @@ def seeds(target: str) -> list[bytes]:
                     ),
                     names,
                 )
-                for each, names in zip(given, [None, ("a", "b", "c", "é")] * 3, strict=True)
+                for each, names in zip(given, cycle([None, ("a", "b", "c", "é")]), strict=False)
             ]
         case "block":
             return [

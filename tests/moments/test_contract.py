@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
-import torch
+from extras import needs_torch, torch
 
 from streampca.moments import FactoredMoments, make_moments, moments_from_state
 
@@ -139,6 +139,7 @@ def test_update_does_not_change_the_rows(kind):
     np.testing.assert_array_equal(X, before)
 
 
+@needs_torch
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_torch_device_gives_the_same_numbers(kind, dtype):

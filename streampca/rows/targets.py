@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from streampca._arrays import Array, namespace
-from streampca._input import InputRows, read_rows
+from streampca.arrays import is_tensor, torch
+from streampca.rows.read import InputRows, read_rows
 
 _IMPUTE = ", fill it in, or use missing='impute'"
 
@@ -58,12 +58,12 @@ def read_targets(
 def _as_matrix(Y: Any) -> tuple[bool, Any]:
     """Whether Y is one number for each row, and Y as rows."""
     if isinstance(Y, (list, tuple)) and Y and np.ndim(Y[0]) == 0 and not isinstance(Y[0], str):
-        Y = np.asarray(Y) if not isinstance(Y[0], torch.Tensor) else torch.stack(list(Y))
+        Y = np.asarray(Y) if not is_tensor(Y[0]) else torch.stack(list(Y))
     if not hasattr(Y, "shape") and hasattr(Y, "__array__"):
         Y = np.asarray(Y)
     if len(getattr(Y, "shape", ())) != 1:
         return False, Y
-    if not isinstance(Y, torch.Tensor):
+    if not is_tensor(Y):
         Y = np.asarray(Y)  # a pandas or polars Series too
     return True, Y.reshape(-1, 1)
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array, column_squares, dtype_name
-from streampca._columns import label
+from streampca.arrays import is_tensor, torch
+from streampca.rows.numbers import label
 
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""
@@ -40,7 +40,7 @@ def check_entries(
         squares = np.array(np.vdot(values, values), "float64")
     if squares is not None and _shows(squares.sum(), largest):
         return squares
-    if isinstance(values, torch.Tensor):
+    if is_tensor(values):
         low, high = torch.aminmax(values)  # one pass; NaN if there is one
         if bool((low >= -largest) & (high <= largest)):  # the one synchronisation with the device
             return None

@@ -5,19 +5,16 @@ Frames are recognised by what they can do, not by importing the packages that de
 
 from __future__ import annotations
 
-import math
-import numbers
 import sys
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streampca._cells import is_number
+from streampca.rows.numbers import label, numbers_of, short
 
 _SHOWN = 5
 
@@ -48,71 +45,6 @@ def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
     if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns"):
         return _from_arrow(pa.table(X), wanted)
     return None
-
-
-def label(column: int, names: Sequence[str] | None) -> str:
-    """How messages call a column."""
-    return f"feature {column}" if names is None else f"feature {names[column]!r}"
-
-
-def numbers_of(column: Iterable[Any], name: str) -> NDArray[np.float64]:
-    """Return a column of Python objects as float64, None as NaN.
-
-    Raises
-    ------
-    ValueError
-        Naming the first row that holds no number.
-    """
-    values = list(column)
-    read = np.empty(len(values))
-    for row, value in enumerate(values):
-        try:
-            read[row] = number(value)
-        except ValueError as error:
-            raise ValueError(f"row {row}, {name} {error}") from error
-    return read
-
-
-def number(value: Any) -> float:
-    """Return one Python object as a float; None and pandas.NA as NaN.
-
-    Raises
-    ------
-    ValueError
-        With the end of a sentence that begins with the name of the place.
-    """
-    if hasattr(value, "as_py"):  # pyarrow's scalars
-        value = value.as_py()
-    if value is None or type(value).__name__ == "NAType":
-        return math.nan
-    alone = getattr(value, "shape", None) == ()  # an array or a tensor of no dimension
-    if alone and not isinstance(value, (np.generic, np.ma.MaskedArray)):
-        value = value.item()
-    real = isinstance(value, (numbers.Real, Decimal, np.bool_))
-    if not real or isinstance(value, np.timedelta64):  # which numpy counts among the integers
-        kind = "text" if isinstance(value, str) else type(value).__name__
-        raise ValueError(
-            f"is {_short(value)} ({kind}), not a number: turn the feature into numbers first, or "
-            "leave it out"
-        )
-    try:
-        if isinstance(value, np.longdouble) and abs(value) > np.finfo("float64").max:
-            return math.copysign(math.inf, value)  # float() would warn
-        return float(value)
-    except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
-        raise ValueError(
-            f"is {_short(value)}, too large for a float or no number at all: leave the row out"
-        ) from error
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, int) and value.bit_length() > 1000:
-        # Python refuses to write more than 4,300 digits
-        return f"a whole number of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _ordered(
@@ -194,6 +126,8 @@ def _matrix_of_lists(column: Any, name: str) -> NDArray[Any]:
     if lists.null_count:
         row = int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
         raise ValueError(f"row {row}, column {name!r} is null: a row of numbers is expected")
+    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
+
     lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     other = np.flatnonzero(lengths != lengths[0])
     if other.size:
@@ -241,7 +175,7 @@ def _no_number(column: Any, kind: pa.DataType, name: str) -> str:
     )
     row = int(valid[0]) if valid.size else 0
     return (
-        f"row {row}, {name} is {_short(column[row].as_py())} ({kind}), not a number: turn the "
+        f"row {row}, {name} is {short(column[row].as_py())} ({kind}), not a number: turn the "
         "feature into numbers first, or leave it out"
     )
 

@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streampca._arrays import Array
-from streampca._columns import Columns, label, number, numbers_of, read_columns
-from streampca._entries import LARGEST, check_entries
+from streampca.arrays import is_tensor, torch
+from streampca.rows.entries import LARGEST, check_entries
+from streampca.rows.frames import Columns, read_columns
+from streampca.rows.numbers import label, number, numbers_of
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
 
-_SMALL_TORCH = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.float16, torch.bfloat16)
+_SMALL_TORCH = ("bool", "uint8", "int8", "int16", "float16", "bfloat16")
 
 
 class InputRows(NamedTuple):
@@ -90,7 +91,7 @@ def read_rows(
     X = _only_tensor(X)
     names: tuple[str, ...] | None = None
     sparse = sys.modules.get("scipy.sparse")
-    if isinstance(X, torch.Tensor):
+    if is_tensor(X):
         values = _from_tensor(X)
     elif sparse is not None and sparse.issparse(X):
         values = _from_sparse(X, sparse)
@@ -105,7 +106,7 @@ def read_rows(
         else:
             values = _from_anything(X, feature_names)
     _check_shape(values, n_features if feature_names is None else len(feature_names))
-    if later is not None and isinstance(X, torch.Tensor) and later(X):
+    if later is not None and is_tensor(X) and later(X):
         return InputRows(values, names)
     wanted = squares is not None and isinstance(values, np.ndarray) and squares(values.shape[0])
     known = names or feature_names
@@ -129,7 +130,12 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, torch.Tensor):
+    if isinstance(sample_weight, bool):  # the third argument of IncrementalPCA's partial_fit
+        raise ValueError(
+            f"sample_weight={sample_weight} is not accepted: give one weight for each of the "
+            f"{n_rows} rows; check_input is given by name"
+        )
+    if is_tensor(sample_weight):
         sample_weight = sample_weight.detach().to("cpu", torch.float64).numpy()
     weights = np.asarray(sample_weight)
     if weights.shape != (n_rows,):
@@ -154,7 +160,7 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
 
 def _only_tensor(X: Any) -> Any:
     """The tensor, where X is a DataLoader's batch holding one; X itself otherwise."""
-    if not isinstance(X, (list, tuple)) or not any(isinstance(x, torch.Tensor) for x in X):
+    if not isinstance(X, (list, tuple)) or not any(is_tensor(x) for x in X):
         return X
     if len(X) == 1:
         return X[0]
@@ -174,7 +180,7 @@ def _from_tensor(X: torch.Tensor) -> Array:
     if X.is_complex():
         raise ValueError(_complex(X.dtype))
     X = X.detach()
-    if X.dtype in _SMALL_TORCH:
+    if str(X.dtype).removeprefix("torch.") in _SMALL_TORCH:
         X = X.to(torch.float32)
     elif X.dtype not in (torch.float32, torch.float64):
         X = X.to(torch.float64)
