@@ -27,7 +27,7 @@ changes ours finds what is in flight."""
 
 _HEAD = struct.Struct("<4sHI")  # what it is, its version, checksum of the rest
 _SHAPE = struct.Struct("<II?I")  # rows, features, float32 or not, bytes of the names
-_PLACE = struct.Struct("<IIII")  # after the shape, in version 2
+_ORIGIN = struct.Struct("<?IIII?q")  # after the shape, in version 2: place and time, if known
 _VERSION = 2
 
 
@@ -38,14 +38,19 @@ class Block:
     where steps run in one process it stays as it is. `opened` takes both.
     """
 
-    __slots__ = ("names", "place", "values")
+    __slots__ = ("micros", "names", "place", "values")
 
     def __init__(
-        self, names: tuple[str, ...] | None, values: NDArray[Any], place: Place | None = None
+        self,
+        names: tuple[str, ...] | None,
+        values: NDArray[Any],
+        place: Place | None = None,
+        micros: int | None = None,
     ) -> None:
         self.names = names
         self.values = values  # (m, n) float32 or float64, finite
         self.place = place  # in the source; None if nobody has said
+        self.micros = micros  # event time, where rows are learned in order
 
     def __len__(self) -> int:
         return 1
@@ -67,11 +72,18 @@ class Block:
         names = b"" if self.names is None else json.dumps(self.names).encode()
         single = self.values.dtype == np.float32
         values = self.values.astype("<f4" if single else "<f8", copy=False)
-        place = b"" if self.place is None else _PLACE.pack(*self.place)
         shape = _SHAPE.pack(*values.shape, single, len(names))
-        rest = b"".join([shape, place, names, values.tobytes()])
-        # A block without a place is written as it always was.
-        return _HEAD.pack(MAGIC, 2 if place else 1, zlib.crc32(rest)) + rest
+        origin = self._origin()
+        rest = b"".join([shape, origin, names, values.tobytes()])
+        # A block of unknown origin is written as it always was.
+        return _HEAD.pack(MAGIC, 2 if origin else 1, zlib.crc32(rest)) + rest
+
+    def _origin(self) -> bytes:
+        place, micros = self.place, self.micros
+        if place is None and micros is None:
+            return b""
+        known = place is not None, *(place or (0, 0, 0, 0)), micros is not None, micros or 0
+        return _ORIGIN.pack(*known)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -99,17 +111,19 @@ class Block:
                 f"Torn data: the checksum of a block of rows in {len(data)} bytes does not match."
             )
         rows, width, single, size = _SHAPE.unpack_from(data, _HEAD.size)
-        start, place = _HEAD.size + _SHAPE.size, None
+        start = _HEAD.size + _SHAPE.size
+        place = micros = None
         if version == 2:
-            place = Place(*_PLACE.unpack_from(data, start))
-            start += _PLACE.size
+            has_place, *numbers, has_micros, time = _ORIGIN.unpack_from(data, start)
+            place, micros = Place(*numbers) if has_place else None, time if has_micros else None
+            start += _ORIGIN.size
         names = json.loads(data[start : start + size]) if size else None
         if names is not None and not (are_names(names) and len(names) == width):
             raise WireError(f"Corrupt data: a block of {width} features without their names.")
         dtype = np.dtype("<f4" if single else "<f8")
         flat = np.frombuffer(data, dtype, offset=start + size)
         values = flat.astype(dtype.newbyteorder("=")).reshape(rows, width)
-        return cls(None if names is None else tuple(names), values, place)
+        return cls(None if names is None else tuple(names), values, place, micros)
 
 
 def are_names(found: object) -> bool:

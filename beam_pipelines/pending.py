@@ -92,21 +92,24 @@ class TagRows(TagWindow):
     _MOST = 4096
     """Rows in a block: small against what a worker may send at once, large against its header."""
 
-    def _parts(self, grouped: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, bytes]]:
+    def _parts(self, grouped: Iterable[Any]) -> Iterator[tuple[int, bytes]]:
         # Rows of one time are ordered by what they hold: runners deliver them in any order.
-        blocks = [(micros, _opened(block)) for micros, block in grouped]
-        rows = sorted(blocks, key=lambda each: (each[0], each[1].values.tobytes()))
+        rows = sorted(map(_opened, grouped), key=lambda block: (block.micros, _bytes(block)))
         seen = Accumulator()
-        for _, block in rows:
+        for block in rows:
             seen.check(block.names, block.values.shape[1])
-        values = np.concatenate([block.values for _, block in rows])
+        values = np.concatenate([block.values for block in rows])
         self._learned.inc(len(values))
         for start in range(0, len(values), self._MOST):
             part = Block(seen.names, values[start : start + self._MOST])
-            yield rows[0][0] + start, part.to_bytes()
+            yield (rows[0].micros or 0) + start, part.to_bytes()
 
 
 def _opened(element: Any) -> Block:
     block = Block.opened(element)
     assert block is not None
     return block
+
+
+def _bytes(block: Block) -> bytes:
+    return block.values.tobytes()
