@@ -113,9 +113,7 @@ class ReadBlocks(beam.DoFn):
 class TimedBlocks(ReadBlocks):
     """The same, where rows are learned in order: each block has the time of its rows."""
 
-    def process(  # type: ignore[override]
-        self, element: Any, timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[Any]:
+    def process(self, element: Any, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
         for found in super().process(element):
             if not isinstance(found, TaggedOutput):
                 found[1].micros = timestamp.micros

@@ -39,6 +39,7 @@ class Options:
     resume_from: str | None
     hot_key_shards: int
     bad_rows: bool
+    rerun: bool = False
 
     @classmethod
     def checked(
@@ -83,6 +84,8 @@ class Options:
         return asked
 
     def _check_together(self) -> None:
+        if self.rerun and self.resume_from is None:
+            raise ValueError("rerun=True needs resume_from: the store of the job that is run again")
         if not self.carry and self.half_life is not None:
             raise ValueError(
                 "half_life needs carry=True: a window's own components remember no other window"

@@ -169,6 +169,17 @@ class Running:
         )
 
 
+def differing(options: dict[str, Any], model: Checkpoint) -> str:
+    """In which options a checkpoint's model is another than one with these; "" if in none.
+
+    Where it is computed does not count.
+    """
+    asked = _settings(StreamingPCA(**options))
+    before = {**model.settings, "device": None}
+    names = [name for name in asked if before.get(name, asked[name]) != asked[name]]
+    return ", ".join(f"{name}={before[name]!r} and not {asked[name]!r}" for name in names)
+
+
 def _settings(pca: StreamingPCA) -> dict[str, Any]:
     """Parameters as a checkpoint holds them, apart from where they are computed."""
     parameters = {k: v for k, v in pca.get_params().items() if k != "optimizer"}
