@@ -11,6 +11,7 @@ from beam_pipelines.coders import Names, moments_from_bytes, moments_to_bytes
 from beam_pipelines.combine import described, empty_moments
 from beam_pipelines.pending import Pending
 from streampca import Checkpoint, StreamingPCA
+from streampca._threads import one_thread
 from streampca.moments import Moments, moments_from_state
 
 Key = str | int | None
@@ -52,7 +53,15 @@ class Running:
         self._width = 0 if model is None else model.components.shape[1]  # 0: no row yet
 
     def close(self, parts: list[Pending]) -> Checkpoint:
-        """Learn the parts of a window, and take its checkpoint."""
+        """Learn the parts of a window, and take its checkpoint.
+
+        On one thread of the BLAS: workers share a machine, and the last bits of a solution can
+        depend on how many there are, which differs between environments.
+        """
+        with one_thread():
+            return self._close(parts)
+
+    def _close(self, parts: list[Pending]) -> Checkpoint:
         late = self.learn(parts)
         assert self._pca is not None
         window = parts[0]

@@ -172,8 +172,8 @@ class LearnComponents(beam.PTransform):
         # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
         early = asked.early_every if streaming or not rows.is_bounded else None
         wanted = self._first_windowing(windowing, early)
-        # Always, so that no option adds a step; but for sessions, where it costs as much as all else
-        # that is done to a row, and no option wants other ones.
+        # Always, so that no option adds a step; but for sessions, where it costs as much as all
+        # else that is done to a row, and no option wants other ones.
         if not isinstance(windowing.windowfn, Sessions) or wanted != windowing:
             blocks |= "Slots" >> beam.WindowInto(
                 wanted, allowed_lateness=windowing.allowed_lateness
