@@ -1,4 +1,4 @@
-"""Options of the Beam job besides those of files: the parameters of LearnComponents by their names."""
+"""Options of the Beam job besides those of files: parameters of LearnComponents by their names."""
 
 from __future__ import annotations
 

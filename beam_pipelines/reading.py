@@ -1,18 +1,17 @@
 """Files -> (key, block) elements in event time, many rows of one key and window in each.
 
-Arrow batches are cut by key and slot, so that the work per row is numpy's and not Python's.
+Batches of checked rows are cut by key and slot, so that the work per row is numpy's and not
+Python's. What files hold and which rows can be used is for `streampca.files` to say.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import (
@@ -25,82 +24,18 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines import formats
 from beam_pipelines.block import BLOCKS, Block
-from beam_pipelines.formats import Chunk
+from beam_pipelines.formats import source_of
 from beam_pipelines.places import Place
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.windows import slots
-from streampca import _cells as cells
+from streampca.files import formats
+from streampca.files.columns import Columns
+from streampca.files.read import Order, Rows, read_source
 
 Key = str | int | None
 
-
-class Columns(NamedTuple):
-    """Which column of the files is what."""
-
-    timestamp: str
-    key: str | None
-    features: list[str]  # columns of numbers, or one column of lists
-    names: list[str]  # of the features: as many as the rows are wide
-    unit: str  # of timestamps that are numbers
-
-
-def find_files(patterns: list[str]) -> list[str]:
-    """Return the files that match, each once, sorted.
-
-    Raises
-    ------
-    ValueError
-        If a pattern matches nothing, or a file is of no type that can be read.
-    """
-    paths = set()
-    for pattern in patterns:
-        try:
-            (match,) = FileSystems.match([pattern])
-        except (BeamIOError, ValueError) as error:
-            raise ValueError(f"{pattern}: cannot be listed ({error})") from error
-        found = [metadata.path for metadata in match.metadata_list]
-        if not found:
-            raise ValueError(f"{pattern}: there is no such file")
-        paths.update(found)
-    for path in paths:
-        formats.kind(path)
-    return sorted(paths)
-
-
-def choose_columns(
-    path: str, timestamp: str, key: str | None, features: list[str] | None, unit: str
-) -> Columns:
-    """Return the columns to read, by what one file has.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or cannot hold a feature.
-    """
-    types = formats.header(path)
-    wanted = [timestamp, *([] if key is None else [key]), *(features or [])]
-    formats.require(path, wanted, list(types))
-    chosen = features or [name for name in types if name not in (timestamp, key)]
-    if not chosen:
-        raise ValueError(f"{path}: there are no columns left to be features")
-    for name in chosen:
-        kind = types[name]
-        if kind is not None and not (cells.is_number(kind) or cells.is_vector(kind)):
-            raise ValueError(
-                f"{path}: column {name!r} holds {kind}, not numbers; choose with --features"
-            )
-        if kind is not None and cells.is_vector(kind) and len(chosen) > 1:
-            raise ValueError(
-                f"{path}: column {name!r} holds lists and must be the only feature; choose with "
-                "--features"
-            )
-    kind = types[chosen[0]]
-    names = chosen
-    if kind is not None and cells.is_vector(kind):
-        names = [f"{chosen[0]}_{i}" for i in range(kind.list_size)]
-    return Columns(timestamp, key, chosen, names, unit)
+_log = logging.getLogger(__name__)
 
 
 class ReadRows(beam.PTransform):
@@ -112,6 +47,8 @@ class ReadRows(beam.PTransform):
     ----------
     columns : Columns
         What to read.
+    asked : dict
+        Options of reading, checked.
     windowfn : WindowFn
         The windows that come afterwards: an element holds rows of one window only.
     bad_rows : bool
@@ -125,110 +62,102 @@ class ReadRows(beam.PTransform):
     def __init__(
         self,
         columns: Columns,
+        asked: dict[str, Any],
         windowfn: WindowFn,
         bad_rows: bool,
+        *,
         in_order: bool = False,
         carry: bool = True,
     ) -> None:
         super().__init__()
-        # Whether elements of one key and chunk may come into one window.
+        self._asked = asked
+        # Whether elements of one key and one batch of rows may come into one window.
         several = in_order or isinstance(windowfn, Sessions)
         several |= isinstance(windowfn, SlidingWindows) and not carry
-        self._read = _Read(columns, windowfn, bad_rows, in_order, several)
+        self._read = _Read(columns, asked, windowfn, bad_rows, in_order, several)
 
     def expand(self, paths: Any) -> Any:
         """Build the steps."""
+        form = self._asked.get("input_format")
+        parts = beam.FlatMap(_parts, form).with_output_types(tuple[int, str, int, bool])
         read = beam.ParDo(self._read).with_output_types(tuple[Key, BLOCKS])
         return (
             paths
-            | "Parts" >> beam.FlatMap(_parts).with_output_types(tuple[int, str, int, bool])
+            | "Parts" >> parts
             | "Spread" >> beam.Reshuffle()
             | "Read" >> read.with_outputs(BAD_ROWS, main="rows")
         )
 
 
-def _parts(numbered: tuple[int, str]) -> list[tuple[int, str, int, bool]]:
+def _parts(numbered: tuple[int, str], form: str | None) -> list[tuple[int, str, int, bool]]:
     """Number and path of a file, number of a part of it, and whether it has parts."""
     number, path = numbered
-    return [(number, path, part or 0, part is not None) for part in formats.parts(path)]
+    parts = formats.parts(source_of(path, form))
+    return [(number, path, part or 0, part is not None) for part in parts]
 
 
 class _Read(beam.DoFn):
     def __init__(
         self,
         columns: Columns,
+        asked: dict[str, Any],
         windowfn: WindowFn,
         bad_rows: bool,
         in_order: bool,
         several: bool,
     ) -> None:
+        self._in_order = in_order
         self._several = several
         self._columns = columns
+        self._asked = asked
         self._windowfn = windowfn
         self._bad_rows = bad_rows
-        self._in_order = in_order
         self._bad = Metrics.counter("streampca", "bad_rows")
+        self._back = Metrics.counter("streampca", "rows_out_of_order")
+        self._twice = Metrics.counter("streampca", "repeated_times")
 
     def process(self, element: tuple[int, str, int, bool]) -> Iterator[Any]:
-        file, path, part, has_parts = element
-        columns = self._columns
-        wanted = [columns.timestamp, *([] if columns.key is None else [columns.key])]
-        wanted = list(dict.fromkeys(wanted + columns.features))
-        chunks = formats.read(path, part if has_parts else None, wanted)
-        for number, chunk in enumerate(chunks):
-            yield from self._chunk(path, chunk, Place(file, part, number, 0))
+        file, path, number, has_parts = element
+        part = number if has_parts else None
+        source, order = source_of(path, self._asked.get("input_format")), Order()
+        read = read_source(source, self._asked, self._columns, part=part, say=_log.info)
+        for batch, rows in enumerate(read):
+            if rows.times is not None:
+                order.add(rows.times, rows.keys)
+            for each in rows.bad:
+                if not self._bad_rows:
+                    raise ValueError(each.reason)
+                self._bad.inc()
+                yield TaggedOutput(BAD_ROWS, BadRow(each.key, each.content, each.reason))
+            yield from self._groups(rows, Place(file, number, batch, 0))
+        self._back.inc(order.n_back)
+        self._twice.inc(order.n_twice)
 
-    def _chunk(self, path: str, chunk: Chunk, place: Place) -> Iterator[Any]:
-        columns = self._columns
-        by_name = dict(zip(chunk.names, chunk.columns, strict=True))
-        keys = None if columns.key is None else _listed(by_name[columns.key])
-        times, reasons = cells.times(by_name[columns.timestamp], columns.timestamp, columns.unit)
-        values, others = cells.matrix([by_name[name] for name in columns.features], columns.names)
-        reasons = others | reasons
-        for row, key in enumerate(keys or []):
-            if key is None:
-                reasons[row] = f"the key {columns.key!r} is missing"
-        bad = [BadRow(None, None, f"{path}, {label}: {why}") for label, why in chunk.broken]
-        for row in sorted(reasons):
-            label = chunk.labels[row]
-            where = f"{path}, {label if isinstance(label, str) else f'row {label}'}"
-            content = {name: _cell(column, row) for name, column in by_name.items()}
-            key = None if keys is None else keys[row]
-            bad.append(BadRow(key, content, f"{where}: {reasons[row]}"))
-        for each in bad:
-            if not self._bad_rows:
-                raise ValueError(each.reason)
-            self._bad.inc()
-            yield TaggedOutput(BAD_ROWS, each)
-        good = np.delete(np.arange(len(times)), sorted(reasons))
-        yield from self._groups(times[good], keys, values, good, place)
-
-    def _groups(
-        self, times: Any, keys: list[Any] | None, values: Any, rows: Any, place: Place
-    ) -> Iterator[Any]:
+    def _groups(self, rows: Rows, place: Place) -> Iterator[Any]:
         """Rows of one key and slot together, timestamped by the first of them."""
-        if not len(rows):
+        if not len(rows.values):
             return
+        times = np.zeros(len(rows.values), "int64") if rows.times is None else rows.times
         slot = self._slots(times)
         names: list[Any] = [None]
-        codes = np.zeros(len(rows), "int64")
-        if keys is not None:
+        codes = np.zeros(len(times), "int64")
+        if rows.keys is not None:
             numbers: dict[Any, int] = {}
-            codes = np.array([numbers.setdefault(keys[row], len(numbers)) for row in rows.tolist()])
+            codes = np.array([numbers.setdefault(key, len(numbers)) for key in rows.keys])
             names = list(numbers)
         order = np.lexsort((times, slot, codes))
         changes = (np.diff(slot[order]) != 0) | (np.diff(codes[order]) != 0)
         for number, group in enumerate(np.split(order, np.flatnonzero(changes) + 1)):
             first = group[0]
-            # One element of a chunk: then chunks are what is numbered without gaps.
-            own = (
-                place._replace(number=number)
-                if self._several
-                else place._replace(chunk=0, number=place.chunk)
-            )
-            block = Block(tuple(self._columns.names), values[rows[group]], own)
+            own = place._replace(number=number)
+            if not self._several:  # then batches are what is numbered without gaps
+                own = place._replace(chunk=0, number=place.chunk)
+            block = Block(tuple(self._columns.names), rows.values[group], own)
             element = (names[codes[first]], block)
-            yield TimestampedValue(element, Timestamp(micros=int(times[first])))
+            if rows.times is None:
+                yield element
+            else:
+                yield TimestampedValue(element, Timestamp(micros=int(times[first])))
 
     def _slots(self, times: Any) -> Any:
         """A number for each row; rows with the same number are in the same windows."""
@@ -240,12 +169,3 @@ class _Read(beam.DoFn):
         if isinstance(slot, FixedWindows):
             return (times - slot.offset.micros) // slot.size.micros
         return times  # sessions: where one ends depends on every row's own time
-
-
-def _cell(column: Any, row: int) -> Any:
-    value = column[row]
-    return value.as_py() if isinstance(value, pa.Scalar) else value
-
-
-def _listed(column: Any) -> list[Any]:
-    return column.to_pylist() if isinstance(column, pa.Array) else list(column)

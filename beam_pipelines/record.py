@@ -1,4 +1,4 @@
-"""What a job was asked for, kept beside its checkpoints: a job that is run again must be the same."""
+"""What a job was asked for, kept beside its checkpoints: it is run again as the same, or not."""
 
 from __future__ import annotations
 
@@ -103,22 +103,24 @@ def begin(record: JobRecord, store: str, resume: bool) -> None:
     except (OSError, BeamIOError) as error:
         if resume:
             raise ValueError(f"--resume: {store} cannot be read or written ({error})") from error
-        _log.warning("%s: no record of the job could be left (%s); it has no --resume", store, error)
+        _log.warning(
+            "%s: no record of the job could be left (%s); it has no --resume", store, error
+        )
 
 
 def _check(before: JobRecord | None, record: JobRecord, store: str, has_others: bool) -> None:
     if has_others:
         raise ValueError(
-            f"--resume: the checkpoints in {store} are not of this job, of which there is no record "
-            f"({NAME}): leave --resume out, or give another --output"
+            f"--resume: the checkpoints in {store} are not of this job, of which there is no "
+            f"record ({NAME}): leave --resume out, or give another --output"
         )
     if before is None:
         return  # nothing was written before the crash
     changed = before.differs(record)
     if changed:
         raise ValueError(
-            f"--resume: this is not the job that wrote {store}: {changed}; give the same options and "
-            "files, or leave --resume out and give another --output"
+            f"--resume: this is not the job that wrote {store}: {changed}; give the same options "
+            "and files, or leave --resume out and give another --output"
         )
     if not before.alone:
         raise ValueError(

@@ -1,11 +1,12 @@
 """What can be known to go wrong before a job is submitted: places, addresses, workers.
 
-A job that is given to a cluster says nothing for minutes, or for good, where its address is dead, its
-workers cannot start, or its files are on this machine. All of that is asked here first.
+A job that is given to a cluster says nothing for minutes, or for good, where its address is dead,
+its workers cannot start, or its files are on this machine. All of that is asked here first.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from apache_beam.options.pipeline_options import (
     PrismRunnerOptions,
     StandardOptions,
 )
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineState
 
 from beam_pipelines.stores import without_file_scheme
@@ -46,6 +48,52 @@ def absolute(path: str) -> str:
     """
     path = without_file_scheme(path)
     return path if FileSystems.get_scheme(path) else os.path.abspath(os.path.expanduser(path))
+
+
+_ENGINES = """
+    allow_non_restored_state attached_mode auto_balance_write_files_sharding_enabled
+    auto_watermark_interval batch_interval_millis bundle_size checkpoint_dir
+    checkpoint_duration_millis checkpoint_timeout_millis checkpointing_interval
+    checkpointing_mode disable_metrics enable_spark_metric_sinks enable_stable_input_drain
+    execution_mode_for_batch execution_retry_delay externalized_checkpoints_enabled
+    fail_on_checkpointing_errors faster_copy file_input_split_max_size_m_b files_to_stage
+    finish_bundle_before_checkpointing flink_conf_dir job_check_interval_in_secs
+    latency_tracking_interval max_bundle_size max_bundle_time_mills max_parallelism
+    max_records_per_batch min_pause_between_checkpoints num_concurrent_checkpoints
+    number_of_execution_retries object_reuse operator_chaining parallelism
+    re_iterable_group_by_key_result retain_externalized_checkpoints_on_cancellation
+    savepoint_path shutdown_sources_after_idle_ms spark_master storage_level state_backend
+    state_backend_factory state_backend_storage_path tolerable_checkpoint_failure_number
+    unaligned_checkpoint_enabled
+""".split()  # noqa: SIM905
+"""Options of Beam's Flink and Spark runners, which only their job servers declare."""
+
+
+@functools.cache
+def _of_service(endpoint: str) -> frozenset[str]:
+    """The options that a job service declares; none if it does not say."""
+    with grpc.insecure_channel(endpoint) as channel:
+        service = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        try:
+            said = service.DescribePipelineOptions(
+                beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=ANSWERS
+            )
+        except grpc.RpcError:
+            return frozenset()
+        return frozenset(option.name for option in said.options)
+
+
+def of_engines(beam_options: Sequence[str]) -> frozenset[str]:
+    """The options that the engine of a job knows, and Beam's Python packages do not."""
+    options = PipelineOptions(list(beam_options))
+    runner = str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    found: frozenset[str] = frozenset()
+    if runner in ("FlinkRunner", "SparkRunner", "PortableRunner"):
+        found |= frozenset(_ENGINES)
+    if endpoint and endpoint != "embed":
+        found |= _of_service(endpoint)
+    return found
 
 
 def check(beam_options: Sequence[str], paths: dict[str, str]) -> None:
@@ -155,7 +203,9 @@ def check_workers(beam_options: Sequence[str]) -> None:
     where = f"--environment_type={kind} --environment_config={portable.environment_config}"
     if not ended:
         threading.Thread(target=result.cancel, daemon=True).start()
-        raise RuntimeError(f"no worker has started within {STARTS:.0f} s: {_ADVICE[kind]} ({where})")
+        raise RuntimeError(
+            f"no worker has started within {STARTS:.0f} s: {_ADVICE[kind]} ({where})"
+        )
     if isinstance(ended[0], Exception):
         raise RuntimeError(f"the workers cannot run this job, {_lacks(ended[0])} ({where})")
 
@@ -182,7 +232,7 @@ def _wait(result: Any, ended: list[Any]) -> None:
 
 def _at_work(version: str) -> None:
     """On a worker: raise if it cannot do what the job will ask."""
-    import beam_pipelines.transforms  # noqa: F401, PLC0415 - whether it is there is the question
+    import beam_pipelines.transforms  # noqa: F401 - whether it is there is the question
 
     if beam.version.__version__ != version:
         raise RuntimeError(f"its apache_beam is {beam.version.__version__} and not {version}")

@@ -155,6 +155,11 @@ class LearnComponents(beam.PTransform):
             rerun=rerun,
         )
 
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the order of the rows matters, so that they are kept until their window ends."""
+        return self._asked.needs_rows
+
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
         asked, windowing = self._asked, rows.windowing

@@ -55,6 +55,11 @@ class Commands(TyperGroup):
             return _say("there is not enough memory; try --memory factored or fewer columns")
         except (ValueError, OSError, ImportError, ArithmeticError, TypeError) as error:
             return _say(_line(error))
+        except Exception as error:  # noqa: BLE001 - no traceback leaves the command line
+            return _say(
+                f"{type(error).__name__}: {_line(error)} (this should have been said better: it is "
+                "a defect of streampca)"
+            )
         return code if isinstance(code, int) else 0
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Annotated, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import typer
 
 from streampca import Checkpoint
-from streampca.cli import options, output, whole
+from streampca.cli import options, output
 from streampca.cli.find import find
+from streampca.files import atomic
+from streampca.files.source import require_readable
 
 __all__ = ["export", "npz_bytes", "onnx_bytes", "read_npz"]
 
@@ -46,7 +50,7 @@ def export(
         raise typer.BadParameter(f"--output {target}: the name must end with .onnx or .npz")
     checkpoint = find(place, key, at)
     made = onnx_bytes(checkpoint) if suffix == ".onnx" else npz_bytes(checkpoint)
-    whole.write(target, made)
+    atomic.write(target, made)
     p, n = checkpoint.components.shape
     if json:
         output.as_json({"file": target, "format": suffix[1:], "n_features": n, "n_components": p})
@@ -74,10 +78,11 @@ def read_npz(path: str) -> dict[str, Any]:
     ValueError
         If it is no such file.
     """
+    require_readable(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (ValueError, EOFError, KeyError, OSError) as error:
+    except (ValueError, EOFError, KeyError, OSError, BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{path}: is no readable .npz file ({error})") from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from streampca import Checkpoint, CheckpointStore
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
+from streampca.files.source import require_readable
 
 __all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
 
@@ -54,6 +55,7 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
     CheckpointError
         If the file is torn, changed, foreign or newer.
     """
+    require_readable(place)
     data = Path(place).read_bytes()
     try:
         if data[:4] == b"PAR1":

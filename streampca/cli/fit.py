@@ -11,23 +11,28 @@ import numpy as np
 import typer
 
 from streampca import CheckpointStore, StreamingPCA, _options
-from streampca._cells import UNITS
-from streampca._filetypes import FORMATS
 from streampca.cli import options, output, report
-from streampca.cli.fitting import Fit, Interval, settle
+from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
-from streampca.cli.reading import BadRows, Columns, choose_columns
-from streampca.cli.source import Source, find_sources
-from streampca.rows.read import LARGEST
+from streampca.files import names
+from streampca.files import options as table
+from streampca.files.bad_rows import BadRows
+from streampca.files.columns import LARGEST, Columns, choose_columns
+from streampca.files.source import Source
+from streampca.files.times import Rule
 
 __all__ = ["fit"]
 
 _ROWS = 250_000
 """Rows between checkpoints: at a million rows a second, four checkpoints of a few milliseconds."""
 
+_OF_FILES = ("delimiter", "decimal", "encoding", "skip_rows", "na", "input_format")
+"""Options that later files may need otherwise than earlier ones."""
 
+
+@options.with_options(*table.TABLE)
 def fit(
     files: Annotated[
         list[str],
@@ -57,40 +62,6 @@ def fit(
             help="How many, or the share of the variance to explain such as 0.95; default: all.",
         ),
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,...", help="Columns to learn from; default: all others."),
-    ] = None,
-    exclude: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Columns not to learn from.")
-    ] = None,
-    key_column: Annotated[
-        str | None, typer.Option(metavar="C", help="One model for each value of this column.")
-    ] = None,
-    timestamp_column: Annotated[
-        str | None,
-        typer.Option(metavar="C", help="When each row happened: checkpoints get these times."),
-    ] = None,
-    timestamp_unit: Annotated[
-        str | None,
-        typer.Option(metavar="s|ms|us|ns", help="Of times that are numbers since 1970; default s."),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="auto|dense|factored", help="What is remembered; default auto."),
-    ] = None,
-    half_life: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROWS|TIME",
-            help="After so many rows, or with --timestamp-column after such a time as 1h, a row "
-            "has half its weight.",
-        ),
-    ] = None,
-    missing: Annotated[
-        str | None,
-        typer.Option(metavar="error|impute", help="What empty cells are: bad, or filled in."),
-    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="M", help="Rows in a minibatch; default by memory.")
     ] = None,
@@ -98,7 +69,6 @@ def fit(
         str | None,
         typer.Option(metavar="float32|float64", help="Of products; default that of the rows."),
     ] = None,
-    bad_rows: options.BadRowsOption = "fail",
     checkpoint_rows: Annotated[
         int, typer.Option(min=1, metavar="N", help="Rows from one checkpoint to the next.")
     ] = _ROWS,
@@ -106,33 +76,30 @@ def fit(
         float | None,
         typer.Option(min=0.1, metavar="S", help="Also one after so many seconds."),
     ] = None,
-    input_format: options.InputFormat = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     json: options.Json = False,
+    *,
+    asked: dict[str, Any],
 ) -> None:
     """Learn ordered principal components from files of rows."""
-    check_format(input_format)
     if resume and output_ is None:
         raise typer.BadParameter("--resume needs --output, which says what to go on from")
-    given = {
+    bad_rows = os.fspath(asked.pop("bad_rows", "fail"))
+    bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
+    given = {each.name: asked.get(each.name) for each in table.TABLE if each.name != "bad_rows"}
+    given |= {
         "n_components": options.number_or_share(n_components),
-        "columns": options.names(columns),
-        "exclude": options.names(exclude),
-        "key_column": key_column,
-        "timestamp_column": timestamp_column,
-        "timestamp_unit": timestamp_unit,
-        "memory": memory,
-        "half_life": half_life,
-        "missing": missing,
         "batch_size": batch_size,
         "dtype": dtype,
     }
-    sources = find_sources(files, input_format)
+    sources = names.find(files, asked.get("input_format"))
+    names.refuse_inputs([("--bad-rows", _file(bad_path)), ("--output", output_)], sources)
     store = None if output_ is None else CheckpointStore(output_)
     ledger = None if store is None else _ledger(store, resume)
-    settings = settle(given, None if ledger is None else ledger.settings)
+    settings = settle(given, None if ledger is None else ledger.settings, _OF_FILES)
     parameters, half_life_us = _parameters(settings)
-    chosen = _columns(sources[0], settings, parameters)
+    say = (lambda _: None) if quiet else output.say
+    chosen = _columns(sources[0], settings, parameters, say)
     most = parameters.get("n_components")
     if isinstance(most, int) and most > len(chosen.names):
         raise typer.BadParameter(
@@ -148,36 +115,40 @@ def fit(
             ledger.write(store)
     for point in ledger.points:
         models.resume(point)
-    bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
     known = ledger.bad_rows_size if ledger.bad_rows == bad_path else None
     bad = BadRows(bad_path, known)
     ledger.bad_rows = bad_path
     started = time.monotonic()
-    with watching(sources, quiet=quiet) as watch:
-        run = Fit(
-            sources,
-            chosen,
-            models,
-            ledger,
-            bad,
-            store,
-            Interval(checkpoint_rows, checkpoint_seconds),
-            watch,
-        )
-        try:
+    complete = False
+    try:
+        with watching(sources, quiet=quiet) as watch:
+            run = Fit(
+                sources,
+                {name: value for name, value in settings.items() if value is not None},
+                chosen,
+                models,
+                ledger,
+                bad,
+                store,
+                Interval(checkpoint_rows, checkpoint_seconds),
+                watch,
+                say,
+            )
             run.run()
-        except KeyboardInterrupt:
-            output.say(report.interrupted(run, output_))
-            raise typer.Exit(130) from None
-        finally:
-            bad.close()
+        complete = True
+    except Stopped as stopped:
+        complete = store is not None
+        output.say(report.interrupted(run, output_))
+        raise typer.Exit(128 + stopped.signal) from None
+    finally:
+        bad.close(complete=complete)
+    if not quiet and (text := run.order.said()) is not None:
+        output.say(text)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
 
 
-def check_format(form: str | None) -> None:
-    """Raise unless it is a format that can be read, or None."""
-    if form is not None and form not in FORMATS:
-        raise typer.BadParameter(f"--input-format {form}: give one of {', '.join(FORMATS)}")
+def _file(mode: str) -> str | None:
+    return None if mode in ("fail", "skip") else mode
 
 
 # --- before -----------------------------------------------------------------------------------
@@ -209,34 +180,38 @@ def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]
     parameters = {name: settings[name] for name in names if settings[name] is not None}
     half_life_us = None
     if settings["half_life"] is not None:
-        half_life_us = options.duration(settings["half_life"])
-        if half_life_us is None:
-            parameters["half_life"] = float(settings["half_life"])
+        rows, seconds = table.half_life_of(settings["half_life"], "--half-life")
+        if seconds is None:
+            parameters["half_life"] = rows
         elif settings["timestamp_column"] is None:
             raise typer.BadParameter(
                 f"--half-life {settings['half_life']} is a time, and rows have none without "
                 "--timestamp-column"
             )
-    if settings["timestamp_unit"] not in (None, *UNITS):
-        raise typer.BadParameter(
-            f"--timestamp-unit {settings['timestamp_unit']}: give one of {', '.join(UNITS)}"
-        )
+        else:
+            half_life_us = seconds * 1e6
     _options.check(StreamingPCA(**parameters).get_params())
     return parameters, half_life_us
 
 
-def _columns(source: Source, settings: dict[str, Any], parameters: dict[str, Any]) -> Columns:
+def _columns(
+    source: Source, settings: dict[str, Any], parameters: dict[str, Any], say: Any
+) -> Columns:
     small = parameters.get("dtype") == "float32"
+    asked = {name: value for name, value in settings.items() if value is not None}
     before = settings.get("features")
+    if before:
+        asked = {**asked, "columns": before}
+        asked.pop("exclude", None)
     chosen = choose_columns(
         source,
-        columns=before or settings["columns"],
-        exclude=[] if before else settings["exclude"] or [],
-        key=settings["key_column"],
-        timestamp=settings["timestamp_column"],
-        unit=settings["timestamp_unit"] or "s",
-        gaps=parameters.get("missing") == "impute",
+        asked,
         largest=float(np.finfo("float32").max) if small else LARGEST,
+        known=settings.get("known"),
+        rule=Rule(*settings["rule"]) if settings.get("rule") else None,
+        say=say,
     )
-    settings["features"] = chosen.features  # of later files too, which may have more columns
+    settings["features"] = chosen.features  # of later files too
+    settings["known"] = None if chosen.known is None else list(chosen.known)
+    settings["rule"] = list(chosen.rule)
     return chosen

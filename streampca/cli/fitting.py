@@ -8,20 +8,32 @@ not.
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from streampca import CheckpointStore
-from streampca.cli.chunk import BEGIN, Place
 from streampca.cli.ledger import Ledger, Reading, fingerprint
 from streampca.cli.models import Models
-from streampca.cli.reading import BadRows, Columns, Rows, read
-from streampca.cli.source import Source
+from streampca.files.bad_rows import BadRows
+from streampca.files.chunk import BEGIN
+from streampca.files.columns import Columns
+from streampca.files.read import Order, Rows, read_source
+from streampca.files.source import Source
 
-__all__ = ["Fit", "Interval"]
+__all__ = ["Fit", "Interval", "Stopped", "settle"]
+
+
+class Stopped(Exception):
+    """Somebody asked to stop; what was learned has been kept."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(signal)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Fit:
     ----------
     sources : sequence of Source
         In the order in which they are read.
+    asked : mapping
+        Options of reading.
     columns : Columns
     models : Models
         As the ledger's checkpoints left them.
@@ -48,11 +62,14 @@ class Fit:
     interval : Interval
     watch : callable
         Called with the rows read so far and the bytes behind them.
+    say : callable
+        Takes what was found out, for people.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
+        asked: Mapping[str, Any],
         columns: Columns,
         models: Models,
         ledger: Ledger,
@@ -60,8 +77,12 @@ class Fit:
         store: CheckpointStore | None,
         interval: Interval,
         watch: Callable[[int, int], None],
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._sources = sources
+        self._asked = asked
+        self.order = Order()
+        self.stopped = 0  # the signal by which somebody asked to stop
         self._columns = columns
         self._models = models
         self.ledger = ledger
@@ -70,6 +91,7 @@ class Fit:
         self._store = store
         self._interval = interval
         self._watch = watch
+        self._say = say
         self._since = 0  # rows since the last checkpoint
         self._when = time.monotonic()
         self.n_rows = 0  # of this run
@@ -81,12 +103,47 @@ class Fit:
         ------
         ValueError
             If a file or a row cannot be used; it names both.
+        Stopped
+            If Ctrl-C or SIGTERM came; what was read until then has been kept.
         """
         behind = 0  # bytes of the sources before
-        for source in self._sources:
-            self._read(source, behind)
-            behind += source.size or 0
-        self._commit()
+        with self._listening():
+            try:
+                for source in self._sources:
+                    self._read(source, behind)
+                    behind += source.size or 0
+            except Stopped:
+                self._commit()
+                raise
+            self._commit()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Note a signal, for the next moment at which nothing is half done; a second one ends."""
+
+        def note(number: int, _: Any) -> None:
+            if self.stopped:
+                raise KeyboardInterrupt
+            self.stopped = number
+
+        before: dict[int, Any] = {}
+        try:
+            for number in map(int, (signal.SIGINT, signal.SIGTERM)):
+                before[number] = signal.signal(number, note)
+        except ValueError:  # not the main thread: signals are for who is
+            pass
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _look_up(self) -> None:
+        """Between rows, and while a pipe gives none: stop, or keep what is due."""
+        if self.stopped:
+            raise Stopped(self.stopped)
+        if self._since and self._is_late():
+            self._commit()
 
     @property
     def n_lost(self) -> int:
@@ -104,13 +161,23 @@ class Fit:
             self.ledger.readings[source.place] = known
         known.done = False
         skip = start.skip
-        for rows in read(source, self._columns, start):
+        if source.is_pipe:
+            source.pipe.idle = self._look_up
+        for rows in read_source(source, self._asked, self._columns, start, say=self._say):
             n_records = rows.chunk.n_records
             if skip < n_records:
                 self._learn_chunk(rows, skip, known)
             skip = max(skip - n_records, 0)
+            known.ended = rows.chunk.end
             self._watch(self.n_rows, behind + rows.done)
-        known.done, known.size = True, source.size
+            self._look_up()
+        known.done, known.size = True, source.size_read
+        self._note_pipe(source, known)
+
+    def _note_pipe(self, source: Source, reading: Reading) -> None:
+        """By what a pipe will be known again: by as many first bytes as have come."""
+        if source.is_pipe:
+            reading.head_size, reading.head = fingerprint(source)
 
     def _learn_chunk(self, rows: Rows, begin: int, reading: Reading) -> None:
         """Learn the records of a chunk from one on, cut where a checkpoint is due."""
@@ -121,7 +188,7 @@ class Fit:
             self._since += end - begin
             self.n_rows += end - begin
             self.ledger.n_rows += end - begin
-            reading.place = _after(rows.chunk.start, end)
+            reading.place = rows.chunk.start._replace(skip=end)
             begin = end
             if self._since == self._interval.rows or self._is_late():
                 self._commit()
@@ -133,6 +200,8 @@ class Fit:
             return
         keys = None if rows.keys is None else rows.keys[first:last]
         times = None if rows.times is None else rows.times[first:last]
+        if times is not None:
+            self.order.add(times, keys)
         self._models.learn(rows.values[first:last], keys, times)
 
     def _is_late(self) -> bool:
@@ -141,6 +210,9 @@ class Fit:
 
     def _commit(self) -> None:
         """Checkpoints first, then the ledger, which makes them count."""
+        for source in self._sources:
+            if source.is_pipe and source.place in self.ledger.readings:
+                self._note_pipe(source, self.ledger.readings[source.place])
         self._models.write()
         self._since, self._when = 0, time.monotonic()
         self.ledger.points = self._models.points()
@@ -150,11 +222,9 @@ class Fit:
             self.ledger.write(self._store)
 
 
-def _after(start: Place, skip: int) -> Place:
-    return start._replace(skip=skip)
-
-
-def settle(given: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+def settle(
+    given: dict[str, Any], before: dict[str, Any] | None, may_change: Sequence[str] = ()
+) -> dict[str, Any]:
     """The settings of a run: what is given, which must be what it was before.
 
     Raises
@@ -169,11 +239,28 @@ def settle(given: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     """
     if before is None:
         return given
+    settled = dict.fromkeys(given) | before
     for name, value in given.items():
-        if value is not None and value != before.get(name):
+        if value is None or value == settled[name]:
+            continue
+        if name in may_change:
+            settled[name] = value
+        elif not _agrees(name, value, settled):
             option = "--" + name.replace("_", "-")
             raise ValueError(
                 f"{option} {value} is not what the store was fitted with "
                 f"({before.get(name)}); leave the option out, or fit into a new folder"
             )
-    return before
+    return settled
+
+
+def _agrees(name: str, value: Any, before: dict[str, Any]) -> bool:
+    """Whether a choice of columns, made otherwise, is the one that was made before."""
+    features = before.get("features") or []
+    if name == "columns" and value == features:
+        before["known"] = None  # named now: other columns of later files are left out
+        return True
+    if name == "exclude" and not set(value) & set(features):
+        before["known"] = [*(before.get("known") or []), *value]
+        return True
+    return False

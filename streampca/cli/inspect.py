@@ -16,6 +16,7 @@ from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
+from streampca.files.source import require_readable
 
 __all__ = ["inspect"]
 
@@ -47,6 +48,7 @@ def inspect(
 
 
 def _file(place: str) -> dict[str, Any]:
+    require_readable(place)
     size = Path(place).stat().st_size
     try:
         found = read_file(place, moments=True)

@@ -14,10 +14,10 @@ import json
 from typing import Any
 
 from streampca import CheckpointStore
-from streampca.cli import whole
-from streampca.cli.chunk import BEGIN, Place
 from streampca.cli.models import Point
-from streampca.cli.source import Source
+from streampca.files import atomic
+from streampca.files.chunk import BEGIN, Place
+from streampca.files.source import Source
 
 __all__ = ["Ledger", "Reading"]
 
@@ -35,6 +35,7 @@ class Reading:
     size: int | None  # bytes, when it had been read to its end
     head_size: int  # its first bytes, by which it is known again
     head: str
+    ended: bool = True  # whether its last line had its end
 
     def start(self, source: Source) -> Place | None:
         """Where to go on in a file; None where all of it has been read.
@@ -53,7 +54,15 @@ class Reading:
                 f"{source.name}: is not the file that was read before, so it cannot be gone on "
                 "with; give it another name to count its rows as new, or fit into a new folder"
             )
-        return None if self.done and size == self.size else self.place
+        if self.done and size == self.size:
+            return None
+        if self.done and not self.ended and not _goes_on_with_a_line(source, self.size):
+            raise ValueError(
+                f"{source.name}: its last line was half when it was read, and has been learned as "
+                "it was, so it cannot be gone on with; give the file another name to count its "
+                "rows as new, or fit into a new folder"
+            )
+        return self.place
 
 
 @dataclasses.dataclass
@@ -71,7 +80,7 @@ class Ledger:
     def write(self, store: CheckpointStore) -> None:
         """Replace the file, whole or not at all."""
         content = {"version": _VERSION, **dataclasses.asdict(self)}
-        whole.write(path_in(store), json.dumps(content).encode() + b"\n")
+        atomic.write(path_in(store), json.dumps(content).encode() + b"\n")
 
     @classmethod
     def read(cls, store: CheckpointStore) -> Ledger | None:
@@ -83,7 +92,7 @@ class Ledger:
             If it cannot be read.
         """
         try:
-            content = json.loads(whole.read(path_in(store)))
+            content = json.loads(atomic.read(path_in(store)))
             if content.pop("version") != _VERSION:
                 raise ValueError("a newer streampca wrote it: upgrade streampca")
             content["readings"] = {
@@ -94,11 +103,22 @@ class Ledger:
             return cls(**content)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path_in(store)}: cannot be read ({error}); it says what has been "
+                f"{path_in(store)}: cannot be read ({_short(error)}); it says what has been "
                 "read, and without it no fit can go on: fit into a new folder"
             ) from error
+
+
+def _goes_on_with_a_line(source: Source, size: int | None) -> bool:
+    """Whether what came after the bytes that were read begins with the end of a line."""
+    if size is None:
+        return True
+    with source.open_raw() as file:
+        if bytes(file.read(2)) == b"\x1f\x8b":
+            return True  # another member of the same archive
+        file.seek(size)
+        return bytes(file.read(1)) in (b"\n", b"\r", b"")
 
 
 def path_in(store: CheckpointStore) -> str:
@@ -106,7 +126,17 @@ def path_in(store: CheckpointStore) -> str:
     return f"{store.uri.rstrip('/')}/{_NAME}"
 
 
-def fingerprint(source: Source, size: int = _HEAD) -> tuple[int, str]:
-    """How many of a file's first bytes there are, up to `size`, and a digest of them."""
-    head = source.head(size)
+def _short(error: BaseException) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def fingerprint(source: Source, size: int | None = None) -> tuple[int, str]:
+    """How many of a file's first bytes there are, up to `size`, and a digest of them.
+
+    Of a pipe, without a size, those that have come: nothing is waited for.
+    """
+    if source.is_pipe and size is None:
+        head = source.pipe.first
+    else:
+        head = source.head(_HEAD if size is None else size)
     return len(head), hashlib.blake2b(head, digest_size=16).hexdigest()

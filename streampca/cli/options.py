@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import re
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from streampca import _asked
+from streampca.files import options as table
 
-__all__ = [
-    "At",
-    "BadRowsOption",
-    "InputFormat",
-    "Json",
-    "KeyOption",
-    "duration",
-    "names",
-    "read_time",
-]
+__all__ = ["At", "Json", "KeyOption", "names", "number_or_share", "read_time", "with_options"]
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, with the keys of docs/cli.md.")]
 KeyOption = Annotated[
@@ -32,25 +25,34 @@ At = Annotated[
         "--at", metavar="TIME", help="What was known then: ISO 8601 (UTC where no zone is given)."
     ),
 ]
-BadRowsOption = Annotated[
-    str,
-    typer.Option(
-        "--bad-rows",
-        metavar="fail|skip|FILE",
-        help="What becomes of rows that cannot be used: the first ends the command, or they are "
-        "skipped, or written to FILE as JSON lines with the reason.",
-    ),
-]
-InputFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--input-format",
-        metavar="csv|jsonl|parquet",
-        help="By default what the names of the files, or the first bytes of standard input, say.",
-    ),
-]
 
-_UNITS = {"ms": 1e3, "s": 1e6, "min": 6e7, "m": 6e7, "h": 3.6e9, "d": 8.64e10}
+
+def with_options(*options: table.Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of the table, as its argument `asked`: those given, checked."""
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters = [each for each in own.values() if each.name != "asked"]
+        parameters += [_parameter(option) for option in options]
+
+        def run(**given: Any) -> None:
+            values = {option.name: given.pop(option.name) for option in options}
+            command(**given, asked=table.check(values, say=table.flag))
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return wrap
+
+
+def _parameter(option: table.Option) -> inspect.Parameter:
+    flags = [option.flag, *(table.flag(alias) for alias in option.aliases if alias != "key")]
+    how = typer.Option(*flags, metavar=option.metavar, help=option.help)
+    kind = Annotated[str | None, how]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, keyword, default=None, annotation=kind)
 
 
 def names(text: str | None) -> list[str] | None:
@@ -63,10 +65,7 @@ def names(text: str | None) -> list[str] | None:
     """
     if text is None:
         return None
-    try:
-        return _asked.column_names(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    return table.check({"columns": text})["columns"]  # type: ignore[no-any-return]
 
 
 def number_or_share(text: str | None) -> int | float | None:
@@ -83,22 +82,6 @@ def number_or_share(text: str | None) -> int | float | None:
         return _asked.number_or_share(text)
     except ValueError as error:
         raise typer.BadParameter(f"--n-components {error}") from None
-
-
-def duration(text: str) -> float | None:
-    """Microseconds of a time such as 90s, 10min, 1h or 2d; None for a plain number.
-
-    Examples
-    --------
-    >>> duration("10min"), duration("1000")
-    (600000000.0, None)
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?", text.strip())
-    if found is None or float(found[1]) <= 0:
-        raise typer.BadParameter(
-            f"{text!r}: give a number of rows, or a time such as 90s, 10min, 1h or 2d"
-        )
-    return None if found[2] is None else float(found[1]) * _UNITS[found[2]]
 
 
 def read_time(text: str | None) -> datetime.datetime | None:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from streampca.cli import options, output, whole
+from streampca.cli import options, output
 from streampca.cli.find import find, find_history
-from streampca.cli.fit import check_format
-from streampca.cli.reading import BadRows
-from streampca.cli.source import find_sources
 from streampca.cli.using import Using
+from streampca.files import atomic, names
+from streampca.files import options as table
+from streampca.files.bad_rows import BadRows
 
 __all__ = ["plot"]
 
@@ -23,6 +23,10 @@ _KINDS = ("scree", "loadings", "drift", "acs", *_OF_ROWS)
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
+_ASKED = [each for each in table.READING if not each.name.startswith(("timestamp", "key"))]
+
+
+@options.with_options(*_ASKED)
 def plot(
     kind: Annotated[str, typer.Argument(metavar="|".join(_KINDS), help="What to draw.")],
     place: Annotated[
@@ -54,8 +58,8 @@ def plot(
     last: Annotated[
         int, typer.Option(min=1, metavar="N", help="Rows to draw: the last ones.")
     ] = 10_000,
-    bad_rows: options.BadRowsOption = "fail",
-    input_format: options.InputFormat = None,
+    *,
+    asked: dict[str, Any],
 ) -> None:
     """Draw a model, its history, or rows beside it."""
     if kind not in _KINDS:
@@ -67,12 +71,14 @@ def plot(
     if bool(files) != (kind in _OF_ROWS):
         needs = "needs FILES of rows" if kind in _OF_ROWS else "draws no rows: leave FILES out"
         raise typer.BadParameter(f"{kind} {needs}")
-    check_format(input_format)
     from streampca import plots  # an extra, and slow to import
 
     if kind in _OF_ROWS:
-        using = Using(place, key, at, None, moments=True)
-        rows = _last_rows(using, files or [], input_format, bad_rows, last)
+        mode = str(asked.pop("bad_rows", "fail"))
+        sources = names.find(files or [], asked.get("input_format"))
+        names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
+        using = Using(place, key, at, asked, moments=True)
+        rows = _last_rows(using, sources, mode, last)
         if kind == "scores":
             figure = plots.plot_scores(using.first, rows, confidence=confidence)
         else:
@@ -82,25 +88,27 @@ def plot(
     elif kind == "acs":
         now = find(place, key, at)
         other = find_history(place, key)[0] if against is None else find(against, key)
-        names = ("newest", "first") if against is None else (place, against)
-        figure = plots.plot_acs(now, other, names=names)
+        titles = ("newest", "first") if against is None else (place, against)
+        figure = plots.plot_acs(now, other, names=titles)
     else:
         draw = plots.plot_scree if kind == "scree" else plots.plot_loadings
         figure = draw(find(place, key, at), n_components=n_components)
     made = io.BytesIO()
     figure.savefig(made, format=Path(target).suffix[1:])
-    whole.write(target, made.getvalue())
+    atomic.write(target, made.getvalue())
     output.text(target)
 
 
-def _last_rows(
-    using: Using, files: list[str], input_format: str | None, bad_rows: str, last: int
-) -> Any:
+def _file(mode: str) -> str | None:
+    return None if mode in ("fail", "skip") else mode
+
+
+def _last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> Any:
     """The last rows of the files: a figure needs them all at once."""
     kept: list[Any] = []
     bad = BadRows(bad_rows)
-    for source in find_sources(files, input_format):
-        chosen = using.columns(source, columns=None, kept=(), gaps=False)
+    for source in sources:
+        chosen = using.columns(source, kept=(), gaps=False)
         for rows, _ in using.read(source, chosen, bad):
             kept.append(rows.values)
             while sum(map(len, kept[1:])) >= last:

@@ -14,12 +14,14 @@ import typer
 from streampca import Checkpoint
 from streampca.cli import options, output
 from streampca.cli.describe import feature_names
-from streampca.cli.fit import check_format
-from streampca.cli.reading import BadRows
-from streampca.cli.source import Source, find_sources
-from streampca.cli.transform import ColumnNames, Files, Keep, KeyColumn, Place, _chosen
+from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
+from streampca.files import names
+from streampca.files import options as table
+from streampca.files.bad_rows import BadRows
+from streampca.files.read import no_rows
+from streampca.files.source import Source
 from streampca.monitor import Monitor
 
 __all__ = ["score"]
@@ -101,6 +103,7 @@ class Tally:
         return [found for *_, found in sorted(self._worst, key=lambda e: e[:2], reverse=True)]
 
 
+@options.with_options(*table.READING)
 def score(
     place: Place,
     files: Files,
@@ -112,8 +115,6 @@ def score(
     ] = None,
     key: options.KeyOption = None,
     at: options.At = None,
-    key_column: KeyColumn = None,
-    columns: ColumnNames = None,
     keep: Keep = None,
     confidence: Annotated[
         float, typer.Option(metavar="SHARE", help="Of normal rows that lie within a limit.")
@@ -128,22 +129,24 @@ def score(
     fail_on_alarm: Annotated[
         bool, typer.Option("--fail-on-alarm", help="Exit code 1 if any row alarms.")
     ] = False,
-    bad_rows: options.BadRowsOption = "fail",
-    input_format: options.InputFormat = None,
     output_format: Annotated[
         str | None, typer.Option(metavar="csv|jsonl|parquet", help="By default by the suffix.")
     ] = None,
     json: options.Json = False,
+    *,
+    asked: dict[str, Any],
 ) -> None:
     """Find rows that are unlike those learned from, and the feature that makes them so."""
-    check_format(input_format)
     if not 0 < confidence < 1:
         raise typer.BadParameter(f"--confidence {confidence}: give a share such as 0.99")
     if json and target == "-":
         raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
-    using = Using(place, key, at, key_column, moments=True)
-    sources = find_sources(files, input_format)
-    kept, chosen_names = options.names(keep) or [], options.names(columns)
+    bad_rows = str(asked.pop("bad_rows", "fail"))
+    form = asked.get("input_format")
+    sources, calm = names.find(files, form), names.find(normal, form) if normal else []
+    refuse_inputs([*sources, *calm], place, target, bad_rows)
+    using = Using(place, key, at, asked, moments=True)
+    kept = options.names(keep) or []
     watches: dict[int, Watch] = {}
     bad, tally = BadRows(bad_rows), Tally(max(show, 1))
 
@@ -153,11 +156,11 @@ def score(
         return watches[id(model)]
 
     def rows_of(source: Source) -> Any:
-        found = using.columns(source, columns=chosen_names, kept=kept, gaps=False)
+        found = using.columns(source, kept=kept, gaps=False)
         return using.read(source, found, bad)
 
     if normal:
-        _calibrate(find_sources(normal, input_format), rows_of, watch, confidence)
+        _calibrate(calm, rows_of, watch, confidence)
     with ExitStack() as stack:
         writer = None
         if target is not None:
@@ -175,12 +178,12 @@ def score(
                     _put(out, scores, places, len(rows.values))
                 if writer is not None and out:
                     first = {name: _chosen(column, known) for name, column in rows.kept.items()}
-                    if rows.keys is not None and key_column not in first:
-                        first[str(key_column)] = _chosen(rows.keys, known)
+                    if rows.keys is not None and asked["key_column"] not in first:
+                        first[str(asked["key_column"])] = _chosen(rows.keys, known)
                     writer.write(first | {name: column[known] for name, column in out.items()})
     bad.close()
     if tally.n_rows == 0:
-        raise ValueError(f"no row could be scored: {bad.count:,} bad rows were found")
+        raise ValueError(no_rows(sources, bad.count))
     if target != "-":
         _report(tally, list(watches.values()), confidence, bad.count, show, json=json)
     if fail_on_alarm and tally.n_alarms:

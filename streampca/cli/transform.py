@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from streampca.cli import options
-from streampca.cli.fit import check_format
-from streampca.cli.reading import BadRows
-from streampca.cli.source import find_sources
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
+from streampca.files import names
+from streampca.files import options as table
+from streampca.files.bad_rows import BadRows
+from streampca.files.read import no_rows
 
 __all__ = ["transform"]
 
@@ -23,18 +24,12 @@ Files = Annotated[
 Place = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
 ]
-KeyColumn = Annotated[
-    str | None, typer.Option(metavar="C", help="Each row's model: the one of this column's value.")
-]
-ColumnNames = Annotated[
-    str | None,
-    typer.Option(metavar="A,B,...", help="The features; default: by their names in the model."),
-]
 Keep = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Columns to pass through as they are.")
 ]
 
 
+@options.with_options(*table.READING)
 def transform(
     place: Place,
     files: Files,
@@ -44,38 +39,48 @@ def transform(
     ] = None,
     key: options.KeyOption = None,
     at: options.At = None,
-    key_column: KeyColumn = None,
-    columns: ColumnNames = None,
     keep: Keep = None,
-    bad_rows: options.BadRowsOption = "fail",
-    input_format: options.InputFormat = None,
     output_format: Annotated[
         str | None, typer.Option(metavar="csv|jsonl|parquet", help="By default by the suffix.")
     ] = None,
+    *,
+    asked: dict[str, Any],
 ) -> None:
     """Write the coordinates of rows in the components, row by row, in constant memory."""
-    check_format(input_format)
-    using = Using(place, key, at, key_column)
-    sources = find_sources(files, input_format)
+    bad_rows = str(asked.pop("bad_rows", "fail"))
+    sources = names.find(files, asked.get("input_format"))
+    refuse_inputs(sources, place, target, bad_rows)
+    using = Using(place, key, at, asked)
     kept = options.names(keep) or []
     gaps = using.first.settings.get("missing") == "impute"
-    names = [f"component_{i + 1}" for i in range(using.n_components)]
-    bad = BadRows(bad_rows)
+    columns = [f"component_{i + 1}" for i in range(using.n_components)]
+    bad, n_rows = BadRows(bad_rows), 0
     with Writer(target, output_format) as writer:
         for source in sources:
-            chosen = using.columns(source, columns=options.names(columns), kept=kept, gaps=gaps)
+            chosen = using.columns(source, kept=kept, gaps=gaps)
             for rows, groups in using.read(source, chosen, bad):
                 known = np.zeros(len(rows.values), bool)
-                Z = np.full((len(rows.values), len(names)), np.nan, rows.values.dtype)
+                Z = np.full((len(rows.values), len(columns)), np.nan, rows.values.dtype)
                 for model, where, values in groups:
-                    coordinates = model.transform(values)[:, : len(names)]
+                    coordinates = model.transform(values)[:, : len(columns)]
                     Z[where, : coordinates.shape[1]] = coordinates
                     known[where] = True
                 out = {name: _chosen(column, known) for name, column in rows.kept.items()}
-                if rows.keys is not None and key_column not in out:
-                    out[str(key_column)] = _chosen(rows.keys, known)
-                writer.write(out | dict(zip(names, Z[known].T, strict=True)))
+                if rows.keys is not None and chosen.key not in out:
+                    out[str(chosen.key)] = _chosen(rows.keys, known)
+                writer.write(out | dict(zip(columns, Z[known].T, strict=True)))
+                n_rows += int(known.sum())
+                if source.is_pipe:
+                    writer.flush()
+        if n_rows == 0:
+            raise ValueError(no_rows(sources, bad.count))
     bad.close()
+
+
+def refuse_inputs(sources: Any, place: str, target: str | None, bad_rows: str) -> None:
+    """Raise, before anything is opened, if what is written is what is read."""
+    bad_path = None if bad_rows in ("fail", "skip") else bad_rows
+    names.refuse_inputs([("--output", target), ("--bad-rows", bad_path)], [*sources, place])
 
 
 def _chosen(column: object, known: np.ndarray) -> object:

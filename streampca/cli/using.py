@@ -9,12 +9,15 @@ import numpy as np
 import typer
 
 from streampca import Checkpoint
+from streampca.cli import output
 from streampca.cli.find import Key, find, find_in, open_store
-from streampca.cli.formats import header
 from streampca.cli.models import grouped
 from streampca.cli.options import read_time
-from streampca.cli.reading import BadRow, BadRows, Columns, Rows, choose_columns, read
-from streampca.cli.source import Source
+from streampca.files import formats
+from streampca.files.bad_rows import BadRow, BadRows
+from streampca.files.columns import Columns, choose_columns
+from streampca.files.read import Rows, read_source
+from streampca.files.source import Source
 
 __all__ = ["Group", "Using"]
 
@@ -36,8 +39,8 @@ class Using:
         A store, or the file of one checkpoint.
     key, at : str, optional
         Which checkpoint.
-    key_column : str, optional
-        A column that says each row's key; instead of `key`.
+    asked : dict
+        Options of reading; `key_column` says each row's key, instead of `key`.
     moments : bool
         Whether the models need what is only for going on and for limits.
     """
@@ -47,10 +50,12 @@ class Using:
         place: str,
         key: str | None,
         at: str | None,
-        key_column: str | None,
+        asked: dict[str, Any],
         *,
         moments: bool = False,
     ) -> None:
+        key_column = asked.get("key_column")
+        self._asked = asked
         if key is not None and key_column is not None:
             raise typer.BadParameter("--key is one model and --key-column each row's: give one")
         self.key_column = key_column
@@ -79,9 +84,7 @@ class Using:
         """The only model, or the one by whose features columns are chosen."""
         return self._first
 
-    def columns(
-        self, source: Source, *, columns: list[str] | None, kept: Sequence[str], gaps: bool
-    ) -> Columns:
+    def columns(self, source: Source, *, kept: Sequence[str], gaps: bool) -> Columns:
         """The columns of a source that the models want.
 
         Raises
@@ -89,14 +92,15 @@ class Using:
         ValueError
             If a feature is missing, or the number of columns is not that of the features.
         """
-        names = self._first.feature_names
-        others: dict[str, Any] = {"key": self.key_column, "kept": tuple(kept), "gaps": gaps}
-        if names is not None and columns is None:
-            types = header(source)
-            if names[0] in types or "_" not in names[0]:
-                return choose_columns(source, columns=list(names), **others)
-            columns = [names[0].rpartition("_")[0]]  # one column of lists, as `fit` names them
-        chosen = choose_columns(source, columns=columns, **others)
+        names, asked = self._first.feature_names, self._asked
+        others: dict[str, Any] = {"kept": tuple(kept), "gaps": gaps, "say": output.say}
+        if names is not None and "columns" not in asked:
+            types = formats.layout(source, asked).types
+            columns = list(names)
+            if names[0] not in types and "_" in names[0]:
+                columns = [names[0].rpartition("_")[0]]  # one column of lists, as `fit` names them
+            asked = {**asked, "columns": columns}
+        chosen = choose_columns(source, asked, **others)
         n = self._first.components.shape[1]
         if len(chosen.names) != n:
             raise ValueError(
@@ -113,12 +117,12 @@ class Using:
                 yield Group(model, at, rows.values[at])
                 continue
             for row in np.arange(len(rows.values))[at].tolist():
-                reason = f"{rows.label(row)}: {model}"
+                reason = f"{rows.where(row)}: {model}"
                 yield BadRow(int(rows.record[row]), reason, key, None)
 
     def read(self, source: Source, columns: Columns, bad_rows: BadRows) -> Iterator[Any]:
         """Chunks of rows with their groups; what cannot be used goes to `bad_rows`."""
-        for rows in read(source, columns):
+        for rows in read_source(source, self._asked, columns, say=output.say):
             found = list(self.groups(rows))
             bad = [each for each in found if isinstance(each, BadRow)]
             named = [each._replace(reason=f"{source.name}, {each.reason}") for each in bad]

@@ -12,12 +12,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import typer
 
-from streampca._filetypes import FORMATS
 from streampca.cli.output import plain
-from streampca.cli.source import STDIN, form_of
-from streampca.cli.whole import whole
+from streampca.files.atomic import complete
+from streampca.files.names import form_of
+from streampca.files.source import STDIN
 
 __all__ = ["Writer"]
+
+FORMATS = ("csv", "jsonl", "parquet")
 
 
 class Writer:
@@ -37,6 +39,8 @@ class Writer:
         self._stdout = target in (None, STDIN)
         self.target = target or STDIN
         self._form = form or ("csv" if self._stdout else form_of(self.target))
+        if self._form not in FORMATS:
+            raise ValueError(f"{self.target}: is written as {', '.join(FORMATS)} only")
         if self._stdout and self._form == "parquet":
             raise typer.BadParameter("Parquet cannot be written to a pipe; give --output FILE")
         self._stack = ExitStack()
@@ -48,7 +52,7 @@ class Writer:
         if self._stdout:
             self._file = sys.stdout.buffer
         else:
-            self._file = self._stack.enter_context(whole(self.target))
+            self._file = self._stack.enter_context(complete(self.target))
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -81,6 +85,11 @@ class Writer:
                 f"{self.target}: a column changes its type between files ({error}); write JSON "
                 "lines instead"
             ) from error
+
+    def flush(self) -> None:
+        """Hand on what has been written, where somebody may be waiting for it."""
+        if self._stdout:
+            self._file.flush()
 
     def _lines(self, columns: dict[str, Any]) -> None:
         lists = [c.to_pylist() if isinstance(c, pa.Array) else plain(c) for c in columns.values()]

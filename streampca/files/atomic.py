@@ -1,9 +1,11 @@
-"""Files that are there whole or not at all: local paths, and URIs that pyarrow knows."""
+"""Files that are there complete or not at all: local paths, and URIs that pyarrow knows."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,33 +13,44 @@ from typing import Any
 
 from pyarrow import fs
 
-__all__ = ["read", "whole", "write"]
+__all__ = ["complete", "read", "write"]
 
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
 """Their files appear when they are closed, and they have no rename."""
 
 
 @contextmanager
-def whole(path: str) -> Iterator[Any]:
-    """A binary file under another name, which gets its own when all went well."""
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+def complete(path: str) -> Iterator[Any]:
+    """A binary file under another name, which gets its own when all went well.
+
+    A symbolic link stays one: the file that it names is replaced. Pipes and devices are written
+    as they are.
+    """
+    place = os.path.realpath(path)
+    if os.path.exists(place) and not stat.S_ISREG(os.stat(place).st_mode):
+        with open(place, "wb") as file:
+            yield file
+        return
+    temporary = f"{place}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if os.path.exists(place):
+            shutil.copymode(place, temporary)
+        os.replace(temporary, place)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
 def write(path: str, data: bytes) -> None:
-    """Write or replace a file, whole or not at all; its folder is made."""
+    """Write or replace a file, complete or not at all; its folder is made."""
     if "://" not in path:
         place = Path(path).expanduser()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with whole(str(place)) as file:
+        with complete(str(place)) as file:
             file.write(data)
         return
     filesystem, place_ = fs.FileSystem.from_uri(path)

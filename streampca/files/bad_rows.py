@@ -1,0 +1,90 @@
+"""What happens to rows that cannot be used: the first ends all, or they are skipped, or kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["BadRow", "BadRows"]
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be used."""
+
+    record: int  # within its chunk
+    reason: str  # with the file and the row
+    key: Any
+    content: dict[str, Any] | None
+
+
+class BadRows:
+    """What happens to bad rows.
+
+    Parameters
+    ----------
+    mode : str
+        "fail", "skip", or the file to write them to, as JSON lines with the reason. A file that
+        is there is replaced when all has been read; until then rows are in one of the same name
+        with ``.part`` behind it.
+    size : int, optional
+        How much of the file has been written for good: what a killed run wrote after that is cut.
+        None begins it anew.
+    """
+
+    def __init__(self, mode: str, size: int | None = None) -> None:
+        self.mode = mode
+        self.count = 0
+        self._file: Any = None
+        self._part: str | None = None
+        if mode in ("fail", "skip"):
+            return
+        self._place = os.path.realpath(mode)
+        part = f"{self._place}.part"
+        if size is None or os.path.exists(part):
+            self._part = part
+        # a complete file, which is gone on with, is only added to
+        self._file = open(self._part or self._place, "wb" if size is None else "ab")  # noqa: SIM115
+        if size is not None:
+            self._file.truncate(min(size, os.fstat(self._file.fileno()).st_size))
+            self._file.seek(0, os.SEEK_END)
+
+    def take(self, bad: Sequence[BadRow]) -> None:
+        """Deal with some.
+
+        Raises
+        ------
+        ValueError
+            In mode "fail", for the first one.
+        """
+        for each in bad:
+            if self.mode == "fail":
+                raise ValueError(
+                    f"{each.reason}; correct the row, or pass over it and others like it with "
+                    "--bad-rows skip"
+                )
+            self.count += 1
+            if self._file is not None:
+                line: Mapping[str, Any] = {
+                    "reason": each.reason,
+                    "key": each.key,
+                    "row": each.content,
+                }
+                self._file.write(json.dumps(line, default=str).encode() + b"\n")
+
+    def size(self) -> int:
+        """Bytes written, for good from now on."""
+        if self._file is None:
+            return 0
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return int(self._file.tell())
+
+    def close(self, *, complete: bool = True) -> None:
+        """Close the file; a complete one takes its place."""
+        if self._file is None or self._file.closed:
+            return
+        self._file.close()
+        if self._part is not None and complete:
+            os.replace(self._part, self._place)

@@ -1,0 +1,63 @@
+"""Some records of a file, and how far a file has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["BEGIN", "Broken", "Chunk", "Layout", "Place"]
+
+
+class Place(NamedTuple):
+    """How far a file has been read: `skip` records after the one that begins at `offset`."""
+
+    offset: int  # bytes, decompressed and in UTF-8; records in Parquet, Arrow and npy
+    record: int  # records before `offset`
+    line: int  # lines before `offset`
+    skip: int
+
+
+BEGIN = Place(0, 0, 0, 0)
+
+
+class Broken(NamedTuple):
+    """A record that cannot be taken apart."""
+
+    record: int  # within the chunk
+    reason: str
+
+
+class Chunk(NamedTuple):
+    """Some records of a file."""
+
+    start: Place  # with `skip` 0: where the chunk begins
+    n_records: int  # broken ones included
+    columns: dict[str, Any]  # Arrow arrays, or lists of Python values
+    record: Any  # (m,) which record of the chunk each row of the columns is
+    broken: list[Broken]
+    line: Callable[[int], int] | None = None  # the line of a record of a text file, from 1
+    by_line: bool = False  # whether rows are called by their lines alone
+    end: bool = True  # whether its last record has its end of line
+
+    def label(self, record: int) -> str:
+        """What tables call a record."""
+        if self.by_line and self.line is not None:
+            return f"line {self.line(record)}"
+        return f"row {self.start.record + record}"
+
+    def where(self, record: int) -> str:
+        """What messages call a record: also by its line, where there are lines."""
+        if self.line is None or self.by_line:
+            return self.label(record)
+        return f"{self.label(record)} (line {self.line(record)})"
+
+
+class Layout(NamedTuple):
+    """What a file has, as far as its first rows say."""
+
+    types: dict[str, Any]  # Arrow types of its columns; None where the cells have to say
+    texts: dict[str, str]  # columns without a number in the first rows, with a cell of each
+    first: dict[str, list[Any]]  # some first cells of columns, where they are known
+    said: tuple[str, ...] = ()  # what was found out, for people
+    dialect: Any = None  # of CSV and text
+    unnamed: tuple[str, ...] = ()  # columns whose names were made up

@@ -1,0 +1,210 @@
+"""Which column of the files is what: chosen by what the first file has, held against all others."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from streampca.files import cells, formats
+from streampca.files.chunk import BEGIN, Layout
+from streampca.files.dialect import is_time
+from streampca.files.options import nearest
+from streampca.files.source import Source
+from streampca.files.times import Rule, rule_of
+
+__all__ = ["LARGEST", "Columns", "check_columns", "choose_columns"]
+
+LARGEST = 1e151
+"""Entries may be this large: a million of their squares still add up to a float."""
+
+_FIRST = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which column of the files is what."""
+
+    features: list[str]  # columns of numbers, or one column of lists
+    names: list[str]  # of the features: as many as the rows are wide
+    key: str | None = None
+    timestamp: str | None = None
+    rule: Rule = dataclasses.field(default_factory=Rule)  # what times mean
+    kept: tuple[str, ...] = ()  # passed through as they are
+    gaps: bool = False  # whether missing numbers are let through
+    largest: float = LARGEST
+    known: tuple[str, ...] | None = None  # all that files may have; None: features were named
+
+    @property
+    def all(self) -> list[str]:
+        """Each column once."""
+        others = [name for name in (self.key, self.timestamp) if name is not None]
+        return list(dict.fromkeys([*others, *self.features, *self.kept]))
+
+
+def choose_columns(
+    source: Source,
+    asked: Mapping[str, Any],
+    *,
+    kept: Sequence[str] = (),
+    gaps: bool | None = None,
+    largest: float = LARGEST,
+    known: Sequence[str] | None = None,
+    rule: Rule | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Columns:
+    """The columns to read, by what one file has.
+
+    Parameters
+    ----------
+    source : Source
+    asked : mapping
+        Options, checked.
+    kept : sequence of str
+        Columns to pass through.
+    gaps : bool, optional
+        Whether missing numbers are let through; by default as the option `missing` says.
+    largest : float
+        Numbers beyond it cannot be used.
+    known : sequence of str, optional
+        All that files may have, where an earlier run has settled that.
+    rule : Rule, optional
+        What times mean, where an earlier run has settled that.
+    say : callable
+        Takes what was found out, for people.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or cannot hold a feature.
+    """
+    found = formats.layout(source, asked)
+    key, timestamp = asked.get("key_column"), asked.get("timestamp_column")
+    columns, exclude = asked.get("columns"), asked.get("exclude", [])
+    named = [n for n in (key, timestamp) if n is not None]
+    for name in [*named, *(columns or []), *exclude, *kept]:
+        if name not in found.types:
+            raise ValueError(_no_column(source, name, found))
+    passed = {*named, *exclude, *found.unnamed, *source.partitions}
+    chosen = columns or [name for name in found.types if name not in passed]
+    chosen = [name for name in dict.fromkeys(chosen) if name not in exclude]
+    if not chosen:
+        raise ValueError(f"{source.name}: there are no columns left to be features")
+    _check_features(source, found, chosen)
+    names = _feature_names(source, asked, found, chosen)
+    tell(source, found, say)
+    if timestamp is not None and rule is None:
+        first = _first_cells(source, asked, found, timestamp)
+        form, unit = asked.get("timestamp_format"), asked.get("timestamp_unit")
+        rule, text_ = rule_of(first, form, unit, asked.get("timezone"))
+        if text_ is not None:
+            say(f"{source.name}: column {timestamp!r} is read as {text_}")
+    if gaps is None:
+        gaps = asked.get("missing") == "impute"
+    if columns is None and known is None:
+        known = list(found.types)
+    return Columns(
+        chosen, names, key, timestamp, rule or Rule(), tuple(kept), gaps, largest,
+        None if known is None else tuple(known),
+    )  # fmt: skip
+
+
+def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) -> Layout:
+    """What a later file has, which must be what the first had.
+
+    Raises
+    ------
+    ValueError
+        Naming the column that is missing, or that nobody has chosen or left out.
+    """
+    found = formats.layout(source, asked)
+    if source.form != "jsonl":
+        formats.require(source, columns.all, found)
+    if columns.known is not None and source.form != "jsonl":
+        for name in found.types:
+            if name not in columns.known and name not in found.unnamed:
+                raise ValueError(
+                    f"{source.name}: has a column {name!r}, which the first file has not: name the "
+                    "columns that are features with --columns, or leave it out with --exclude"
+                )
+    return found
+
+
+def tell(source: Source, found: Layout, say: Callable[[str], None]) -> None:
+    """Say once how a file is read, where that was found out."""
+    if not source.told:
+        source.told = True
+        for text in found.said:
+            say(f"{source.name}: {text}")
+
+
+def _no_column(source: Source, name: str, found: Layout) -> str:
+    names = list(found.types)
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    hint = nearest(name, names)
+    more = f"; did you mean {hint!r}?" if hint else ""
+    return f"{source.name}: there is no column {name!r}; it has {shown}{more}"
+
+
+def _check_features(source: Source, found: Layout, chosen: Sequence[str]) -> None:
+    hint = "choose with --columns or --exclude"
+    for name in chosen:
+        kind = found.types[name]
+        if name in found.texts:
+            example = found.texts[name]
+            if is_time(example):
+                hint = "name it with --timestamp-column, or leave it out with --exclude"
+            what = f"{'times' if is_time(example) else 'text'}, such as {example!r}"
+            raise ValueError(f"{source.name}: column {name!r} holds {what}, not numbers; {hint}")
+        if kind is None or cells.is_number(kind):
+            continue
+        if not cells.is_vector(kind):
+            if pa.types.is_temporal(kind):
+                hint = "name it with --timestamp-column, or leave it out with --exclude"
+            what = "objects" if pa.types.is_struct(kind) and not kind.num_fields else str(kind)
+            raise ValueError(f"{source.name}: column {name!r} holds {what}, not numbers; {hint}")
+        if len(chosen) > 1:
+            raise ValueError(
+                f"{source.name}: column {name!r} holds lists and must be the only feature; {hint}"
+            )
+
+
+def _feature_names(
+    source: Source, asked: Mapping[str, Any], found: Layout, chosen: list[str]
+) -> list[str]:
+    """As many as rows are wide: those of a column of lists are made up."""
+    (first,) = chosen[:1]
+    kind = found.types[first]
+    if kind is None or not cells.is_vector(kind):
+        return chosen
+    if pa.types.is_fixed_size_list(kind):
+        width: int | None = kind.list_size
+    else:
+        width = cells.width_of(_first_cells(source, asked, found, first))
+    if not width:
+        raise ValueError(
+            f"{source.name}: column {first!r} has no list of numbers in its first rows"
+        )
+    return [f"{first}_{i}" for i in range(width)]
+
+
+def _first_cells(
+    source: Source, asked: Mapping[str, Any], found: Layout, name: str
+) -> Sequence[Any]:
+    """Some cells of a column, where types do not say all."""
+    if name in found.first:
+        return found.first[name]
+    if name in source.partitions:
+        return [source.partitions[name]]
+    kind = found.types[name]
+    if kind is None or pa.types.is_temporal(kind):
+        return []
+    for chunk, _ in itertools.islice(
+        formats.chunks(source, asked, [name], [], None, BEGIN, 8192), 1
+    ):
+        cells_ = chunk.columns[name].drop_null().slice(0, _FIRST)
+        return cells_.to_pylist()  # type: ignore[no-any-return]
+    return []

@@ -1,0 +1,344 @@
+"""How a CSV file is written, by its first rows: encoding, sign between cells, decimal sign, names.
+
+What is given is not guessed; what is guessed is said.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import dataclasses
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streampca.files.chunk import Layout
+from streampca.files.lines import end_of_line, records
+from streampca.files.streams import Stream, transcoded
+
+__all__ = ["NULLS", "Dialect", "as_utf8", "encoding_of", "is_number", "layout"]
+
+SAMPLE = 1 << 18
+"""Bytes of a file by which it is judged."""
+
+_ROWS = 200
+
+NULLS = frozenset(
+    [
+        "",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "n/a",
+        "nan",
+        "null",
+        "<NA>",
+        "None",
+    ]
+)
+"""Cells that stand for a missing number."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d\d?:\d\d")
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    delimiter: str
+    decimal: str
+    eol: bytes
+    names: tuple[str, ...]  # one for each cell of a row
+    trailing: bool  # whether each row ends with the sign between cells: the last name is ""
+    offset: int  # bytes before the first row
+    lines: int  # lines before it
+
+
+# --- encoding ---------------------------------------------------------------------------------
+
+
+def as_utf8(stream: Stream, encoding: str | None, name: str) -> tuple[Stream, str | None]:
+    """The text in UTF-8, and the encoding where that is something to be said.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    found = encoding or encoding_of(stream.ahead() if stream.is_live else stream.head(SAMPLE), name)
+    if codecs.lookup(found).name in ("utf-8", "utf-8-sig", "ascii") and found != "ascii":
+        return stream, None
+    return transcoded(stream, found), None if encoding else found
+
+
+def encoding_of(sample: bytes, name: str) -> str:
+    """The encoding of a text by its first bytes.
+
+    Raises
+    ------
+    ValueError
+        If they are no text.
+
+    Examples
+    --------
+    >>> encoding_of("°C;1".encode("latin-1"), "a.csv"), encoding_of("a".encode("utf-16"), "a.csv")
+    ('latin-1', 'utf-16')
+    """
+    for mark, encoding in _BOMS:
+        if sample.startswith(mark):
+            return encoding
+    half = len(sample) // 2
+    if half and sample[1::2].count(0) > 0.4 * half and sample[::2].count(0) < 0.1 * half:
+        return "utf-16-le"
+    if half and sample[::2].count(0) > 0.4 * half and sample[1::2].count(0) < 0.1 * half:
+        return "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        decoded = True
+    except UnicodeDecodeError:
+        decoded = False
+    controls = sum(map(sample.count, (bytes([i]) for i in (*range(9), *range(14, 32)))))
+    if controls > 0.001 * len(sample):
+        raise ValueError(f"{name}: is no text, or in an encoding that is to be told by --encoding")
+    if decoded:
+        return "utf-8"
+    return "cp1252" if any(0x80 <= byte < 0xA0 for byte in sample) else "latin-1"
+
+
+# --- layout -----------------------------------------------------------------------------------
+
+
+def layout(stream: Stream, asked: Mapping[str, Any], name: str) -> Layout:
+    """What a CSV file has; the stream, in UTF-8, stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If it has no names of columns, or two alike.
+    """
+    skip = asked.get("skip_rows", 0)
+    sample, complete = _sample(stream, skip)
+    eol = end_of_line(sample)
+    lines, at = _skipped(sample, eol, skip)
+    body = sample[at:]
+    if not body.strip():
+        raise ValueError(f"{name}: the file is empty" + (" after --skip-rows" if skip else ""))
+    mark = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
+    delimiter = asked.get("delimiter") or _delimiter(body[mark:], eol, asked.get("decimal"))
+    spans = list(records(body, eol, delimiter))
+    if not complete and len(spans) > 2:
+        spans.pop()  # cut short
+    rows = [_cells(body[start:end], delimiter) for start, end in spans[: _ROWS + 1]]
+    header = rows[0]
+    header[0] = header[0].removeprefix("\ufeff")
+    decimal = asked.get("decimal") or _decimal(rows[1:])
+    _check_header(header, rows, decimal, name, lines, body, spans, eol)
+    names, trailing, unnamed, said = _names(header, rows, name)
+    if delimiter not in (",", "\t" if ".tsv" in name.lower() else ",") and "delimiter" not in asked:
+        said.insert(0, f"{delimiter!r}-separated")
+    if decimal == "," and "decimal" not in asked:
+        said.insert(1, "decimal comma")
+    n_before = 1
+    nulls = NULLS | set(asked.get("na", ()))
+    if _is_units(rows, decimal, nulls, len(names)):
+        n_before, rows = 2, [rows[0], *rows[2:]]
+        said.append("the row under the names as their units")
+    end = spans[n_before - 1][1] + 1
+    dialect = Dialect(
+        delimiter, decimal, eol, tuple(names), trailing, at + min(end, len(body)),
+        lines + body.count(eol, 0, end),
+    )  # fmt: skip
+    shown = ["read as " + ", ".join(said)] if said else []
+    return _described(dialect, rows[1:], unnamed, shown, nulls)
+
+
+def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
+    """First bytes; of a pipe those of the first row, or of the first with a number in it."""
+    if not stream.is_live:
+        sample = stream.head(SAMPLE)
+        return sample, len(sample) < SAMPLE
+    size = 0
+    while True:
+        sample = stream.ahead()
+        ended = len(sample) == size
+        size = len(sample)
+        found = list(records(sample, end_of_line(sample), None))
+        whole = found if sample.endswith((b"\n", b"\r")) else found[:-1]
+        rows = whole[skip + 1 :]
+        if ended or size > SAMPLE or any(re.search(rb"\d", sample[a:b]) for a, b in rows):
+            # not more than was waited for: how fast a pipe is must not change what is found
+            return (sample if ended or not rows else sample[: rows[0][1] + 1]), True
+
+
+def _skipped(sample: bytes, eol: bytes, skip: int) -> tuple[int, int]:
+    """Lines and bytes before the names: those to be passed over, and blank ones."""
+    at = lines = 0
+    while lines < skip or (at < len(sample) and not sample[at:].split(eol, 1)[0].strip()):
+        end = sample.find(eol, at)
+        if end < 0:
+            return lines, len(sample)
+        at, lines = end + 1, lines + 1
+    return lines, at
+
+
+def _cells(record: bytes, delimiter: str) -> list[str]:
+    text = record.decode("utf-8", "replace").rstrip("\r")
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [""])
+    except csv.Error:
+        return text.split(delimiter)
+
+
+def _delimiter(body: bytes, eol: bytes, decimal: str | None) -> str:
+    """The sign that most rows have equally often; of several, the one with the most cells."""
+    best, chosen = (0.0, 0), ","
+    for sign in ",;\t|":
+        if sign == decimal:
+            continue
+        spans = list(records(body, eol, sign))[:20]
+        counts = [len(_cells(body[start:end], sign)) for start, end in spans]
+        n = counts[0] if counts else 1
+        fits = sum(count - n in (0, 1) for count in counts) / max(len(counts), 1)
+        if n > 1 and (round(fits, 1), n) > best:
+            best, chosen = (round(fits, 1), n), sign
+    return chosen if best[1] or decimal != "," else ";"
+
+
+def _decimal(rows: Sequence[Sequence[str]]) -> str:
+    cells = [cell.strip() for row in rows for cell in row]
+    commas = any(_COMMA.fullmatch(cell) for cell in cells)
+    points = any("." in cell and _NUMBER.fullmatch(cell) for cell in cells)
+    return "," if commas and not points else "."
+
+
+def is_number(cell: str, decimal: str = ".") -> bool:
+    """Whether a cell is one.
+
+    Examples
+    --------
+    >>> is_number(" -1.5e3"), is_number("1,5", ","), is_number("1_000"), is_number("wet")
+    (True, True, False, False)
+    """
+    text = cell.strip()
+    if decimal == ",":
+        if "." in text:
+            return False
+        text = text.replace(",", ".")
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _check_header(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    decimal: str,
+    name: str,
+    lines: int,
+    body: bytes,
+    spans: Sequence[tuple[int, int]],
+    eol: bytes,
+) -> None:
+    counts = Counter(len(row) for row in rows[1:])
+    if counts:
+        n, often = counts.most_common(1)[0]
+        first = next(i for i, row in enumerate(rows) if len(row) == n)
+        names_there = not any(is_number(cell, decimal) for cell in rows[first])
+        if first > 0 and often > 1 and n > len(header) + 1 and names_there:
+            line = lines + body.count(eol, 0, spans[first][0])
+            raise ValueError(
+                f"{name}: line {lines + 1} has {len(header)} cells, and from line {line + 1} on "
+                f"there are {n}: pass over what stands before the names with --skip-rows {line}"
+            )
+    if all(is_number(cell, decimal) for cell in header if cell.strip()):
+        raise ValueError(
+            f"{name}: the first line holds numbers, not the names of columns; put a line of "
+            "names before it"
+        )
+
+
+def _names(
+    header: list[str], rows: Sequence[Sequence[str]], name: str
+) -> tuple[list[str], bool, tuple[str, ...], list[str]]:
+    """Names, whether rows end with a sign, what was made up, and what is to be said."""
+    names = [cell.strip() for cell in header]
+    n, data = len(names), rows[1:]
+    said: list[str] = []
+    trailing = False
+    if n > 1 and names[-1] == "" and all(not row[n - 1 :] or not row[n - 1] for row in data):
+        trailing, names = True, names[:-1]
+    elif data and all(len(row) == n + 1 and not row[n] for row in data):
+        trailing = True
+    unnamed = tuple(f"column_{i + 1}" for i, cell in enumerate(names) if not cell)
+    names = [cell or f"column_{i + 1}" for i, cell in enumerate(names)]
+    if trailing:
+        said.append("rows that end with the sign between cells")
+    if unnamed:
+        said.append(f"{', '.join(unnamed)} without a name and left out")
+    if len(set(names)) < len(names):
+        twice = next(each for i, each in enumerate(names) if each in names[:i])
+        raise ValueError(f"{name}: two columns are named {twice!r}; rename one")
+    return [*names, ""] if trailing else names, trailing, unnamed, said
+
+
+def _is_units(
+    rows: Sequence[Sequence[str]], decimal: str, nulls: frozenset[str] | set[str], n: int
+) -> bool:
+    """Whether the row under the names has words where all others have numbers."""
+    if len(rows) < 3 or len(rows[1]) != n:
+        return False
+    first, rest = rows[1], [row for row in rows[2:] if len(row) == n]
+    words = 0
+    for j, cell in enumerate(first):
+        below = [row[j].strip() for row in rest if row[j].strip() not in nulls]
+        if is_number(cell, decimal):
+            return False
+        if below and all(is_number(each, decimal) for each in below):
+            words += cell.strip() not in nulls
+        elif below and cell.strip() not in nulls and not _is_time_unit(cell, below):
+            return False
+    return words > 0
+
+
+def _is_time_unit(cell: str, below: Sequence[str]) -> bool:
+    return not is_time(cell) and all(is_time(each) for each in below)
+
+
+def is_time(text: str) -> bool:
+    """Whether a cell looks like a time."""
+    return _TIME.search(text) is not None
+
+
+def _described(
+    dialect: Dialect,
+    rows: Sequence[Sequence[str]],
+    unnamed: tuple[str, ...],
+    said: list[str],
+    nulls: frozenset[str] | set[str],
+) -> Layout:
+    names = dialect.names[:-1] if dialect.trailing else dialect.names
+    first = {name: [row[j] for row in rows if j < len(row)] for j, name in enumerate(names)}
+    texts: dict[str, str] = {}
+    for name, cells in first.items():
+        known = [cell.strip() for cell in cells if cell.strip() not in nulls]
+        if len(known) > 1 and not any(is_number(cell, dialect.decimal) for cell in known):
+            texts[name] = known[0]
+    return Layout(dict.fromkeys(names), texts, first, tuple(said), dialect, unnamed)

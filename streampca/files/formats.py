@@ -1,0 +1,166 @@
+"""Every format as chunks of columns, in constant memory and from any place on.
+
+This room knows which reader is whose; what the columns mean is for read.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from streampca.files import csvfile, dialect, jsonlines, tables
+from streampca.files.chunk import Chunk, Layout, Place
+from streampca.files.source import Source
+from streampca.files.streams import Stream
+
+__all__ = ["chunks", "layout", "parts"]
+
+_TEXT = ("csv", "jsonl")
+
+
+def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
+    """What a file has, by its first rows; looked at once.
+
+    Raises
+    ------
+    ValueError
+        If the file has no columns that can be read; it names the file.
+    """
+    if source.layout is not None:
+        return source.layout  # type: ignore[no-any-return]
+    with _naming(source):
+        if source.form not in _TEXT:
+            found = tables.layout(source)
+        else:
+            stream, said = _text(source, asked)
+            look = jsonlines.layout if source.form == "jsonl" else _csv(asked)
+            found = look(stream, source.name)
+            if said is not None:
+                found = found._replace(said=(f"read as {said}", *found.said))
+            if source.is_pipe:
+                source.text = stream
+            else:
+                stream.close()
+    for name, value in source.partitions.items():
+        found.types.setdefault(name, pa.int64() if isinstance(value, int) else pa.string())
+    source.layout = found
+    return found
+
+
+def _csv(asked: Mapping[str, Any]) -> Any:
+    return lambda stream, name: dialect.layout(stream, asked, name)
+
+
+def _text(source: Source, asked: Mapping[str, Any]) -> tuple[Stream, str | None]:
+    """The text in UTF-8, from its beginning; a pipe's is opened once."""
+    if source.text is not None:
+        return source.text, None
+    return dialect.as_utf8(source.open(), asked.get("encoding"), source.name)
+
+
+def parts(source: Source) -> list[int | None]:
+    """What can be read in parallel: the row groups of a Parquet file, else all of it."""
+    with _naming(source):
+        return tables.parts(source)
+
+
+def chunks(
+    source: Source,
+    asked: Mapping[str, Any],
+    wanted: Sequence[str],
+    numbers: Sequence[str],
+    known: Collection[str] | None,
+    start: Place,
+    n_rows: int,
+    part: int | None = None,
+) -> Iterator[tuple[Chunk, int]]:
+    """Chunks from a place on, and how many bytes of the file lie behind each.
+
+    Parameters
+    ----------
+    source : Source
+    asked : mapping
+        Options of reading.
+    wanted, numbers : sequence of str
+        The columns, and those of them that should hold numbers.
+    known : collection of str, optional
+        All names that members of JSON lines may have; None: any.
+    start : Place
+        Where to begin; `skip` of the first chunk's records is left to the caller.
+    n_rows : int
+        How many rows to give at a time, where that is not for bytes to say.
+    part : int, optional
+        A row group of Parquet.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or the file is damaged; it names the file.
+    """
+    found = layout(source, asked)
+    stored = [name for name in wanted if name not in source.partitions]
+    if source.form != "jsonl":  # whose objects may lack members
+        require(source, stored, found)
+    with _naming(source):
+        for chunk, done in _chunks(
+            source, asked, found, stored, numbers, known, start, n_rows, part
+        ):
+            for name in set(wanted) - set(stored):
+                chunk.columns[name] = [source.partitions[name]] * len(chunk.record)
+            yield chunk, done
+        source.has_grown()
+
+
+def _chunks(
+    source: Source,
+    asked: Mapping[str, Any],
+    found: Layout,
+    stored: Sequence[str],
+    numbers: Sequence[str],
+    known: Collection[str] | None,
+    start: Place,
+    n_rows: int,
+    part: int | None,
+) -> Iterator[tuple[Chunk, int]]:
+    if source.form not in _TEXT:
+        yield from tables.read(source, stored, start, n_rows, part)
+        return
+    stream, _ = _text(source, asked)
+    numbers = [name for name in numbers if name in stored]
+    with stream:
+        if source.form == "csv":
+            made = csvfile.read(
+                stream, found.dialect, stored, numbers, start,
+                na=asked.get("na", ()), growing=source.has_grown,
+            )  # fmt: skip
+        else:
+            types = {name: found.types.get(name) or pa.float64() for name in numbers}
+            made = jsonlines.read(stream, stored, types, known, start, growing=source.has_grown)
+        for chunk in made:
+            yield chunk, stream.tell()
+
+
+def require(source: Source, columns: Sequence[str], found: Layout) -> None:
+    """Raise unless a file has these columns."""
+    for column in columns:
+        if column not in found.types:
+            names = list(found.types)
+            shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+            raise ValueError(f"{source.name}: there is no column {column!r}; it has {shown}")
+
+
+@contextmanager
+def _naming(source: Source) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError, OSError, EOFError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's trouble
+        if type(error) is ValueError and text.startswith(source.name):
+            raise
+        raise ValueError(f"{source.name}: cannot be read ({text})") from error

@@ -1,0 +1,197 @@
+"""Parquet, Arrow and npy as chunks of columns, from any record on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streampca.files.chunk import Chunk, Layout, Place
+from streampca.files.source import Source
+from streampca.files.streams import Stream
+
+__all__ = ["layout", "parts", "read"]
+
+
+def layout(source: Source) -> Layout:
+    """The columns and their types.
+
+    Raises
+    ------
+    ValueError
+        If two have one name.
+    """
+    if source.form == "npy":
+        with source.open_searchable() as file:
+            names, dtype, _ = _npy_header(file, source.name)
+        kind = pa.from_numpy_dtype(dtype) if dtype.names is None else None
+        types = {n: kind or pa.from_numpy_dtype(dtype[n]) for n in names}
+        return Layout(types, {}, {})
+    schema = _schema(source)
+    for i, name in enumerate(schema.names):
+        if name in schema.names[:i]:
+            raise ValueError(f"{source.name}: two columns are named {name!r}; rename one")
+    return Layout(dict(zip(schema.names, schema.types, strict=True)), {}, {})
+
+
+def _schema(source: Source) -> pa.Schema:
+    with source.open_searchable() as file:
+        if source.form == "parquet":
+            return _parquet(file, source).schema_arrow
+        return _arrow(file, source).schema
+
+
+def parts(source: Source) -> list[int | None]:
+    """What can be read in parallel: the row groups of a Parquet file, else all of it."""
+    if source.form != "parquet":
+        return [None]
+    with source.open_searchable() as file:
+        return list(range(_parquet(file, source).metadata.num_row_groups))
+
+
+def read(
+    source: Source, wanted: Sequence[str], start: Place, n_rows: int, part: int | None = None
+) -> Iterator[tuple[Chunk, int]]:
+    """Chunks from a place on, and how many bytes of the file lie behind each."""
+    batches = {"parquet": _parquet_batches, "arrow": _arrow_batches, "npy": _npy_batches}
+    size = source.size or 1
+    with source.open_searchable() as file:
+        for batch, at, total in batches[source.form](file, source, wanted, start, n_rows, part):
+            drop = max(start.offset - at, 0)
+            if drop >= batch.num_rows:
+                continue
+            # a chunk that holds the place is given whole from there on
+            batch, at = batch.slice(drop), at + drop
+            columns = {name: batch.column(name) for name in wanted}
+            m = batch.num_rows
+            done = size * (at + m) // max(total, 1)
+            yield Chunk(Place(at, at, 0, 0), m, columns, np.arange(m), []), done
+
+
+# --- Parquet ----------------------------------------------------------------------------------
+
+
+def _parquet(file: Any, source: Source) -> pq.ParquetFile:
+    try:
+        # buffered: pages of a row group come one after another
+        return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{source.name}: not a readable Parquet file ({text})") from error
+
+
+def _parquet_batches(
+    file: Any, source: Source, wanted: Sequence[str], start: Place, n_rows: int, part: int | None
+) -> Iterator[tuple[pa.RecordBatch, int, int]]:
+    parquet = _parquet(file, source)
+    meta = parquet.metadata
+    first = 0
+    for group in range(meta.num_row_groups):
+        behind = first + meta.row_group(group).num_rows
+        if behind > start.offset and part in (None, group):
+            at = first
+            for batch in parquet.iter_batches(
+                n_rows, row_groups=[group], columns=list(wanted), use_threads=False
+            ):
+                yield batch, at, meta.num_rows
+                at += batch.num_rows
+        first = behind
+
+
+# --- Arrow ------------------------------------------------------------------------------------
+
+
+def _arrow(file: Any, source: Source) -> Any:
+    head = bytes(file.read(8))
+    file.seek(0)
+    if head.startswith(b"FEA1"):
+        raise ValueError(f"{source.name}: is Feather of version 1; write it again as version 2")
+    try:
+        return pa.ipc.open_file(file) if head.startswith(b"ARROW1") else pa.ipc.open_stream(file)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{source.name}: not a readable Arrow file ({text})") from error
+
+
+def _arrow_batches(
+    file: Any, source: Source, wanted: Sequence[str], start: Place, n_rows: int, part: int | None
+) -> Iterator[tuple[pa.RecordBatch, int, int]]:
+    reader = _arrow(file, source)
+    if hasattr(reader, "num_record_batches"):
+        batches = map(reader.get_batch, range(reader.num_record_batches))
+    else:
+        batches = iter(reader)
+    at = 0
+    for batch in batches:
+        batch = batch.select(list(wanted))
+        for begin in range(0, batch.num_rows, n_rows):
+            piece = batch.slice(begin, n_rows)
+            yield piece, at, at + piece.num_rows
+            at += piece.num_rows
+
+
+# --- npy --------------------------------------------------------------------------------------
+
+
+def _npy_header(file: Any, name: str) -> tuple[list[str], np.dtype[Any], tuple[int, bool]]:
+    """Names of the columns, type, and how many rows; the file stands at the first of them."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"version {version} of the format is not known")
+        header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version](file)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise ValueError(f"{name}: not a readable .npy file ({error})") from error
+    shape, by_column, dtype = header
+    if dtype.names is not None and len(shape) == 1:
+        names = list(dtype.names)
+    elif len(shape) == 2 and dtype.names is None:
+        names = [f"x{i}" for i in range(shape[1])]
+    else:
+        raise ValueError(f"{name}: holds an array of shape {shape}; rows and features are needed")
+    kinds = [dtype] if dtype.names is None else [dtype[each] for each in names]
+    if any(kind.kind not in "fiub" or kind.itemsize > 8 for kind in kinds):
+        raise ValueError(f"{name}: holds {dtype}, not numbers")
+    return names, dtype, (shape[0], by_column and dtype.names is None)
+
+
+def _npy_batches(
+    file: Any, source: Source, wanted: Sequence[str], start: Place, n_rows: int, part: int | None
+) -> Iterator[tuple[pa.RecordBatch, int, int]]:
+    names, dtype, (total, by_column) = _npy_header(file, source.name)
+    width = 1 if dtype.names is not None else len(names)
+    if by_column:
+        values = _numbers(file, source, total * width, dtype).reshape(width, total).T
+    for at in range(0, total, n_rows):
+        m = min(n_rows, total - at)
+        if by_column:
+            rows = values[at : at + m]
+        else:
+            rows = _numbers(file, source, m * width, dtype).reshape(m, width)
+        yield _as_batch(rows, names, wanted, dtype), at, total
+
+
+def _numbers(file: Any, source: Source, count: int, dtype: np.dtype[Any]) -> Any:
+    data = Stream(file).exactly(count * dtype.itemsize)
+    if len(data) < count * dtype.itemsize:
+        raise ValueError(f"{source.name}: is cut short")
+    return np.frombuffer(data, dtype)
+
+
+def _as_batch(rows: Any, names: list[str], wanted: Sequence[str], dtype: Any) -> pa.RecordBatch:
+    arrays = []
+    for name in wanted:
+        column = rows[name][:, 0] if dtype.names is not None else rows[:, names.index(name)]
+        column = np.ascontiguousarray(column)
+        arrays.append(pa.array(column.astype(column.dtype.newbyteorder("="), copy=False)))
+    return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
