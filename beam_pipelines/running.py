@@ -152,7 +152,7 @@ class Running:
         """The estimator that made a checkpoint; with other options, one that knows its rows."""
         options = self._learning.options
         place = {"device": options.get("device"), "optimizer": options.get("optimizer")}
-        if _settings(StreamingPCA(**options)) == {**model.settings, "device": None}:
+        if not differing(options, model):
             return StreamingPCA.from_checkpoint(model, **place)
         try:
             moments = moments_from_state(
@@ -184,8 +184,9 @@ def differing(options: dict[str, Any], model: Checkpoint) -> str:
     Where it is computed does not count.
     """
     asked = _settings(StreamingPCA(**options))
-    before = {**model.settings, "device": None}
-    names = [name for name in asked if before.get(name, asked[name]) != asked[name]]
+    # What a checkpoint does not know, an older streampca did not have, or it is none of its matters.
+    before = {**_settings(StreamingPCA()), **model.settings, "device": None}
+    names = [name for name in asked if before[name] != asked[name]]
     return ", ".join(f"{name}={before[name]!r} and not {asked[name]!r}" for name in names)
 
 
