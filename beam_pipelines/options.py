@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
+from beam_pipelines import sizes
 from beam_pipelines.parameters import check, plain
 from beam_pipelines.running import Learning
 from streampca.rows.read import LARGEST
@@ -62,7 +63,10 @@ class Options:
             If one is not accepted, or two contradict each other.
         """
         options, features = plain(options), _features(features)
-        check(options, features if isinstance(features, int | None) else len(features))
+        width = features if isinstance(features, int | None) else len(features)
+        parameters = check(options, width)
+        if width is not None:
+            sizes.warn(parameters, width)
         if isinstance(hot_key_shards, bool) or not isinstance(hot_key_shards, int):
             hot_key_shards = 0
         if hot_key_shards < 1:

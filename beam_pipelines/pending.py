@@ -71,7 +71,9 @@ class TagWindow(beam.DoFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[tuple[str, Arrived]]:
         text, grouped = element
-        early = pane.timing == PaneInfoTiming.EARLY
+        # Prism gives merged windows a pane that has never been filled in: EARLY, of index -1. It is
+        # the only one of its window, and taken at its word it would close the window twice.
+        early = pane.timing == PaneInfoTiming.EARLY and pane.index >= 0
         slot = Span.of(window)
         spans = covering(slot, self._windowfn) if self._carry else [slot]
         for order, data in self._parts(grouped):

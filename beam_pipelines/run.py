@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows
 
-from beam_pipelines.arguments import Job, read_arguments, refuse_unknown, say
+from beam_pipelines.arguments import Job, read_arguments, say
 from beam_pipelines.files import WriteCheckpoints
 from beam_pipelines.formats import source_of
 from beam_pipelines.reading import ReadRows
@@ -104,7 +104,7 @@ def run(job: Job) -> Summary:
     counts: dict[str, int] = {}
     for counter in counters:
         name = counter.key.metric.name
-        counts[name] = counts.get(name, 0) + counter.result
+        counts[name] = counts.get(name, 0) + (counter.result or 0)  # None: the runner lost it
     return Summary(*(counts.get(name, 0) for name in Summary._fields))
 
 

@@ -184,7 +184,7 @@ def differing(options: dict[str, Any], model: Checkpoint) -> str:
     Where it is computed does not count.
     """
     asked = _settings(StreamingPCA(**options))
-    # What a checkpoint does not know, an older streampca did not have, or it is none of its matters.
+    # What a checkpoint does not know, an older streampca did not have, or it does not matter.
     before = {**_settings(StreamingPCA()), **model.settings, "device": None}
     names = [name for name in asked if before[name] != asked[name]]
     return ", ".join(f"{name}={before[name]!r} and not {asked[name]!r}" for name in names)

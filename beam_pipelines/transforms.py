@@ -254,8 +254,13 @@ class _Grouped(beam.PTransform):
     """
 
     def expand(self, blocks: Any) -> Any:
+        return blocks | beam.GroupByKey() | "Combine" >> _AsTheyAre()
+
+
+class _AsTheyAre(beam.PTransform):
+    def expand(self, grouped: Any) -> Any:
         rows = tuple[str, Iterable[BLOCKS]]
-        return blocks | beam.GroupByKey() | "Combine" >> beam.Map(_same).with_output_types(rows)
+        return grouped | "ParDo(CombineValuesDoFn)" >> beam.Map(_same).with_output_types(rows)
 
 
 def _same(element: Any) -> Any:

@@ -35,6 +35,21 @@ LACKS = {
     "retries": dict.fromkeys(ON_PRISM, _RETRIES),
     "retries of bounded input": {"direct": _ONCE} | dict.fromkeys(ON_PRISM, _RETRIES),
     "this process": {"prism_pool": _POOL},
+    "late rows in sessions": dict.fromkeys(
+        ON_PRISM, "Prism does not merge late rows into sessions: plain GroupByKey shows it"
+    ),
+    "sessions that touch": dict.fromkeys(
+        ON_PRISM, "Prism merges sessions that only touch: plain GroupByKey shows it"
+    ),
+    "late rows together": dict.fromkeys(
+        ON_PRISM, "Prism gives late rows out in several panes: a checkpoint for each"
+    ),
+    "early panes of each key": dict.fromkeys(
+        ON_PRISM, "Prism gives out the early panes of several keys only with their last"
+    ),
+    "side inputs in step": dict.fromkeys(
+        ON_PRISM, "Prism lets rows wait for the checkpoint of a window that has not ended yet"
+    ),
     "counters": {"bundle_based": _COUNTERS},
     "holds": {"bundle_based": _HOLDS},
 }

@@ -19,6 +19,7 @@ def spans(history):
     return [(c.window_start // SECOND, c.window_end // SECOND) for c in history]
 
 
+@pytest.mark.needs("sessions that touch")
 @pytest.mark.bundle_based
 @pytest.mark.parametrize("carry", [True, False])
 def test_sessions_of_keys_merge_each_for_itself(tmp_path, carry, engine):
@@ -46,6 +47,7 @@ def test_sessions_of_keys_merge_each_for_itself(tmp_path, carry, engine):
     assert counts == (list(range(1, 41)) if carry else [1] * 40)
 
 
+@pytest.mark.needs("late rows in sessions")
 @pytest.mark.parametrize("carry", [True, False])
 def test_a_late_row_joins_two_sessions_that_had_been_closed(tmp_path, carry, engine):
     times = np.r_[0:30, 45:75, 37]
@@ -76,6 +78,7 @@ def test_the_global_window_has_a_model_for_each_key(tmp_path, carry, engine):
         assert_equals_batch(found, X[key::3])
 
 
+@pytest.mark.needs("early panes of each key")
 def test_early_panes_and_late_rows_of_one_key_are_not_those_of_another(tmp_path, engine):
     def rows(key, start, stop):
         return rows_at([(key, x) for x in X[start:stop]], TIMES[start:stop])

@@ -110,6 +110,7 @@ def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path, engi
     np.testing.assert_allclose(last.explained_variance, same.explained_variance)
 
 
+@pytest.mark.needs("late rows together")
 def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
@@ -125,6 +126,7 @@ def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
     assert_equals_batch(store.at(90 * SECOND), X)
 
 
+@pytest.mark.needs("late rows in sessions")
 @pytest.mark.parametrize("carry", [True, False])
 def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine):
     X, times = stream(60)

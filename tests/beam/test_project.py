@@ -128,6 +128,7 @@ def test_without_that_output_a_bad_row_fails_the_pipeline(engine):
         p.run().wait_until_finish()
 
 
+@pytest.mark.needs("side inputs in step")
 def test_the_checkpoints_follow_the_stream(tmp_path, engine):
     X, times = stream(90)
     events = (
@@ -151,6 +152,7 @@ def test_the_checkpoints_follow_the_stream(tmp_path, engine):
     assert {end: ends.count(end) for end in set(ends)} == {30: 30, 60: 30}
 
 
+@pytest.mark.needs("side inputs in step")
 def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path, engine):
     X, times = stream(60)
     X = np.column_stack([X, times])

@@ -17,7 +17,7 @@ from checkpoints import MINUTE, make
 from extras import torch
 
 from beam_pipelines.coders import BlockCoder, CheckpointCoder, moments_from_bytes, moments_to_bytes
-from beam_pipelines.combine import AccumulatorCoder, MomentsFn
+from beam_pipelines.combine import MomentsFn
 from beam_pipelines.rows import Block
 from streampca import Checkpoint, StreamingPCA
 from streampca._seal import WireError
@@ -92,8 +92,9 @@ def moments(data: bytes) -> None:
 
 
 def accumulator(data: bytes) -> None:
-    coder = AccumulatorCoder(MomentsFn(n_components=1))
-    coder.decode(coder.encode(coder.decode(data)))
+    fn = MomentsFn(n_components=1)
+    (again,) = fn.opened([data])
+    fn.opened([again])
 
 
 def block(data: bytes) -> None:

@@ -1,0 +1,57 @@
+"""What a runner that updates a job compares of a pipeline: names, coders, states, windows."""
+
+import apache_beam as beam
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import beam_runner_api_pb2
+
+_GROUPS = common_urns.primitives.GROUP_BY_KEY.urn
+_PARDO = common_urns.primitives.PAR_DO.urn
+
+
+def shape(build):
+    """Of the pipeline that `build` adds steps to: a dictionary for each part that has to fit."""
+    pipeline = beam.Pipeline("FnApiRunner")
+    build(pipeline)
+    proto = pipeline.to_runner_api()
+    parts = proto.components
+    steps = {t.unique_name: t for t in parts.transforms.values() if not t.subtransforms}
+    found = {"names": sorted(steps), "coders": {}, "states": {}, "windows": {}}
+    for name, step in steps.items():
+        states = _states(step)
+        if step.spec.urn != _GROUPS and not states:
+            continue
+        # What waits before these is what an update finds.
+        for pcollection in (parts.pcollections[i] for i in step.inputs.values()):
+            found["coders"][name] = coder(parts, pcollection.coder_id)
+            windowing = parts.windowing_strategies[pcollection.windowing_strategy_id]
+            found["windows"][name] = (
+                windowing.window_fn.urn,
+                windowing.window_fn.payload,
+                windowing.trigger.SerializeToString(deterministic=True),
+                windowing.allowed_lateness,
+            )
+        for state, spec in states.items():
+            kind = spec.WhichOneof("spec")
+            which = getattr(spec, kind)
+            found["states"][f"{name}/{state}"] = (
+                kind,
+                coder(parts, getattr(which, "element_coder_id", "") or which.coder_id),
+            )
+    return found
+
+
+def _states(step):
+    if step.spec.urn != _PARDO:
+        return {}
+    payload = beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload)
+    return dict(payload.state_specs)
+
+
+def coder(parts, which):
+    """A coder as text: its URN, what it is pickled as if it is, and those within it."""
+    found = parts.coders[which]
+    inside = [coder(parts, each) for each in found.component_coder_ids]
+    text = found.spec.urn.removeprefix("beam:coder:")
+    if "pickled" in text or "python" in text:
+        text += f"[{len(found.spec.payload)} bytes: {found.spec.payload[:0]!r}]"
+    return f"{text}({', '.join(inside)})" if inside else text
