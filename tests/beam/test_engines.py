@@ -1,8 +1,7 @@
-"""The main job gives the same files, bit for bit, wherever its workers are, and whoever is killed."""
+"""The main job writes the same files, bit for bit, wherever its workers are, whoever is killed."""
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import engines
 import pytest
-from test_rerun import CASES, files, write
+from reruns import CASES, files, write
 
 from beam_pipelines import run
 
@@ -59,9 +58,8 @@ def job(folder, store, *flags):
     """The main job in a process of its own, which the killed cannot take along."""
     command = [sys.executable, "-m", "beam_pipelines.run", *arguments(folder, store), *flags]
     environment = os.environ | {"PYTHONPATH": str(engines.ROOT)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
 
 
 def workers_of(process):
@@ -85,16 +83,23 @@ def kill(prism, pool, who, after):
         os.kill(victim, signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Where the input lies, and the files of a run that nobody has killed."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    write(folder, m=3000)
+    assert run.main([*arguments(folder, folder / "whole"), *engines.flags("direct")]) == 0
+    return folder, files(folder / "whole")
+
+
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_job_whose_worker_or_runner_was_killed_is_resumed_bit_for_bit(
-    tmp_path, number, needs_prism
+    tmp_path, number, needs_prism, uninterrupted
 ):
-    write(tmp_path, m=3000)
+    folder, expected = uninterrupted
     store = tmp_path / "store"
     rng = random.Random(number)
     who = rng.choice(["worker", "prism"])
-    assert run.main([*arguments(tmp_path, tmp_path / "whole"), *engines.flags("direct")]) == 0
-    expected = files(tmp_path / "whole")
     prism, pool = engines.start_prism(), engines.start_pool()
     flags = [
         "--runner=PortableRunner",
@@ -103,7 +108,7 @@ def test_a_job_whose_worker_or_runner_was_killed_is_resumed_bit_for_bit(
         f"--environment_config=localhost:{pool.port}",
     ]
     try:
-        process = job(tmp_path, store, *flags)
+        process = job(folder, store, *flags)
         end = time.monotonic() + 120
         while not (store.exists() and any(store.glob("s-*"))) and process.poll() is None:
             assert time.monotonic() < end, "no file in two minutes"
@@ -120,7 +125,6 @@ def test_a_job_whose_worker_or_runner_was_killed_is_resumed_bit_for_bit(
     left = {p.relative_to(store): p.read_bytes() for p in store.rglob("*.parquet")}
     assert left.items() <= expected.items()  # what was written is right
     print(f"{who} killed: {len(left)} of {len(expected)} files, exit code {process.returncode}")
-    given = arguments(tmp_path, store)
+    given = arguments(folder, store)
     assert run.main([*given, *engines.flags("prism"), "--resume"]) == 0
     assert files(store) == expected
-    shutil.rmtree(tmp_path / "whole")
