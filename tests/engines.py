@@ -144,14 +144,14 @@ def start_prism(*more):
     )
 
 
-def start_pool():
+def start_pool(path=f"{Path(sys.executable).parent}:/usr/bin:/bin"):
     """A pool of workers of one's own, whose folder is another; `stop` ends it and them."""
     module = "apache_beam.runners.worker.worker_pool_main"
     return _Server(
         lambda port: [sys.executable, "-m", module, f"--service_port={port}"],
         # A pool starts `python` as the PATH has it.
         {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PATH": path,
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests"))),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",

@@ -8,11 +8,26 @@ _GROUPS = common_urns.primitives.GROUP_BY_KEY.urn
 _PARDO = common_urns.primitives.PAR_DO.urn
 
 
-def shape(build):
-    """Of the pipeline that `build` adds steps to: a dictionary for each part that has to fit."""
-    pipeline = beam.Pipeline("FnApiRunner")
+def _proto(build, options=None):
+    pipeline = beam.Pipeline("FnApiRunner", options)
     build(pipeline)
-    proto = pipeline.to_runner_api()
+    return pipeline.to_runner_api()
+
+
+def accumulator_coders(build):
+    """The coders of what is added up, as text."""
+    proto = _proto(build)
+    payloads = [
+        beam_runner_api_pb2.CombinePayload.FromString(step.spec.payload)
+        for step in proto.components.transforms.values()
+        if step.spec.urn == common_urns.composites.COMBINE_PER_KEY.urn
+    ]
+    return {coder(proto.components, each.accumulator_coder_id) for each in payloads}
+
+
+def shape(build, options=None):
+    """Of the pipeline that `build` adds steps to: a dictionary for each part that has to fit."""
+    proto = _proto(build, options)
     parts = proto.components
     steps = {t.unique_name: t for t in parts.transforms.values() if not t.subtransforms}
     found = {"names": sorted(steps), "coders": {}, "states": {}, "windows": {}}
