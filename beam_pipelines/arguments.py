@@ -27,6 +27,10 @@ DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
 
 
+NEEDED = ("input", "window", "n_components", "output")
+"""Options that have no default."""
+
+
 class Job(NamedTuple):
     """What the command line asks for, checked."""
 
@@ -54,14 +58,14 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     ValueError
         If it cannot be run as it stands: no such file, column, window.
     """
-    given, beam_options = _parser().parse_known_args(argv)
+    given, beam_options = parser().parse_known_args(argv)
     if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
         beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
     refuse_unknown(beam_options)
     asked = options.check(
         {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
     )
-    for name in ("input", "window", "n_components", "output"):
+    for name in NEEDED:
         if getattr(given, name) is None:
             raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
     if "timestamp_column" not in asked and given.window != "global":
@@ -150,7 +154,7 @@ def refuse_unknown(beam_options: Sequence[str]) -> None:
         ...
     ValueError: there is no option --half-lif: did you mean --half-life?
     """
-    known = _names_of(_parser()) | _beam_names()
+    known = _names_of(parser()) | _beam_names()
     for option in beam_options:
         name = option.partition("=")[0]
         if not name.startswith("--") or name in known or name.replace("-", "_") in known:
@@ -177,15 +181,16 @@ def _beam_names() -> set[str]:
     return _names_of(parser) | {"--runner", "--help"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the job's own options; those of Beam follow."""
+    made = argparse.ArgumentParser(
         prog="python -m beam_pipelines.run",
         description="Learn ordered principal components from files, window by window.",
         epilog="Any Beam pipeline option may follow, such as --runner=DataflowRunner; the default "
         f"is --runner={DEFAULT_RUNNER}, in this process.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add(
         "--input",
         nargs="+",
@@ -204,9 +209,9 @@ def _parser() -> argparse.ArgumentParser:
         help="how many, or the share of variance to explain, such as 0.95",
     )
     add("--output", metavar="STORE", help="folder or URI for the checkpoints")
-    options.add_to_parser(parser)
-    job_options.add(parser)
-    return parser
+    options.add_to_parser(made)
+    job_options.add(made)
+    return made
 
 
 def _components(text: str) -> int | float:

@@ -51,6 +51,10 @@ class ReadBlocks(beam.DoFn):
         self._rows = Metrics.counter("streampca", "rows")
         self._bad = Metrics.counter("streampca", "bad_rows")
 
+    def default_label(self) -> str:
+        """What the step is called in a pipeline: whichever class reads."""
+        return "Rows"
+
     def process(self, element: Any) -> Iterable[Any]:
         key, rows = keyed(element)
         try:

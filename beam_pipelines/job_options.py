@@ -54,7 +54,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Give a parser these options; values are for `check` to look at."""
     add_to_parser(parser, TABLE)
     for name, meaning in SWITCHES.items():
-        parser.add_argument("--" + name.replace("_", "-"), action="store_true", help=meaning)
+        # A launcher of templates writes --no-carry=true.
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            nargs="?",
+            const=True,
+            default=False,
+            type=_switch,
+            metavar="true|false",
+            help=meaning,
+        )
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text}: give true or false, or nothing for true")
+    return text == "true"
 
 
 def check(given: Mapping[str, Any]) -> dict[str, Any]:

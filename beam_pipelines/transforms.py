@@ -204,9 +204,9 @@ class LearnComponents(beam.PTransform):
             reads = TimedBlocks
         read = reads(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
         step = beam.ParDo(read).with_output_types(tuple[str, BLOCKS])
-        if asked.bad_rows:
-            return tuple(rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks"))
-        return rows | "ReadRows" >> step, None
+        # Two outputs in any case: a step with one has another name.
+        blocks, bad_rows = rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks")
+        return blocks, bad_rows if asked.bad_rows else None
 
     def _grouped(self, blocks: Any, windowfn: WindowFn) -> Any:
         """What was learned of each slot and key, or its rows, tagged with their windows."""

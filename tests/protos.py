@@ -36,7 +36,10 @@ def shape(build, options=None):
         if step.spec.urn != _GROUPS and not states:
             continue
         # What waits before these is what an update finds.
-        for pcollection in (parts.pcollections[i] for i in step.inputs.values()):
+        sides = _pardo(step).side_inputs if step.spec.urn == _PARDO else ()
+        for pcollection in (
+            parts.pcollections[i] for n, i in step.inputs.items() if n not in sides
+        ):
             found["coders"][name] = coder(parts, pcollection.coder_id)
             windowing = parts.windowing_strategies[pcollection.windowing_strategy_id]
             found["windows"][name] = (
@@ -58,8 +61,11 @@ def shape(build, options=None):
 def _states(step):
     if step.spec.urn != _PARDO:
         return {}
-    payload = beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload)
-    return dict(payload.state_specs)
+    return dict(_pardo(step).state_specs)
+
+
+def _pardo(step):
+    return beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload)
 
 
 def coder(parts, which):

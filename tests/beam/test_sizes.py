@@ -31,7 +31,7 @@ def test_moments_and_models_are_as_large_as_is_said(n, options):
 
 
 def test_the_table_of_the_page_is_what_is_computed():
-    page = Path(__file__).parent.parent.parent / "docs/beam.md"
+    page = Path(__file__).parent.parent.parent / "docs/deploy.md"
     assert sizes.table() in page.read_text()
 
 
