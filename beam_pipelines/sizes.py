@@ -95,7 +95,7 @@ def _megabytes(size: int) -> str:
 
 
 def table() -> str:
-    """The table of docs/deploy.md: sizes by number of features and by memory, with 10 components."""
+    """The table of docs/deploy.md: sizes by number of features and memory, with 10 components."""
     from beam_pipelines.parameters import check
 
     lines = ["| features | memory | element, MB | state, MB | Dataflow |", "|---|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""The page on deployment says what is so: options accepted and refused, the template's parameters."""
+"""The page on deployment says what is so: options accepted and refused, the template."""
 
 import json
 from pathlib import Path
