@@ -9,6 +9,7 @@ from streams import assert_equals_batch, learn, rows_at, run_events, stream, tim
 SECOND = 1_000_000
 
 
+@pytest.mark.needs("a clock in step")
 @pytest.mark.parametrize("carry", [True, False])
 def test_a_window_is_reported_before_its_end(tmp_path, carry, engine):
     X, times = stream(90)
