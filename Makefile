@@ -11,12 +11,12 @@ UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
 # What is tested with the lowest versions: what meets a dependency, in a minute.
 LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
     $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
-    $(addprefix tests/test_,estimator.py layer.py plots.py river.py wire.py) tests/cli/test_fit.py \
+    $(addprefix tests/,test_estimator.py test_layer.py plots/test_plots.py river/test_river.py wire/test_wire.py cli/test_fit.py) \
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test prism engines kill-engines lint format types bench fast peers cost paper docs docs-serve clean \
-    fuzz kill soak lowest dist smoke audit
+    fuzz kill soak lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,7 +89,7 @@ docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --livereload
 
 fuzz: $(STAMP)  ## a minute of hostile bytes for all that is read (ARGS="--seconds 3600 block")
-	PYTHONPATH=tests:. $(BIN)/python -m fuzz $(ARGS)
+	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz $(ARGS)
 
 kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)
 	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
@@ -103,6 +103,23 @@ lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproje
 	$(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
 	    --disable-warnings -p no:cacheprovider $(LOWEST) $(ARGS)
+
+# torch is an extra: all others, and all that is done with rows of numbers, do without.
+EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn
+no-torch: $(STAMP)  ## the tests where torch is not installed; those that need it skip
+	$(UV) venv --quiet --clear --python $(BIN)/python build/no-torch
+	$(UV) pip install --quiet --python build/no-torch/bin/python --constraint constraints.txt --group dev --editable ".[$(EXTRAS)]"
+	! build/no-torch/bin/python -c "import torch" 2>/dev/null
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/no-torch/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
+	    -p no:cacheprovider $(ARGS)
+
+imports: $(STAMP)  ## what `import streampca` takes, beside numpy and pyarrow
+	$(BIN)/python -m benchmarks.imports $(ARGS)
+
+outside: $(STAMP)  ## tests of scikit-learn and hyperspy with our classes in the place of theirs
+	$(UV) venv --quiet --clear --python $(BIN)/python build/outside
+	$(UV) pip install --quiet --python build/outside/bin/python --constraint constraints.txt --group outside --editable ".[sklearn]"
+	PYTHONPATH=tests/support:tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
 
 dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
 	rm -rf dist

@@ -20,11 +20,11 @@ finally:
     _logging.getLogger().removeFilter(_is_news)
 
 # ruff: noqa: E402 - these import Beam
-from beam_pipelines.combine import MomentsFn
-from beam_pipelines.files import ReadCheckpoints, Unreadable, WriteCheckpoints
+from beam_pipelines.learning import MomentsFn
 from beam_pipelines.project import ProjectComponents
 from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
+from beam_pipelines.stores import ReadCheckpoints, Unreadable, WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents, Learned
 
 __all__ = [

@@ -10,7 +10,7 @@ from apache_beam.ml.anomaly.base import AnomalyDetector
 from apache_beam.ml.anomaly.specifiable import specifiable
 from apache_beam.pvalue import Row
 
-from streampca._recordscorer import RecordScorer
+from streampca.records import RecordScorer
 
 
 @specifiable

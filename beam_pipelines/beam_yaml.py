@@ -7,6 +7,9 @@ Name it in a pipeline's file as a provider, on machines that have streampca inst
         config: {}
         transforms:
           LearnComponents: beam_pipelines.beam_yaml.LearnComponents
+          LearnFromFiles: beam_pipelines.beam_yaml.LearnFromFiles
+
+Options are those of docs/files.md, by the same names; a name that is none of them is refused.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ from typing import Any, NamedTuple, Optional
 import apache_beam as beam
 from apache_beam.coders import RowCoder
 from apache_beam.coders.typecoders import registry
+from apache_beam.typehints.schemas import named_fields_from_element_type
 
-from beam_pipelines import transforms
-from beam_pipelines.files import WriteCheckpoints
+from beam_pipelines import run, transforms
 from beam_pipelines.rows import BadRow
+from beam_pipelines.stores import WriteCheckpoints
+from beam_pipelines.yaml_options import takes
 from streampca import Checkpoint
+from streampca.files import options
 
 
 class CheckpointRow(NamedTuple):
@@ -56,16 +62,25 @@ registry.register_coder(CheckpointRow, RowCoder)
 registry.register_coder(BadYamlRow, RowCoder)
 
 
+_ROWS = tuple(
+    option
+    for option in options.TABLE
+    if option.name in ("columns", "exclude", "key_column", "missing", "half_life", "memory")
+)
+"""Options that say something of rows that are there already; the others are about files."""
+
+
+@takes(*_ROWS)
 class LearnComponents(beam.PTransform):
     """Ordered principal components of the rows so far, at the end of every window.
 
+    `features` is another name of `columns`, and `key` of `key_column`; a `half_life` that is a bare
+    number is in seconds here.
+
     Args:
-      features: Names of the fields to learn from.
       n_components: How many components, or the share of variance to explain, such as 0.95.
-      key: Name of a field: one model for each of its values.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
-      half_life: Seconds of event time in which what was learned loses half its weight.
       early_every: Seconds after which an open window is reported.
       idle_timeout: Seconds of event time after which a silent key is forgotten.
       resume_from: A store of checkpoints to go on from.
@@ -75,56 +90,160 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        features: Sequence[str],
-        n_components: float | None = None,
-        key: str | None = None,
-        store: str | None = None,
+        n_components: Optional[float] = None,  # noqa: UP045
+        store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
-        half_life: float | None = None,
-        early_every: float | None = None,
-        idle_timeout: float | None = None,
-        resume_from: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        error_handling: Mapping[str, str] | None = None,
+        early_every: Optional[float] = None,  # noqa: UP045
+        idle_timeout: Optional[float] = None,  # noqa: UP045
+        resume_from: Optional[str] = None,  # noqa: UP045
+        options: Optional[Mapping[str, Any]] = None,  # noqa: UP045
+        error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
+        *,
+        asked: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        whole = isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0
-        self._features = list(features)
-        self._key = key
+        self._columns = asked.get("columns")
+        self._exclude = asked.get("exclude", [])
+        self._key = asked.get("key_column")
         self._store = store
-        self._bad_rows = None if error_handling is None else error_handling["output"]
-        self._learn = transforms.LearnComponents(
-            int(n_components) if whole and n_components is not None else n_components,
-            features=self._features,
-            carry=carry,
-            half_life=half_life,
-            early_every=early_every,
-            idle_timeout=idle_timeout,
-            resume_from=resume_from,
-            bad_rows=self._bad_rows is not None,
+        self._bad_rows = _output_of(error_handling)
+        self._parameters = {
+            "n_components": _whole(n_components),
+            "carry": carry,
+            "early_every": early_every,
+            "idle_timeout": idle_timeout,
+            "resume_from": resume_from,
+            "bad_rows": self._bad_rows is not None,
+            **{name: asked[name] for name in ("missing", "memory") if name in asked},
+            **_half_life(asked.get("half_life")),
             **dict(options or {}),
-        )
+        }
+        if self._columns is not None:
+            self._learn_of(self._columns)  # to be told now what does not fit
+
+    def _learn_of(self, features: list[str]) -> Any:
+        return transforms.LearnComponents(features=features, **self._parameters)
 
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
+        features = self._features(rows)
         learned = (
-            rows | "Fields" >> beam.Map(_fields, self._key, self._features) | "Learn" >> self._learn
+            rows
+            | "Fields" >> beam.Map(_fields, self._key, features)
+            | "Learn" >> self._learn_of(features)
         )
         checkpoints = learned if self._bad_rows is None else learned.checkpoints
-        if self._store is not None:
-            _ = checkpoints | "Write" >> WriteCheckpoints(self._store)
-        found = checkpoints | "AsRows" >> beam.Map(_as_row).with_output_types(CheckpointRow)
-        if self._bad_rows is None:
-            return found
-        bad = learned.bad_rows | "BadAsRows" >> beam.Map(_as_bad).with_output_types(BadYamlRow)
-        return {"output": found, self._bad_rows: bad}
+        return _outputs(
+            checkpoints, None if self._bad_rows is None else learned.bad_rows, self._store,
+            self._bad_rows,
+        )  # fmt: skip
+
+    def _features(self, rows: Any) -> list[str]:
+        """The features, held against the fields that the rows have, as far as that is known."""
+        try:
+            fields = [name for name, _ in named_fields_from_element_type(rows.element_type)]
+        except (TypeError, ValueError):
+            fields = []
+        named = [name for name in (self._key,) if name is not None]
+        for name in [*named, *(self._columns or []), *self._exclude] if fields else ():
+            if name not in fields:
+                hint = options.nearest(name, fields)
+                raise ValueError(
+                    f"the rows have no field {name!r}; they have {', '.join(fields)}"
+                    + (f"; did you mean {hint!r}?" if hint else "")
+                )
+        chosen = self._columns or [name for name in fields if name not in named]
+        chosen = [name for name in chosen if name not in self._exclude]
+        if not chosen:
+            raise ValueError("columns is needed: the fields to learn from")
+        return chosen
+
+
+@takes(*options.TABLE)
+class LearnFromFiles(beam.PTransform):
+    """Ordered principal components of files of rows, at the end of every window.
+
+    `features` is another name of `columns`, and `key` of `key_column`.
+
+    Args:
+      files: Files, patterns or URIs.
+      window: As for the Beam job: 1h, sliding:1h,10m, session:10m or global.
+      n_components: How many components, or the share of variance to explain, such as 0.95.
+      store: Folder or URI where the checkpoints are written as files, too.
+      carry: True for the running model, false for each window's own.
+      error_handling: Name of an output for rows that cannot be used, as {"output": name}.
+    """
+
+    _yaml_requires_inputs = False
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        window: str = "global",
+        n_components: Optional[float] = None,  # noqa: UP045
+        store: Optional[str] = None,  # noqa: UP045
+        carry: bool = True,
+        error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
+        *,
+        asked: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        names = [files] if isinstance(files, str) else list(files)
+        self._store = store
+        self._bad_rows = _output_of(error_handling)
+        if asked.get("bad_rows", "fail") not in ("fail", "skip"):
+            raise ValueError("bad_rows: give fail or skip, or name an output by error_handling")
+        self._job = run.job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
+
+    def expand(self, begin: Any) -> Any:
+        """Build the steps."""
+        apart = self._bad_rows is not None or self._job.skip
+        checkpoints, bad = run.learned(begin.pipeline, self._job, bad_rows=apart)
+        return _outputs(checkpoints, bad, self._store, self._bad_rows)
+
+
+def _outputs(checkpoints: Any, bad: Any, store: str | None, bad_rows: str | None) -> Any:
+    if store is not None:
+        _ = checkpoints | "Write" >> WriteCheckpoints(store)
+    found = checkpoints | "AsRows" >> beam.Map(_as_row).with_output_types(CheckpointRow)
+    if bad_rows is None:
+        return found
+    shown = bad | "BadAsRows" >> beam.Map(_as_bad).with_output_types(BadYamlRow)
+    return {"output": found, bad_rows: shown}
+
+
+def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
+    if error_handling is None:
+        return None
+    options.refuse_unknown(error_handling, ["output"])
+    return error_handling["output"]
+
+
+def _whole(n_components: float | None) -> Any:
+    """A count as such, where YAML or JSON made it a float."""
+    if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
+        return int(n_components)
+    return n_components
+
+
+def _half_life(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, (int, float)):
+        return {"half_life": value}
+    rows, seconds = options.half_life_of(value)
+    return {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
 
 
 def _fields(row: Any, key: str | None, features: list[str]) -> Any:
     """The key and those features that the row has; what is missing is for the reader to say."""
     values = row._asdict()
     found = {name: values[name] for name in features if name in values}
-    return found if key is None else (values.get(key), found)
+    if key is None:
+        return found
+    if key not in values:
+        raise ValueError(f"the row has no field {key!r} for its key; it has {', '.join(values)}")
+    return values[key], found
 
 
 def _as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:

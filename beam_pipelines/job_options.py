@@ -119,3 +119,10 @@ def seconds(called: str, text: str) -> float:
     if found is None or (float(found[1]) <= 0 and called != "--allowed-lateness"):
         raise ValueError(f"{called} {text}: give a time such as 90s, 10min, 1h or 2d")
     return float(found[1]) * _SECONDS[found[2] or ""]
+
+
+def parameters(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of LearnComponents that a parsed command line asks for."""
+    found = check(vars(given))
+    found |= {"whiten": True} if given.whiten else {}
+    return found | ({"center": False} if given.no_center else {})

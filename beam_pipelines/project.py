@@ -18,9 +18,9 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
+from beam_pipelines.learning import LAST_OF_ALL, Span
 from beam_pipelines.projector import Projected, Projector
 from beam_pipelines.rows import BAD_ROWS, BadRow, key_text, keyed
-from beam_pipelines.windows import LAST_OF_ALL, Span
 from streampca import Checkpoint
 
 Key = str | int | None

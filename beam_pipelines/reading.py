@@ -24,11 +24,11 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.block import BLOCKS, Block
 from beam_pipelines.formats import source_of
-from beam_pipelines.places import Place
+from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BadRow
-from beam_pipelines.windows import slots
+from beam_pipelines.rows.block import BLOCKS, Block
+from beam_pipelines.rows.places import Place
 from streampca.files import formats
 from streampca.files.columns import Columns
 from streampca.files.read import Order, Rows, read_source

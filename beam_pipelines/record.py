@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.stores import is_beams, open_store
-from streampca._wire import WireError, decode, encode
+from beam_pipelines.stores.filesystems import is_beams, open_store
+from streampca.wire import WireError, decode, encode
 
 NAME = "_job.arrow"
 """Readers of stores pass over names that begin so."""

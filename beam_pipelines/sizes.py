@@ -7,7 +7,7 @@ import logging
 import warnings
 from typing import Any
 
-from streampca import _options
+from streampca.learning import resolve_parameters
 
 LIMIT = 80_000_000
 """Bytes of one element, and of one value of state, that Dataflow takes."""
@@ -24,11 +24,11 @@ def element_bytes(parameters: dict[str, Any], n_features: int) -> int:
 
     Examples
     --------
-    >>> from beam_pipelines.parameters import check
+    >>> from beam_pipelines.learning.parameters import check
     >>> element_bytes(check({"n_components": 10}), 1000)
     8008000
     """
-    chosen = _options.resolve(parameters, n_features)
+    chosen = resolve_parameters(parameters, n_features)
     n, number = n_features, 4 if parameters["dtype"] == "float32" else 8
     if chosen.memory == "dense":
         return 8 * n * n + 8 * n  # Sigma, mean
@@ -43,11 +43,11 @@ def state_bytes(parameters: dict[str, Any], n_features: int) -> int:
 
     Examples
     --------
-    >>> from beam_pipelines.parameters import check
+    >>> from beam_pipelines.learning.parameters import check
     >>> state_bytes(check({"n_components": 10}), 1000)
     8264000
     """
-    p = _options.resolve(parameters, n_features).n_components
+    p = resolve_parameters(parameters, n_features).n_components
     number = 4 if parameters["dtype"] == "float32" else 8
     variances = 8 * 2 * n_features
     return element_bytes(parameters, n_features) + 3 * number * p * n_features + variances
@@ -68,7 +68,7 @@ def warn(parameters: dict[str, Any], n_features: int) -> None:
 
 
 def _way_out(parameters: dict[str, Any], n_features: int) -> str:
-    if _options.resolve(parameters, n_features).memory == "dense":
+    if resolve_parameters(parameters, n_features).memory == "dense":
         factored = parameters | {"memory": "factored"}
         try:
             size = state_bytes(factored, n_features)
@@ -96,7 +96,7 @@ def _megabytes(size: int) -> str:
 
 def table() -> str:
     """The table of docs/deploy.md: sizes by number of features and memory, with 10 components."""
-    from beam_pipelines.parameters import check
+    from beam_pipelines.learning.parameters import check
 
     lines = ["| features | memory | element, MB | state, MB | Dataflow |", "|---|---|---|---|---|"]
     for n_features in (100, 1000, 2000, 3000, 4096, 10_000, 100_000, 1_000_000):

@@ -20,15 +20,23 @@ from apache_beam.transforms.window import (
     WindowFn,
 )
 
-from beam_pipelines.block import BLOCKS
-from beam_pipelines.blocks import GatherBlocks, ReadBlocks, TimedBlocks
-from beam_pipelines.combine import MomentsFn
-from beam_pipelines.dofn import CarryModel
-from beam_pipelines.options import Options
-from beam_pipelines.pending import Arrived, TagRows, TagWindow
-from beam_pipelines.resume import RerunModel, ResumeModel, resume_points
-from beam_pipelines.rows import BAD_ROWS, RowReader
-from beam_pipelines.windows import Span, early_trigger, slots
+from beam_pipelines.learning import (
+    Arrived,
+    CarryModel,
+    MomentsFn,
+    Options,
+    ResumeModel,
+    Span,
+    TagRows,
+    TagWindow,
+    early_trigger,
+    resume_points,
+    slots,
+)
+from beam_pipelines.learning.resume import RerunModel
+from beam_pipelines.rows import BAD_ROWS, GatherBlocks, ReadBlocks, RowReader
+from beam_pipelines.rows.block import BLOCKS
+from beam_pipelines.rows.blocks import TimedBlocks
 from streampca import Checkpoint
 
 Key = str | int | None

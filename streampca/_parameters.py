@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Mapping
 from typing import Any, Self
+
+_LEARNED = ("_learner", "_feature_names", "_target_names", "_single")
 
 
 class Parameters:
@@ -11,11 +15,13 @@ class Parameters:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name."""
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _defaults_of(self)}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Change constructor parameters; they hold from the next `fit` on.
+        """Change constructor parameters.
+
+        They hold from the next `partial_fit` on where rows so far can be kept, which says so where
+        they cannot; all of them hold from the next `fit` on.
 
         Raises
         ------
@@ -30,9 +36,36 @@ class Parameters:
         return self
 
     def __repr__(self) -> str:
-        defaults = {
-            name: parameter.default
-            for name, parameter in inspect.signature(type(self).__init__).parameters.items()
-        }
+        defaults = _defaults_of(self)
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _parameters_of(self, base: type) -> dict[str, Any]:
+        """Values of the parameters of a base class; defaults where a subclass leaves some out."""
+        own = vars(self)
+        return {name: own.get(name, default) for name, default in _defaults(base).items()}
+
+    def _differs(self, used: Mapping[str, Any]) -> bool:
+        """Whether parameters are no longer those that learning began with."""
+        own = vars(self)
+        return any(own.get(name, value) is not value for name, value in used.items())
+
+    def _blank(self) -> Self:
+        """An estimator like this one that has learned nothing."""
+        fresh = object.__new__(type(self))
+        kept = {name: value for name, value in vars(self).items() if name not in _LEARNED}
+        fresh.__dict__.update(kept)
+        return fresh
+
+
+def _defaults_of(estimator: Any) -> dict[str, Any]:
+    kind: Any = type(estimator)
+    return _defaults(kind)
+
+
+@functools.cache
+def _defaults(of: Any) -> dict[str, Any]:
+    """Constructor parameters and their defaults; ``**kwargs`` are passed on, not stored."""
+    parameters = list(inspect.signature(of.__init__).parameters.values())[1:]
+    passed_on = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {each.name: each.default for each in parameters if each.kind not in passed_on}

@@ -1,7 +1,7 @@
 """StreamingPCA: arrays in, ordered components out, at any time.
 
 The shell around moments and solvers: it validates, waits for a minibatch, and hands on. What is
-remembered stands in moments/, how it is solved in solvers/, what is read off in _model.py.
+remembered stands in moments/, how it is solved in solvers/, what is read off in learning/model.py.
 """
 
 from __future__ import annotations
@@ -10,14 +10,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streampca import _options
-from streampca._arrays import Array, device_name, dtype_name, namespace
-from streampca._learner import Learner
-from streampca._results import Results
-from streampca.arrays import torch
-from streampca.rows.read import LARGEST, InputRows, check_entries, read_rows, read_weights
+from streampca.arrays import Array, device_name, dtype_name, namespace, torch
+from streampca.fitted import Results
+from streampca.learning import Learner, Model, check_parameters, learn_parts
+from streampca.rows import (
+    LARGEST,
+    InputRows,
+    answers,
+    check_weighted,
+    in_parts,
+    read_rows,
+    read_weights,
+    refuse_what_is_read_once,
+    that_count,
+)
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -46,8 +53,9 @@ class StreamingPCA(Results):
     memory : {"auto", "dense", "factored", "minibatch"}, default="auto"
         What is remembered of the stream. "dense": all of the covariance, 8 n**2 bytes, exact.
         "factored": its p + oversample leading directions, for many features. "minibatch": the
-        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features, and beyond
-        where that is no slower: where p is more than about a tenth of them.
+        last minibatch, for first-order solvers. "auto" is dense up to 1,024 features, up to 4,096
+        where that takes at most five times as long, and up to 8,192 where it takes no longer;
+        `memory_` says which it was.
     oversample : int, optional
         Directions remembered beyond p by factored memory; more make it robust against drift. The
         default is about p, and at least 30.
@@ -85,6 +93,8 @@ class StreamingPCA(Results):
         Mean of the variances left out, from the exact total variance.
     n_samples_seen_, weight_ : int, float
         Rows seen, and their weight after forgetting.
+    memory_, memory_reason_ : str
+        What is remembered, "dense", "factored" or "minibatch", and why; the repr says it too.
     decoder_, encoder_ : ndarray of shape (n, p) and (p, n)
         A and B.
     loss_ : float
@@ -158,9 +168,11 @@ class StreamingPCA(Results):
 
         y is ignored, as in scikit-learn.
         """
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, sample_weight=sample_weight)
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        fresh = self._blank()
+        fresh.partial_fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+        if fresh._learner is None:  # of no rows, which change nothing, nothing can be learned
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(
@@ -171,34 +183,54 @@ class StreamingPCA(Results):
         Parameters
         ----------
         X : array-like of shape (m, n_features)
-            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+            Rows: numpy, torch, Arrow, a data frame, scipy sparse, xarray; dask and Arrow streams,
+            of which one part is loaded at a time. Never changed. No rows change nothing.
         y : ignored
             There for pipelines: labels are no part of principal components. Weights are given by
             name, or third.
         sample_weight : array-like of shape (m,), optional
-            How many copies each row stands for.
+            How much each row counts: 3 as three copies, 0 as if it were absent. See Notes.
         check_input : bool, default=True
             There for callers of `IncrementalPCA`: rows are checked whatever it says.
 
         Raises
         ------
         ValueError
-            If a row cannot be used; it names the row and the feature, and nothing is learned.
+            If a row cannot be used; it names the row and the feature, and nothing is learned. Or
+            if all weights are zero.
 
         Notes
         -----
+        A row of weight w of which forgetting has left g counts w g. With W the sum of these,
+        variances are sums of squares about the mean divided by the larger of
+        W - sum(w g**2) / W (weights as counts: W - 1 where nothing is forgotten) and
+        W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So whole weights give
+        what repeated rows give, and a factor on all weights changes next to nothing.
+
+        Where rows come part by part, what other threads learn during a call that ends in an error
+        is forgotten with it.
+
         Rows on a device, and pinned ones on their way to it, are looked at there while the next
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
         call, or reading, says so.
         """
+        parts = in_parts(X, floats=False)
+        if parts is not None:
+            learn_parts(self, parts, sample_weight)
+            return self
         learner = self._learner
+        if learner is not None and self._differs(learner.parameters):
+            learner.adopt(self._parameters_of(StreamingPCA))
         later = None if learner is None else learner.looks_at
         rows = self._read(X, later, None if learner is None else learner.wants_squares)
         weights = read_weights(sample_weight, rows.values.shape[0])
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            names, largest = rows.feature_names or self._feature_names, LARGEST * heaviest**-0.5
-            if later is None or namespace(rows.values) is np or not later(rows.values):
-                check_entries(rows.values, names, self.missing == "impute", largest)
+        if rows.values.shape[0] == 0:
+            return self
+        if weights is not None:
+            gaps, names = self.missing == "impute", self._feature_names
+            far = later is not None and namespace(rows.values) is not np and later(rows.values)
+            check_weighted(rows, weights, names, allow_missing=gaps, seen_later=far)
+        weights, (rows,) = that_count(weights, rows)
         learner = self._started(rows)
         learner.add(rows.values, weights, self._feature_names, rows.squares)
         return self
@@ -244,7 +276,8 @@ class StreamingPCA(Results):
         else:
             moments, names = other, None
         if self._learner is None:
-            self._start(moments.n_features, moments.dtype, moments.device, names)
+            kind = moments.kind
+            self._start(moments.n_features, moments.dtype, moments.device, names, kind)
         assert self._learner is not None
         self._learner.merge(moments)
         return self
@@ -255,35 +288,57 @@ class StreamingPCA(Results):
         """Coordinates of rows in the components, (m, p), of the kind of array that came in.
 
         A tensor gives a tensor on its device, everything else a numpy array, in float32 for
-        float32 rows.
+        float32 rows. Many rows are read part by part: beside the answer it takes a few parts.
         """
         model = self._model
-        X = self._fill(self._read(X).values)
-        Z = model.coordinates(X)
-        return Z * model.scales(Z) if self.whiten else Z
+
+        def coordinates(part: Any) -> Array:
+            Z = model.coordinates(self._fill(self._read(part).values, model))
+            return Z * model.scales(Z) if self.whiten else Z
+
+        return answers(X, coordinates)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
+        refuse_what_is_read_once(X)
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Rows (m, n) from coordinates (m, p)."""
         model = self._model
-        Z = read_rows(Z, n_features=model.components.shape[0]).values
-        if self.whiten:
-            scales = model.scales(Z)
-            xp = namespace(scales)
-            Z = Z * xp.where(scales > 0, 1.0 / xp.where(scales > 0, scales, 1.0), 0.0)
-        return model.reconstruct(Z)
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999)."""
+        def rows(part: Any) -> Array:
+            p = model.components.shape[0]
+            coordinates = read_rows(part, n_features=p, least=0).values
+            if self.whiten:
+                scales = model.scales(coordinates)
+                xp = namespace(scales)
+                safe = xp.where(scales > 0, scales, 1.0)
+                coordinates = coordinates * xp.where(scales > 0, 1.0 / safe, 0.0)
+            return model.reconstruct(coordinates)
+
+        return answers(Z, rows)
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-likelihood of each row under probabilistic PCA (Tipping & Bishop 1999), float64.
+
+        Where nothing is left out (`noise_variance_` is 0: as many components as rows or features,
+        or rows of lower rank) the density is that within the span of the components that vary, as
+        `scipy.stats.multivariate_normal` has it; rows outside have none, minus infinity.
+
+        A tensor gives a tensor on its device, everything else a numpy array.
+        """
         model = self._model
-        return model.log_likelihood(self._fill(self._read(X).values))
+        return answers(
+            X, lambda part: model.log_likelihood(self._fill(self._read(part).values, model))
+        )
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood of the rows."""
-        return float(self.score_samples(X).mean())
+        scores = self.score_samples(X)
+        if len(scores) == 0:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        return float(scores.mean())
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -306,6 +361,7 @@ class StreamingPCA(Results):
             largest=self._largest(),
             later=later,
             squares=squares,
+            least=0,
         )
 
     def _largest(self) -> float:
@@ -313,11 +369,8 @@ class StreamingPCA(Results):
         dtype = self.dtype if self._learner is None else self._learner.moments.dtype
         return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
 
-    def _fill(self, X: Array) -> Array:
-        if self.missing != "impute":
-            return X
-        assert self._learner is not None
-        return self._learner.filled(X)
+    def _fill(self, X: Array, model: Model) -> Array:
+        return model.filled(X) if self.missing == "impute" else X
 
     def _started(self, rows: InputRows) -> Learner:
         """The learner, made for rows like these if there is none yet."""
@@ -333,12 +386,17 @@ class StreamingPCA(Results):
         return self._learner
 
     def _start(
-        self, n_features: int, dtype: str, device: str | None, names: tuple[str, ...] | None
+        self,
+        n_features: int,
+        dtype: str,
+        device: str | None,
+        names: tuple[str, ...] | None,
+        memory: str | None = None,
     ) -> None:
-        parameters = self.get_params()
-        _options.check(parameters)
+        parameters = self._parameters_of(StreamingPCA)
+        check_parameters(parameters)
         self._feature_names = names
-        self._learner = Learner(parameters, n_features, self.dtype or dtype, device)
+        self._learner = Learner(parameters, n_features, self.dtype or dtype, device, memory)
 
     # --- checkpoints --------------------------------------------------------------------------
 
@@ -377,7 +435,8 @@ class StreamingPCA(Results):
     def _settings(self) -> dict[str, Any]:
         """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
         skipped = ("optimizer", "copy")
-        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
+        parameters = self._parameters_of(StreamingPCA)
+        settings = {k: v for k, v in parameters.items() if k not in skipped}
         return settings | {"device": None if self.device is None else str(self.device)}
 
     @classmethod
@@ -403,10 +462,13 @@ class StreamingPCA(Results):
             If the checkpoint's parts do not fit each other.
         """
         settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
-        self = cls(**settings)
+        own = cls().get_params() if cls is not StreamingPCA else settings
+        self = cls(**{name: value for name, value in settings.items() if name in own})
+        self.__dict__ |= settings  # a subclass may leave some out
         n_features = int(np.asarray(checkpoint.mean).shape[0])
         dtype = str(np.asarray(checkpoint.components).dtype)
-        self._start(n_features, dtype, device_name(device), checkpoint.feature_names)
+        kind = checkpoint.moments_kind or None
+        self._start(n_features, dtype, device_name(device), checkpoint.feature_names, kind)
         assert self._learner is not None
         self._learner.restore(checkpoint)
         return self

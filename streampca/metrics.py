@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import to_numpy
+from streampca.arrays import to_numpy
 
 Float64 = NDArray[np.float64]
 
@@ -195,3 +195,15 @@ def _lost_and_rest(components: Any, covariance: Any) -> tuple[float, float, floa
     lost = float(eigenvalues[:p].sum()) - float(np.einsum("ij,ij->", Q, Sigma @ Q))
     rounding = 4 * len(Sigma) * np.finfo(float).eps * float(np.abs(eigenvalues).sum())
     return lost, float(eigenvalues[p:].sum()), rounding
+
+
+def leading_features(components: NDArray[Any], count: int) -> NDArray[np.intp]:
+    """Indices, in order, of the features with the largest loading on any of the components (p, n).
+
+    Examples
+    --------
+    >>> leading_features(np.array([[0.1, 0.9, 0.0, 0.4]]), 2)
+    array([1, 3])
+    """
+    largest = np.abs(components).max(axis=0)
+    return np.sort(np.argsort(-largest, kind="stable")[:count])

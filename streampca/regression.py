@@ -1,7 +1,7 @@
 """StreamingReducedRankRegression: rows and targets in, ordered pairs out, at any time.
 
-The shell: it validates and hands on. What is remembered stands in _pairs.py and moments/, how it
-is solved in solvers/reduced_rank.py and solvers/first_order_pairs.py.
+It validates and hands on. What is remembered stands in learning/pairs.py and moments/, how it is
+solved in solvers/reduced_rank.py and solvers/first_order_pairs.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import _options
-from streampca._arrays import Array, device_name, namespace
 from streampca._pair_results import PairResults
-from streampca._pairs import CONSTRAINTS, PairLearner
-from streampca.moments.dense import DenseMoments
-from streampca.rows.read import LARGEST, InputRows, check_entries, read_weights
-from streampca.rows.targets import Targets, r2, read_inputs, read_targets
+from streampca.arrays import Array, device_name, namespace
+from streampca.learning import CONSTRAINTS, PairLearner, check_parameters, refuse_changes
+from streampca.moments import DenseMoments
+from streampca.rows import (
+    LARGEST,
+    InputRows,
+    Targets,
+    answers,
+    check_weighted,
+    r2,
+    read_inputs,
+    read_targets,
+    read_weights,
+    that_count,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -136,9 +145,13 @@ class StreamingReducedRankRegression(PairResults):
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
-        fresh = type(self)(**self.get_params())
-        fresh.partial_fit(X, Y, sample_weight=sample_weight)
-        self.__dict__ |= {k: v for k, v in fresh.__dict__.items() if k.startswith("_")}
+        fresh = self._blank()
+        fresh.partial_fit(
+            X, Y, **({} if sample_weight is None else {"sample_weight": sample_weight})
+        )
+        if fresh._learner is None:  # no rows change nothing, and nothing can be learned of them
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        self.__dict__ |= fresh.__dict__
         return self
 
     def partial_fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
@@ -158,14 +171,19 @@ class StreamingReducedRankRegression(PairResults):
         ValueError
             If a row cannot be used; it names the row and the feature, and nothing is learned.
         """
+        if self._learner is not None and self._differs(self._learner.parameters):
+            now = self._parameters_of(StreamingReducedRankRegression)
+            refuse_changes(self._learner.parameters, now)
         rows = self._read(X)
         targets = self._read_targets(Y, rows.values.shape[0])
         weights = read_weights(sample_weight, rows.values.shape[0])
-        if weights is not None and (heaviest := float(weights.max())) > 1.0:
-            largest = LARGEST * heaviest**-0.5
-            for side, known in ((rows, self._feature_names), (targets.rows, self._target_names)):
-                check_entries(side.values, side.feature_names or known, False, largest)
-        self._started(rows, targets).add(rows.values, targets.rows.values, weights)
+        if rows.values.shape[0] == 0:
+            return self
+        if weights is not None:
+            check_weighted(rows, weights, self._feature_names)
+            check_weighted(targets.rows, weights, self._target_names)
+        weights, (inputs, outputs) = that_count(weights, rows, targets.rows)
+        self._started(rows, targets).add(inputs.values, outputs.values, weights)
         return self
 
     def flush(self) -> Self:
@@ -235,12 +253,14 @@ class StreamingReducedRankRegression(PairResults):
 
     def predict(self, X: Any) -> Array:
         """Targets of rows, (m, n_targets), of the kind and dtype of array that came in."""
-        predicted = self._model.predict(self._read(X).values)
+        model = self._model
+        predicted = answers(X, lambda part: model.predict(self._read(part).values))
         return predicted[:, 0] if self._single else predicted
 
     def transform(self, X: Any) -> Array:
         """Coordinates B (x - mean) of rows, (m, p): what the inputs say about the targets."""
-        return self._model.coordinates(self._read(X).values)
+        model = self._model
+        return answers(X, lambda part: model.coordinates(self._read(part).values))
 
     def fit_transform(self, X: Any, Y: Any, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
@@ -262,6 +282,7 @@ class StreamingReducedRankRegression(PairResults):
             feature_names=self._feature_names,
             n_features=None if self._learner is None else self._learner.n_features,
             largest=self._largest(),
+            least=0,
         )
 
     def _read_targets(self, Y: Any, n_rows: int) -> Targets:
@@ -292,7 +313,7 @@ class StreamingReducedRankRegression(PairResults):
         return self._learner
 
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
-        parameters = self.get_params()
-        _options.check(parameters, CONSTRAINTS)
+        parameters = self._parameters_of(StreamingReducedRankRegression)
+        check_parameters(parameters, CONSTRAINTS)
         dtype = self.dtype or "float64"
         return PairLearner(parameters, n_features, n_targets, dtype, device)

@@ -24,8 +24,7 @@ def check_core() -> None:
     assert "site-packages" in place.parts, f"this is the tree, not what was installed: {place}"
     assert importlib.resources.files(streampca).joinpath("py.typed").is_file()
     assert importlib.metadata.version("streampca")
-    for name in streampca.__all__:
-        assert getattr(streampca, name) is not None
+    assert set(streampca.__all__) <= set(dir(streampca))
 
     rows = np.random.default_rng(0).normal(size=(1000, 6)) * [6, 5, 4, 3, 2, 1] + 10
     pca = StreamingPCA(2)
@@ -33,25 +32,30 @@ def check_core() -> None:
         pca.partial_fit(rows[start : start + 7])
     expected = np.linalg.eigvalsh(np.cov(rows.T))[::-1][:2]
     np.testing.assert_allclose(pca.explained_variance_, expected, rtol=1e-10)
+    assert StreamingPCA(2, device="cpu").fit(rows).transform(rows).shape == (1000, 2)
     with tempfile.TemporaryDirectory() as folder:
         store = CheckpointStore(folder)
         store.write(pca.checkpoint(key="press 4"))
         again = StreamingPCA.from_checkpoint(store.latest("press 4"))
         np.testing.assert_array_equal(again.transform(rows), pca.transform(rows))
+    assert "torch" not in sys.modules, "it takes longer to import than all of this"
 
 
 def check_extras_are_named() -> None:
     """Without an extra, the error says what to install."""
-    for module, command in (
-        ("streampca.river", "streampca[river]"),
-        ("beam_pipelines", "streampca[beam]"),
+    learn = "streampca.StreamingPCA({}).partial_fit([[1.0, 2.0]])"
+    for code, command in (
+        ("import streampca.river", "streampca[river]"),
+        ("import beam_pipelines", "streampca[beam]"),
+        ("from streampca import NestedMSELoss", "streampca[torch]"),
+        ("import streampca; " + learn.format("1, device='cuda'"), "streampca[torch]"),
+        ("import streampca; " + learn.format("1, solver='first_order'"), "streampca[torch]"),
     ):
-        code = f"import {module}"
         done = subprocess.run(
             [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
         )
-        assert done.returncode, f"{module} was imported without its extra"
-        assert command in done.stderr, (module, done.stderr[-500:])
+        assert done.returncode, f"without its extra this ran: {code}"
+        assert command in done.stderr, (code, done.stderr[-500:])
 
 
 def check_extras() -> None:
@@ -59,6 +63,8 @@ def check_extras() -> None:
     import beam_pipelines
     import streampca
 
+    for name in streampca.__all__:
+        assert getattr(streampca, name) is not None
     for package in (streampca, beam_pipelines):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             if not module.name.endswith("__main__"):

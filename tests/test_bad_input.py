@@ -15,6 +15,7 @@ from bad_input import (
     GAPS,
     NAMES,
     NO_NUMBERS,
+    NO_ROWS,
     NUMBERS,
     ODD_ROWS,
     TOO_LARGE,
@@ -102,7 +103,7 @@ def test_an_estimator_that_was_handed_only_bad_rows_has_seen_none(name):
     assert pca.partial_fit(np.ones((2, 5))).n_features_in_ == 5
 
 
-BAD_COORDINATES = ["nan", "infinity", "complex", "masked array", "a vector", "no rows", "None"]
+BAD_COORDINATES = ["nan", "infinity", "complex", "masked gap", "a vector", "None"]
 
 
 @pytest.mark.parametrize("name", [*BAD_COORDINATES, "too wide", "lists with text"])
@@ -113,6 +114,35 @@ def test_bad_coordinates_are_named(name):
         pca.inverse_transform(bad)
     with pytest.raises(ValueError, match="rows have 3 features, but 2 are expected"):
         fresh("waiting").inverse_transform(X)
+
+
+@pytest.mark.parametrize("name", NO_ROWS)
+def test_no_rows_change_nothing_and_have_no_answers(name):
+    none = NO_ROWS[name]
+    pca, twin = fresh("folded and waiting"), fresh("folded and waiting")
+    pca.partial_fit(none)
+    assert arrow(pca.partial_fit(none, sample_weight=[])) == arrow(twin)
+    assert tuple(pca.transform(none).shape) == (0, 2)
+    assert tuple(pca.score_samples(none).shape) == (0,)
+    assert pca.checkpoint().transform(none).shape == (0, 2)
+    for learn in (pca.fit, pca.fit_transform, StreamingPCA(2).fit, pca.score):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+            learn(none)
+    assert arrow(pca) == arrow(twin)
+    new = StreamingPCA(2)
+    new.partial_fit(none)
+    with pytest.raises(NotFittedError):
+        _ = new.components_
+    assert arrow(new.partial_fit(ROWS)) == arrow(StreamingPCA(2).partial_fit(ROWS))
+
+
+def test_no_coordinates_are_no_rows():
+    pca = fresh("waiting")
+    assert pca.inverse_transform(np.empty((0, 2))).shape == (0, 3)
+    with pytest.raises(ValueError, match="rows have 3 features, but 2 are expected"):
+        pca.inverse_transform(np.empty((0, 3)))
+    with pytest.raises(ValueError, match="rows have 2 features, but 3 are expected"):
+        pca.partial_fit(np.empty((0, 2)))
 
 
 @pytest.mark.parametrize("name", ODD_ROWS)
@@ -180,6 +210,29 @@ def test_bad_rows_leave_the_regression_as_it_was(name):
     for one in (model, twin):
         one.partial_fit(ROWS[::-1], Y[::-1])
     assert model.coef_.tobytes() == twin.coef_.tobytes()
+
+
+def test_no_rows_change_nothing_in_the_regression():
+    model, twin = regression(), regression()
+    model.partial_fit(X[:0], Y[:0])
+    assert pickle.dumps(model) == pickle.dumps(twin)
+    assert model.predict(X[:0]).shape == (0, 2)
+    assert model.transform(X[:0]).shape == (0, 2)
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        model.score(X[:0], Y[:0])
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        model.fit(X[:0], Y[:0])
+    with pytest.raises(ValueError, match="X has 0 rows, but Y has 6"):
+        model.partial_fit(X[:0], Y[:6])
+    assert model.coef_.tobytes() == twin.coef_.tobytes()
+
+
+def test_what_is_masked_among_targets_is_named():
+    masked = np.ma.masked_array(Y[:6], np.isin(Y[:6], Y[2, 1]))
+    with pytest.raises(ValueError, match="^targets Y: row 2, feature 'b' is masked"):
+        regression().partial_fit(X, masked)
+    with pytest.raises(ValueError, match="^targets Y: row 2, feature 0 is masked"):
+        StreamingReducedRankRegression(1).partial_fit(X, masked[:, 1])
 
 
 @pytest.mark.parametrize("name", [*NO_NUMBERS, *TOO_LARGE, *GAPS])

@@ -1,5 +1,6 @@
 """The nested loss: definition = Lemma 1 = autograd = finite differences; its critical points."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -305,3 +306,24 @@ def test_weights_and_counts():
     assert nested_weights(3, like).tolist() == [3, 2, 1]
     expected = [[3, 2, 1], [2, 2, 1], [1, 1, 1]]  # p - max(i, j) + 1
     assert nested_counts(3, like).tolist() == expected
+
+
+@pytest.mark.parametrize(("n", "n_in", "p"), PROBLEMS)
+def test_arrays_of_numpy_give_what_tensors_give(n, n_in, p):
+    problem = Problem(n, n_in, p=p)
+    A, B, moments = problem.A, problem.B, problem.moments
+    calls = [
+        (nested_loss, (A, B, *moments)),
+        (nested_loss_definition, (A, B, problem.X, problem.Y)),
+        (nested_loss_rows, (A, B, problem.X, problem.Y)),
+        (mse_loss, (A, B, *moments)),
+        (gradient_decoder, (A, B, *problem.cross)),
+        (gradient_encoder, (A, B, *problem.cross)),
+        (best_encoder, (A, *problem.cross)),
+        (optimum_loss, (p, *moments)),
+    ]
+    for function, tensors in calls:
+        arrays = [v.numpy() if isinstance(v, torch.Tensor) else v for v in tensors]
+        found = function(*arrays)
+        assert isinstance(found, np.ndarray | np.floating)
+        np.testing.assert_allclose(found, function(*tensors).numpy(), rtol=1e-9, atol=1e-9)

@@ -12,7 +12,7 @@ from extras import needs_torch, torch
 from regression_rows import assert_same, closed_form, learned, rows
 
 from streampca import NotFittedError, StreamingReducedRankRegression
-from streampca._pairs import PairLearner
+from streampca.learning.pairs import PairLearner
 from streampca.metrics import ordered_share
 
 # --- input -------------------------------------------------------------------------------------

@@ -1,5 +1,76 @@
 """numpy and torch under one roof. Knows nothing of rows and of what is remembered of them."""
 
+from streampca.arrays.backend import (
+    cast,
+    column_squares,
+    device_name,
+    dtype_name,
+    empty,
+    frobenius,
+    namespace,
+    to_device,
+    to_numpy,
+    writeable,
+    zeros,
+)
+from streampca.arrays.blas import add_gram
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
+from streampca.arrays.linalg import (
+    SAFE_PIVOT,
+    apart,
+    eigh_descending,
+    gram64,
+    householder,
+    made_orthonormal,
+    orthogonal_part,
+    orthonormal,
+    orthonormal_beside,
+    safe_factor,
+    singular,
+    towards_orthonormal,
+    unit_columns,
+    whitener,
+)
+from streampca.arrays.ordering import completed, oriented
+from streampca.arrays.streams import Lane, pinned, streams_of
+from streampca.arrays.threads import one_thread, one_torch_thread
 
-__all__ = ["Array", "is_tensor", "need_torch", "torch"]
+__all__ = [
+    "SAFE_PIVOT",
+    "Array",
+    "Lane",
+    "add_gram",
+    "apart",
+    "cast",
+    "column_squares",
+    "completed",
+    "device_name",
+    "dtype_name",
+    "eigh_descending",
+    "empty",
+    "frobenius",
+    "gram64",
+    "householder",
+    "is_tensor",
+    "made_orthonormal",
+    "namespace",
+    "need_torch",
+    "one_thread",
+    "one_torch_thread",
+    "oriented",
+    "orthogonal_part",
+    "orthonormal",
+    "orthonormal_beside",
+    "pinned",
+    "safe_factor",
+    "singular",
+    "streams_of",
+    "to_device",
+    "to_numpy",
+    "torch",
+    "towards_orthonormal",
+    "unit_columns",
+    "whitener",
+    "writeable",
+    "zeros",
+]

@@ -5,7 +5,7 @@ store.py how files are written and found.
 """
 
 from streampca.checkpoint.columns import CheckpointError
-from streampca.checkpoint.drift import Drift
+from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
 
@@ -15,5 +15,6 @@ __all__ = [
     "CheckpointStore",
     "CheckpointWarning",
     "Drift",
+    "measure_drift",
     "relative_path",
 ]

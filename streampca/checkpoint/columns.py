@@ -18,16 +18,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streampca import _wire
-from streampca._seal import (
-    SCHEMA_VERSION,
-    UNREADABLE,
-    VERSION_KEY,
-    WireError,
-    check_version,
-)
+from streampca import wire
 from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
+from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
     "SCHEMA",
@@ -77,7 +71,7 @@ SCHEMA = pa.schema(
         pa.field("drift_cosines", _VECTOR),
         _required("settings", pa.string()),  # JSON
         _required("moments_kind", pa.string()),
-        _required("moments", pa.large_binary()),  # streampca._wire
+        _required("moments", pa.large_binary()),  # streampca.wire.arrays
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
     ]
 )
@@ -117,7 +111,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
         "drift_angle": None if drift is None else drift.angle,
         "settings": json.dumps(checkpoint["settings"], allow_nan=False),
         "moments_kind": checkpoint["moments_kind"],
-        "moments": _wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
+        "moments": wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
         "checksum": _checksum(checkpoint),
     }
     arrays = {
@@ -171,7 +165,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     if not moments:
         return values | {"moments_kind": ""}
     blob = memoryview(columns["moments"][0].as_buffer())
-    arrays = _wire.decode(blob, kind=values["moments_kind"]).arrays
+    arrays = wire.decode(blob, kind=values["moments_kind"]).arrays
     return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
 
 

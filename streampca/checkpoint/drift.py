@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streampca.metrics import acs, principal_angles
 
-__all__ = ["Drift", "measure"]
+__all__ = ["Drift", "measure_drift"]
 
 
 class Drift(NamedTuple):
@@ -21,7 +21,7 @@ class Drift(NamedTuple):
     """|cos| between each component and its predecessor; fewer where there were fewer before."""
 
 
-def measure(components: NDArray[Any], previous: NDArray[Any]) -> Drift:
+def measure_drift(components: NDArray[Any], previous: NDArray[Any]) -> Drift:
     """Drift of components (p, n) from those before (p', n); the first min(p, p') of each."""
     p = min(len(components), len(previous))
     angle = float(principal_angles(components[:p], previous[:p]).max())

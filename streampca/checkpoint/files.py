@@ -1,4 +1,4 @@
-"""Files of a store on a local disk and on any other file system that pyarrow knows.
+"""Files of a store on a local disk; remote.py has those of every other file system.
 
 Both have the same verbs. A file appears whole or not at all; what is opened for reading is a
 regular file of bearable size. This room does not know what is in the files.
@@ -6,30 +6,24 @@ regular file of bearable size. This room does not know what is in the files.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pyarrow import fs
+from streampca.checkpoint.temporary import sweep, temporary
 
-from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY, sweep, temporary
-
-__all__ = ["Entry", "Files", "LocalFiles", "RemoteFiles", "Unusable"]
+__all__ = ["Entry", "Files", "LocalFiles", "Unusable"]
 
 MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
 
 # Of files that are being written. Not a key's folder, so that readers pass it over.
-_TEMPORARY = ".tmp"
+TEMPORARY = ".tmp"
 _TRIES = 10
 
 # Their files appear when the stream is closed, and they have no rename.
-_OBJECT_STORES = {"s3", "gcs", "abfs"}
 
 
 class Unusable(ValueError):
@@ -49,7 +43,7 @@ ReadAt = Callable[[int, int], bytes]
 Look = Callable[[ReadAt, int], None]
 """Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
 
-_LOOK = 2**24  # larger files are looked at before all of them is read
+LOOK = 2**24  # larger files are looked at before all of them is read
 
 
 class Files(Protocol):
@@ -104,14 +98,14 @@ class LocalFiles:
             state = os.fstat(number)
             if not stat.S_ISREG(state.st_mode):
                 raise Unusable("it is not a regular file")
-            _check_size(state.st_size)
+            check_size(state.st_size)
             with open(number, "rb", closefd=False) as file:
 
                 def read_at(offset: int, size: int) -> bytes:
                     file.seek(offset)
                     return file.read(size)
 
-                if state.st_size > _LOOK:
+                if state.st_size > LOOK:
                     look(read_at, state.st_size)
                 return read_at(0, state.st_size)
         finally:
@@ -120,7 +114,7 @@ class LocalFiles:
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""
         place = self.root / relative
-        waiting = self.root / _TEMPORARY
+        waiting = self.root / TEMPORARY
         for last in (*[False] * (_TRIES - 1), True):
             if not place.parent.is_dir():
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -141,74 +135,7 @@ class LocalFiles:
         sweep(waiting, now)
 
 
-class RemoteFiles:
-    """A folder of any `pyarrow.fs` file system."""
-
-    def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
-        self.filesystem = filesystem
-        self.root = root.rstrip("/")
-
-    def path(self, relative: str) -> str:
-        """For messages: where this lies."""
-        return f"{self.filesystem.type_name}:{self._at(relative)}"
-
-    def entries(self, folder: str = "") -> list[Entry]:
-        """What is in a folder; nothing if it does not exist."""
-        selector = fs.FileSelector(self._at(folder), allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
-        return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
-
-    def read(self, relative: str, look: Look) -> bytes:
-        """All of a file."""
-        with self.filesystem.open_input_file(self._at(relative)) as file:
-            size = file.size()
-            _check_size(size)
-            if size > _LOOK:
-                look(lambda offset, n: bytes(file.read_at(n, offset)), size)
-            return bytes(file.read_at(size, 0))
-
-    def write(self, relative: str, data: bytes) -> None:
-        """One upload on object stores, a temporary name and a rename elsewhere."""
-        place = self._at(relative)
-        base = self.filesystem
-        while isinstance(base, fs.SubTreeFileSystem):
-            base = base.base_fs
-        if base.type_name in _OBJECT_STORES:
-            self._upload(place, data)
-            return
-        folder, name = place.rsplit("/", 1)
-        waiting = self._at(_TEMPORARY)
-        for each in (folder, waiting):
-            self.filesystem.create_dir(each, recursive=True)
-        here = f"{waiting}/{name}.{secrets.token_hex(8)}{SUFFIX}"
-        try:
-            self._upload(here, data)
-            self.filesystem.move(here, place)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self.filesystem.delete_file(here)
-            raise
-        self._sweep(waiting)
-
-    def _sweep(self, waiting: str) -> None:
-        """Remove what killed writers have left; nothing tells the living but their age."""
-        for info in self.filesystem.get_file_info(fs.FileSelector(waiting, allow_not_found=True)):
-            written = info.mtime
-            if info.type != fs.FileType.File or not info.base_name.endswith(SUFFIX):
-                continue
-            if written is not None and time.time() - written.timestamp() > UNTOUCHED_DAY:
-                with contextlib.suppress(OSError):  # another writer was faster
-                    self.filesystem.delete_file(info.path)
-
-    def _upload(self, place: str, data: bytes) -> None:
-        with self.filesystem.open_output_stream(place, compression=None) as stream:
-            stream.write(data)
-
-    def _at(self, relative: str) -> str:
-        return f"{self.root}/{relative}" if relative else self.root
-
-
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
     if size == 0:
         raise Unusable("it is empty")
     if size > MAX_FILE_BYTES:

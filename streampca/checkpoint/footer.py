@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from streampca._seal import WireError, check_version
+from streampca.wire import WireError, check_version
 
 __all__ = ["check_footer", "footer_start"]
 

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from streampca._seal import WireError
 from streampca.checkpoint.columns import SCHEMA, check_schema, from_batch
 from streampca.checkpoint.footer import check_footer, footer_start
+from streampca.wire import WireError
 
 __all__ = ["from_parquet", "look", "to_parquet"]
 
@@ -30,6 +29,8 @@ _MOST_FOOTER = 2**20  # that of a checkpoint has some thousand bytes, whatever t
 
 def to_parquet(batch: pa.RecordBatch) -> bytes:
     """The content of the file of a record batch of one row."""
+    import pyarrow.parquet as pq  # a tenth of the time that importing the package takes
+
     sink = pa.BufferOutputStream()
     pq.write_table(
         pa.Table.from_batches([batch]),
@@ -58,6 +59,8 @@ def look(read_at: Callable[[int, int], bytes], size: int) -> None:
 
 def from_parquet(data: bytes, *, moments: bool = True) -> dict[str, Any]:
     """What `to_parquet` wrote, in memory bounded by the size of the data."""
+    import pyarrow.parquet as pq
+
     view: memoryview = memoryview(data).cast("B")
     end = footer_start(view)
     at = max(end - _SEAL.size, 0)

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._model import Model
-from streampca._seal import seal, unseal
 from streampca.checkpoint import columns, fields
-from streampca.checkpoint.drift import Drift, measure
+from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.parquet import from_parquet, to_parquet
-from streampca.rows.read import read_rows
+from streampca.learning import Model
+from streampca.rows import answers, read_rows
+from streampca.wire import seal, unseal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from streampca._arrays import Array
+    from streampca.arrays import Array
 
 __all__ = ["Checkpoint"]
 
@@ -169,15 +169,18 @@ class Checkpoint:
             If a row cannot be used; it names the row and the feature.
         """
         impute = self.settings.get("missing") == "impute"
-        rows = read_rows(
-            X,
-            feature_names=self.feature_names,
-            n_features=self.components.shape[1],
-            allow_missing=impute,
-        ).values
         model = self._model
-        Z = model.coordinates(model.fill(rows) if impute else rows)
-        return Z * model.scales(Z) if self.settings.get("whiten") else Z
+
+        def coordinates(part: Any) -> Array:
+            names, n = self.feature_names, self.components.shape[1]
+            read = read_rows(part, feature_names=names, n_features=n, allow_missing=impute, least=0)
+            Z = model.coordinates(model.filled(read.values) if impute else read.values)
+            return Z * model.scales(Z) if self.settings.get("whiten") else Z
+
+        return answers(X, coordinates)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
 
     @cached_property
     def _model(self) -> Model:
@@ -187,6 +190,7 @@ class Checkpoint:
             eigenvalues=self.explained_variance,
             total_variance=self.total_variance,
             n_samples=self.n_samples_seen,
+            n_copies=float(self.moments.get("n_copies", self.n_samples_seen)),
             weight=self.weight,
             denominator=math.nan,  # of singular values, which a checkpoint does not have
             decoder=self.decoder,
@@ -215,7 +219,7 @@ class Checkpoint:
             raise ValueError(
                 f"cannot compare {self!r} with {previous!r}: their features are not the same"
             )
-        return dataclasses.replace(self, drift=measure(self.components, previous.components))
+        return dataclasses.replace(self, drift=measure_drift(self.components, previous.components))
 
     def without_moments(self) -> Self:
         """This checkpoint without what only resuming needs; much smaller for dense moments."""

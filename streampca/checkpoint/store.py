@@ -7,18 +7,21 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyarrow import fs
 
-from streampca._seal import WireError
 from streampca.checkpoint import columns, paths
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.fields import key as check_key
-from streampca.checkpoint.files import Files, LocalFiles, RemoteFiles, Unusable
+from streampca.checkpoint.files import Files, LocalFiles, Unusable
 from streampca.checkpoint.parquet import from_parquet, look
 from streampca.checkpoint.paths import FileName
 from streampca.checkpoint.record import Checkpoint
+from streampca.wire import WireError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 __all__ = ["CheckpointStore", "CheckpointWarning", "relative_path"]
 
@@ -259,13 +262,18 @@ class CheckpointStore:
 
 
 def _files(uri: str, filesystem: fs.FileSystem | None) -> Files:
-    if filesystem is None and "://" in uri:
+    if filesystem is not None or "://" in uri:
+        from pyarrow import fs
+
+        from streampca.checkpoint.remote import RemoteFiles
+
         try:
-            filesystem, uri = fs.FileSystem.from_uri(uri)
+            if filesystem is None:
+                filesystem, uri = fs.FileSystem.from_uri(uri)
         except (pa.ArrowException, ValueError) as error:
             raise ValueError(f"Cannot open a store at {uri!r}: {error}") from error
-    if filesystem is not None and not isinstance(filesystem, fs.LocalFileSystem):
-        return RemoteFiles(filesystem, uri)
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            return RemoteFiles(filesystem, uri)
     root = Path(uri).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"Cannot open a store at {uri!r}: it is a file, not a folder")

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from streampca import CheckpointWarning
 from streampca.cli import output
+from streampca.files.options import nearest
 
 __all__ = ["app"]
 
@@ -67,6 +68,11 @@ def _usage(error: Any) -> str:
     plain = getattr(error, "param", None) is None  # ours, which names the option itself
     message = " ".join((error.message if plain else error.format_message()).split())
     context = getattr(error, "ctx", None)
+    wrong = getattr(error, "option_name", None)
+    if wrong is not None and context is not None:
+        known = [name for param in context.command.params for name in param.opts]
+        hint = nearest(wrong.lstrip("-"), [name[2:] for name in known if name[:2] == "--"])
+        message = f"No such option: {wrong}" + (f": did you mean --{hint}?" if hint else "")
     return message if context is None else f"{message} ({context.command_path} --help says more)"
 
 

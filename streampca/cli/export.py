@@ -80,9 +80,9 @@ def read_npz(path: str) -> dict[str, Any]:
     """
     require_readable(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
-    except (ValueError, EOFError, KeyError, OSError, BadZipFile, zlib.error) as error:
+    except (ValueError, TypeError, EOFError, KeyError, OSError, BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{path}: is no readable .npz file ({error})") from error

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from streampca import CheckpointStore, StreamingPCA, _options
+from streampca import CheckpointStore, StreamingPCA
 from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
@@ -19,9 +19,11 @@ from streampca.cli.progress import watching
 from streampca.files import names
 from streampca.files import options as table
 from streampca.files.bad_rows import BadRows
-from streampca.files.columns import LARGEST, Columns, choose_columns
+from streampca.files.columns import Columns, choose_columns
 from streampca.files.source import Source
 from streampca.files.times import Rule
+from streampca.learning import check_parameters
+from streampca.rows import LARGEST
 
 __all__ = ["fit"]
 
@@ -142,6 +144,8 @@ def fit(
         raise typer.Exit(128 + stopped.signal) from None
     finally:
         bad.close(complete=complete)
+        if not complete and store is None:
+            bad.discard()
     if not quiet and (text := run.order.said()) is not None:
         output.say(text)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
@@ -190,7 +194,7 @@ def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]
             )
         else:
             half_life_us = seconds * 1e6
-    _options.check(StreamingPCA(**parameters).get_params())
+    check_parameters(StreamingPCA(**parameters).get_params())
     return parameters, half_life_us
 
 

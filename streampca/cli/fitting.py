@@ -79,7 +79,7 @@ class Fit:
         watch: Callable[[int, int], None],
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._sources = sources
+        self.sources = sources
         self._asked = asked
         self.order = Order()
         self.stopped = 0  # the signal by which somebody asked to stop
@@ -109,8 +109,9 @@ class Fit:
         behind = 0  # bytes of the sources before
         with self._listening():
             try:
-                for source in self._sources:
+                for source in self.sources:
                     self._read(source, behind)
+                    self._look_up()  # the end of a pipe may come with the signal
                     behind += source.size or 0
             except Stopped:
                 self._commit()
@@ -210,7 +211,7 @@ class Fit:
 
     def _commit(self) -> None:
         """Checkpoints first, then the ledger, which makes them count."""
-        for source in self._sources:
+        for source in self.sources:
             if source.is_pipe and source.place in self.ledger.readings:
                 self._note_pipe(source, self.ledger.readings[source.place])
         self._models.write()

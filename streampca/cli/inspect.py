@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import typer
 
 from streampca import CheckpointStore, CheckpointWarning
-from streampca._seal import VERSION_KEY
 from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
 from streampca.files.source import require_readable
+from streampca.wire import VERSION_KEY
 
 __all__ = ["inspect"]
 

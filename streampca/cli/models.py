@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, CheckpointStore, StreamingPCA
+from streampca.moments import LEAST_WEIGHT
 
 __all__ = ["KeyModel", "Models", "Point", "grouped"]
 
@@ -79,8 +80,9 @@ class KeyModel:
             self.pca.partial_fit(X)
             return
         if before is not None and self._end > before:
-            self.pca.decay(0.5 ** ((self._end - before) / self._half_life))
-        self.pca.partial_fit(X, sample_weight=0.5 ** ((self._end - times) / self._half_life))
+            self.pca.decay(max(0.5 ** ((self._end - before) / self._half_life), LEAST_WEIGHT))
+        remembered = 0.5 ** ((self._end - times) / self._half_life)
+        self.pca.partial_fit(X, sample_weight=np.maximum(remembered, LEAST_WEIGHT))
 
     def checkpoint(self, key: Key) -> Checkpoint:
         """The model as it stands, as the key's next checkpoint."""

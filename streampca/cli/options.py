@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from streampca import _asked
 from streampca.files import options as table
 
 __all__ = ["At", "Json", "KeyOption", "names", "number_or_share", "read_time", "with_options"]
@@ -79,7 +78,7 @@ def number_or_share(text: str | None) -> int | float | None:
     if text is None:
         return None
     try:
-        return _asked.number_or_share(text)
+        return table.number_or_share(text)
     except ValueError as error:
         raise typer.BadParameter(f"--n-components {error}") from None
 

@@ -15,6 +15,7 @@ from streampca.cli.using import Using
 from streampca.files import atomic, names
 from streampca.files import options as table
 from streampca.files.bad_rows import BadRows
+from streampca.files.read import no_rows
 
 __all__ = ["plot"]
 
@@ -106,14 +107,13 @@ def _file(mode: str) -> str | None:
 def _last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> Any:
     """The last rows of the files: a figure needs them all at once."""
     kept: list[Any] = []
-    bad = BadRows(bad_rows)
-    for source in sources:
-        chosen = using.columns(source, kept=(), gaps=False)
-        for rows, _ in using.read(source, chosen, bad):
-            kept.append(rows.values)
-            while sum(map(len, kept[1:])) >= last:
-                kept.pop(0)
-    bad.close()
-    if not kept:
-        raise ValueError(f"there is no row to draw: {bad.count:,} bad rows were found")
+    with BadRows(bad_rows) as bad:
+        for source in sources:
+            chosen = using.columns(source, kept=(), gaps=False)
+            for rows, _ in using.read(source, chosen, bad):
+                kept.append(rows.values)
+                while sum(map(len, kept[1:])) >= last:
+                    kept.pop(0)
+        if not kept:
+            raise ValueError(no_rows(sources, bad.count))
     return np.concatenate(kept)[-last:]

@@ -10,6 +10,7 @@ from streampca.cli import output
 from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
+from streampca.files.read import no_rows
 
 __all__ = ["finished", "interrupted"]
 
@@ -34,10 +35,7 @@ def finished(
     """
     latest = [model.last for model in models.by_key.values() if model.last is not None]
     if not latest:
-        raise ValueError(
-            f"no row could be learned from: {run.ledger.n_rows:,} rows were read, of which "
-            f"{run.ledger.n_bad:,} are bad"
-        )
+        raise ValueError(no_rows(run.sources, run.ledger.n_bad))
     if json:
         output.as_json(
             {

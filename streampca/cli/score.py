@@ -148,7 +148,7 @@ def score(
     using = Using(place, key, at, asked, moments=True)
     kept = options.names(keep) or []
     watches: dict[int, Watch] = {}
-    bad, tally = BadRows(bad_rows), Tally(max(show, 1))
+    tally = Tally(max(show, 1))
 
     def watch(model: Checkpoint) -> Watch:
         if id(model) not in watches:
@@ -159,9 +159,10 @@ def score(
         found = using.columns(source, kept=kept, gaps=False)
         return using.read(source, found, bad)
 
-    if normal:
-        _calibrate(calm, rows_of, watch, confidence)
     with ExitStack() as stack:
+        bad = stack.enter_context(BadRows(bad_rows))
+        if normal:
+            _calibrate(calm, rows_of, watch, confidence)
         writer = None
         if target is not None:
             writer = stack.enter_context(Writer(target, output_format))
@@ -181,9 +182,8 @@ def score(
                     if rows.keys is not None and asked["key_column"] not in first:
                         first[str(asked["key_column"])] = _chosen(rows.keys, known)
                     writer.write(first | {name: column[known] for name, column in out.items()})
-    bad.close()
-    if tally.n_rows == 0:
-        raise ValueError(no_rows(sources, bad.count))
+        if tally.n_rows == 0:
+            raise ValueError(no_rows(sources, bad.count))
     if target != "-":
         _report(tally, list(watches.values()), confidence, bad.count, show, json=json)
     if fail_on_alarm and tally.n_alarms:

@@ -54,8 +54,8 @@ def transform(
     kept = options.names(keep) or []
     gaps = using.first.settings.get("missing") == "impute"
     columns = [f"component_{i + 1}" for i in range(using.n_components)]
-    bad, n_rows = BadRows(bad_rows), 0
-    with Writer(target, output_format) as writer:
+    n_rows = 0
+    with BadRows(bad_rows) as bad, Writer(target, output_format) as writer:
         for source in sources:
             chosen = using.columns(source, kept=kept, gaps=gaps)
             for rows, groups in using.read(source, chosen, bad):
@@ -74,7 +74,6 @@ def transform(
                     writer.flush()
         if n_rows == 0:
             raise ValueError(no_rows(sources, bad.count))
-    bad.close()
 
 
 def refuse_inputs(sources: Any, place: str, target: str | None, bad_rows: str) -> None:

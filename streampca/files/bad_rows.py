@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = ["BadRow", "BadRows"]
@@ -50,6 +51,14 @@ class BadRows:
             self._file.truncate(min(size, os.fstat(self._file.fileno()).st_size))
             self._file.seek(0, os.SEEK_END)
 
+    def __enter__(self) -> BadRows:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(complete=kind is None)
+        if kind is not None:
+            self.discard()
+
     def take(self, bad: Sequence[BadRow]) -> None:
         """Deal with some.
 
@@ -88,3 +97,8 @@ class BadRows:
         self._file.close()
         if self._part is not None and complete:
             os.replace(self._part, self._place)
+
+    def discard(self) -> None:
+        """Leave nothing of a file that is not complete and will not be gone on with."""
+        if self._part is not None:
+            Path(self._part).unlink(missing_ok=True)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from streampca import _cells
 from streampca.files.dialect import NULLS
+from streampca.rows import arrow
 
 __all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
 
@@ -210,9 +210,7 @@ def _is_gap(value: Any, nulls: Collection[str]) -> bool:
 
 def _trouble(value: Any, number: float, nulls: Collection[str]) -> str:
     if value is None or (isinstance(value, str) and value.strip() in nulls):
-        return "missing" + (
-            f" ({value.strip()})" if isinstance(value, str) and value.strip() else ""
-        )
+        return "missing"
     if math.isfinite(number):
         return f"{short(value)}, too large to be squared and summed"
     if isinstance(value, (dict, list)):
@@ -234,7 +232,7 @@ def is_number(kind: pa.DataType) -> bool:
     """Whether a column of this type holds numbers, or nothing, or categories of numbers."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return _cells.is_number(kind) or bool(pa.types.is_null(kind))
+    return arrow.is_number(kind) or bool(pa.types.is_null(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

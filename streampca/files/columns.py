@@ -15,11 +15,9 @@ from streampca.files.dialect import is_time
 from streampca.files.options import nearest
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
+from streampca.rows import LARGEST
 
-__all__ = ["LARGEST", "Columns", "check_columns", "choose_columns"]
-
-LARGEST = 1e151
-"""Entries may be this large: a million of their squares still add up to a float."""
+__all__ = ["Columns", "check_columns", "choose_columns"]
 
 _FIRST = 200
 

@@ -1,4 +1,4 @@
-"""How a CSV file is written, by its first rows: encoding, sign between cells, decimal sign, names.
+"""How a CSV file is written, by its first rows: sign between cells, decimal sign, names.
 
 What is given is not guessed; what is guessed is said.
 """
@@ -15,13 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streampca.files.chunk import Layout
+from streampca.files.encodings import SAMPLE
 from streampca.files.lines import end_of_line, records
-from streampca.files.streams import Stream, transcoded
+from streampca.files.streams import Stream
 
-__all__ = ["NULLS", "Dialect", "as_utf8", "encoding_of", "is_number", "layout"]
-
-SAMPLE = 1 << 18
-"""Bytes of a file by which it is judged."""
+__all__ = ["NULLS", "Dialect", "is_number", "is_time", "layout"]
 
 _ROWS = 200
 
@@ -53,12 +51,6 @@ NULLS = frozenset(
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d\d?:\d\d")
-_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,57 +64,6 @@ class Dialect:
     trailing: bool  # whether each row ends with the sign between cells: the last name is ""
     offset: int  # bytes before the first row
     lines: int  # lines before it
-
-
-# --- encoding ---------------------------------------------------------------------------------
-
-
-def as_utf8(stream: Stream, encoding: str | None, name: str) -> tuple[Stream, str | None]:
-    """The text in UTF-8, and the encoding where that is something to be said.
-
-    Raises
-    ------
-    ValueError
-        If it is no text.
-    """
-    found = encoding or encoding_of(stream.ahead() if stream.is_live else stream.head(SAMPLE), name)
-    if codecs.lookup(found).name in ("utf-8", "utf-8-sig", "ascii") and found != "ascii":
-        return stream, None
-    return transcoded(stream, found), None if encoding else found
-
-
-def encoding_of(sample: bytes, name: str) -> str:
-    """The encoding of a text by its first bytes.
-
-    Raises
-    ------
-    ValueError
-        If they are no text.
-
-    Examples
-    --------
-    >>> encoding_of("°C;1".encode("latin-1"), "a.csv"), encoding_of("a".encode("utf-16"), "a.csv")
-    ('latin-1', 'utf-16')
-    """
-    for mark, encoding in _BOMS:
-        if sample.startswith(mark):
-            return encoding
-    half = len(sample) // 2
-    if half and sample[1::2].count(0) > 0.4 * half and sample[::2].count(0) < 0.1 * half:
-        return "utf-16-le"
-    if half and sample[::2].count(0) > 0.4 * half and sample[1::2].count(0) < 0.1 * half:
-        return "utf-16-be"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-        decoded = True
-    except UnicodeDecodeError:
-        decoded = False
-    controls = sum(map(sample.count, (bytes([i]) for i in (*range(9), *range(14, 32)))))
-    if controls > 0.001 * len(sample):
-        raise ValueError(f"{name}: is no text, or in an encoding that is to be told by --encoding")
-    if decoded:
-        return "utf-8"
-    return "cp1252" if any(0x80 <= byte < 0xA0 for byte in sample) else "latin-1"
 
 
 # --- layout -----------------------------------------------------------------------------------
@@ -179,7 +120,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
         return sample, len(sample) < SAMPLE
     size = 0
     while True:
-        sample = stream.ahead()
+        sample = stream.ahead(size)
         ended = len(sample) == size
         size = len(sample)
         found = list(records(sample, end_of_line(sample), None))

@@ -5,14 +5,15 @@ This room knows which reader is whose; what the columns mean is for read.py.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
 from streampca.files import csvfile, dialect, jsonlines, tables
 from streampca.files.chunk import Chunk, Layout, Place
+from streampca.files.encodings import as_utf8
 from streampca.files.source import Source
 from streampca.files.streams import Stream
 
@@ -35,30 +36,35 @@ def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
         if source.form not in _TEXT:
             found = tables.layout(source)
         else:
-            stream, said = _text(source, asked)
-            look = jsonlines.layout if source.form == "jsonl" else _csv(asked)
-            found = look(stream, source.name)
-            if said is not None:
-                found = found._replace(said=(f"read as {said}", *found.said))
-            if source.is_pipe:
-                source.text = stream
-            else:
-                stream.close()
+            found = _text_layout(source, asked)
     for name, value in source.partitions.items():
         found.types.setdefault(name, pa.int64() if isinstance(value, int) else pa.string())
     source.layout = found
     return found
 
 
-def _csv(asked: Mapping[str, Any]) -> Any:
-    return lambda stream, name: dialect.layout(stream, asked, name)
+def _text_layout(source: Source, asked: Mapping[str, Any]) -> Layout:
+    with contextlib.ExitStack() as stack:
+        stream, said = _text(source, asked, stack)
+        if source.form == "jsonl":
+            found = jsonlines.layout(stream, source.name)
+        else:
+            found = dialect.layout(stream, asked, source.name)
+        if source.is_pipe:
+            source.text = stream
+    return found if said is None else found._replace(said=(f"read as {said}", *found.said))
 
 
-def _text(source: Source, asked: Mapping[str, Any]) -> tuple[Stream, str | None]:
+def _text(
+    source: Source, asked: Mapping[str, Any], stack: contextlib.ExitStack
+) -> tuple[Stream, str | None]:
     """The text in UTF-8, from its beginning; a pipe's is opened once."""
     if source.text is not None:
         return source.text, None
-    return dialect.as_utf8(source.open(), asked.get("encoding"), source.name)
+    stream = source.open()
+    if not source.is_pipe:
+        stack.enter_context(stream)
+    return as_utf8(stream, asked.get("encoding"), source.name)
 
 
 def parts(source: Source) -> list[int | None]:
@@ -128,9 +134,9 @@ def _chunks(
     if source.form not in _TEXT:
         yield from tables.read(source, stored, start, n_rows, part)
         return
-    stream, _ = _text(source, asked)
     numbers = [name for name in numbers if name in stored]
-    with stream:
+    with contextlib.ExitStack() as stack:
+        stream, _ = _text(source, asked, stack)
         if source.form == "csv":
             made = csvfile.read(
                 stream, found.dialect, stored, numbers, start,
@@ -152,7 +158,7 @@ def require(source: Source, columns: Sequence[str], found: Layout) -> None:
             raise ValueError(f"{source.name}: there is no column {column!r}; it has {shown}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _naming(source: Source) -> Iterator[None]:
     """Say which file it is that cannot be read."""
     try:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.json
 
 from streampca.files.chunk import Broken, Chunk, Layout, Place
-from streampca.files.dialect import SAMPLE, is_number, is_time
+from streampca.files.dialect import is_number, is_time
+from streampca.files.encodings import SAMPLE
 from streampca.files.lines import Block, blocks, end_of_line
 from streampca.files.streams import Stream
 
@@ -68,7 +69,7 @@ def _first_lines(stream: Stream) -> list[bytes]:
     sample, size = b"", -1
     while not sample.lstrip().count(b"\n") and len(sample) > size:
         size = len(sample)
-        sample = stream.ahead()
+        sample = stream.ahead(size)
     return sample.lstrip().splitlines()[:1]
 
 

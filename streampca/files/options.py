@@ -7,14 +7,18 @@ docs/files.md are made from it. Knows nothing of files themselves.
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
-import difflib
-import io
-import re
-import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from streampca.files.values import (
+    CHECKS,
+    half_life_of,
+    list_of_names,
+    nearest,
+    number_or_share,
+    whole,
+)
 
 __all__ = [
     "LEARNING",
@@ -27,6 +31,7 @@ __all__ = [
     "json_schema",
     "markdown",
     "nearest",
+    "number_or_share",
     "refuse_unknown",
 ]
 
@@ -138,9 +143,9 @@ def check(given: Mapping[str, Any], *, say: Any = str) -> dict[str, Any]:
 
 def _value(option: Option, value: Any, called: str) -> Any:
     if option.kind is list:
-        return _names(value, called)
+        return list_of_names(value, called)
     if option.kind is int:
-        return _whole(value, called)
+        return whole(value, called)
     if option.name == "half_life":
         half_life_of(value, called)
         return value
@@ -150,107 +155,12 @@ def _value(option: Option, value: Any, called: str) -> Any:
         raise ValueError(f"{called}={value!r} is not accepted: give text, as {option.metavar}")
     if option.choices and value not in option.choices:
         raise ValueError(f"{called} {value}: give one of {', '.join(option.choices)}")
-    if option.name in _CHECKS:
-        _CHECKS[option.name](value, called)
+    if option.name in CHECKS:
+        CHECKS[option.name](value, called)
     return {"\\t": "\t", "tab": "\t"}.get(value, value) if option.name == "delimiter" else value
 
 
-def _names(value: Any, called: str) -> list[str]:
-    if isinstance(value, str):  # a name with a comma in it stands between double quotes
-        value = next(csv.reader(io.StringIO(value, newline=""), skipinitialspace=True), [])
-    if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
-        raise ValueError(f"{called}={value!r} is not accepted: give names")
-    found = [str(name).strip() for name in value]
-    found = [name for name in found if name]
-    if not found:
-        raise ValueError(f"{called}: ',' names no column")
-    return found
-
-
-def _whole(value: Any, called: str) -> int:
-    text = str(value)
-    if isinstance(value, bool) or re.fullmatch(r"\d{1,9}", text) is None:
-        raise ValueError(f"{called} {text}: give a whole number of at least 0")
-    return int(text)
-
-
-def _check_zone(value: str, called: str) -> None:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        hint = nearest(value, zoneinfo.available_timezones())
-        raise ValueError(
-            f"{called} {value}: there is no such time zone"
-            + (f"; did you mean {hint}?" if hint else "; give one such as Europe/Berlin")
-        ) from None
-
-
-def _check_encoding(value: str, called: str) -> None:
-    try:
-        text = "a,1\n".encode(value).decode(value)
-    except (LookupError, ValueError):
-        text = ""
-    if text != "a,1\n":
-        raise ValueError(f"{called} {value}: there is no such encoding; give one such as latin-1")
-
-
-def _check_delimiter(value: str, called: str) -> None:
-    if value not in ("\\t", "tab") and (len(value) != 1 or value in '"\r\n' or not value.isascii()):
-        raise ValueError(f"{called} {value!r}: give one sign, such as ; or \\t for a tab")
-
-
-def _check_format(value: str, called: str) -> None:
-    if "%" not in value:
-        raise ValueError(f"{called} {value}: give a format such as %d.%m.%Y %H:%M:%S")
-
-
-_CHECKS = {
-    "timezone": _check_zone,
-    "encoding": _check_encoding,
-    "delimiter": _check_delimiter,
-    "timestamp_format": _check_format,
-}
-
-_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, float | None]:
-    """Rows, or seconds, in which a row loses half its weight.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-
-    Examples
-    --------
-    >>> half_life_of("10min"), half_life_of("1000"), half_life_of(500)
-    ((None, 600.0), (1000.0, None), (500.0, None))
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|rows?)?", str(value).strip())
-    if isinstance(value, bool) or found is None or float(found[1]) <= 0:
-        raise ValueError(
-            f"{called} {value!r}: give a number of rows, or a time such as 90s, 10min, 1h or 2d"
-        )
-    if found[2] is None or found[2].startswith("row"):
-        return float(found[1]), None
-    return None, float(found[1]) * _SECONDS[found[2]]
-
-
 # --- names ------------------------------------------------------------------------------------
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like another, if one is.
-
-    Examples
-    --------
-    >>> nearest("exlude", ["columns", "exclude"])
-    'exclude'
-    """
-    by_fold = {each.lower().replace("-", "_"): each for each in known}
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), by_fold, 1, 0.6)
-    return by_fold[found[0]] if found else None
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], *, say: Any = str) -> None:

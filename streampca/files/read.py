@@ -166,9 +166,8 @@ def _read(
     say: Callable[[str], None],
 ) -> Iterator[Rows]:
     columns = choose_columns(sources[0], asked, kept=keep, say=say)
-    bad, order, n_rows = BadRows(mode), Order(), 0
-    complete = False
-    try:
+    order, n_rows = Order(), 0
+    with BadRows(mode) as bad:
         for source in sources:
             for rows in read_source(source, asked, columns, say=say):
                 bad.take(rows.bad)
@@ -179,9 +178,6 @@ def _read(
                     yield rows
         if n_rows == 0:
             raise ValueError(no_rows(sources, bad.count))
-        complete = True
-    finally:
-        bad.close(complete=complete)
     if (text := order.said()) is not None:
         say(text)
 

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import tempfile
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -99,17 +100,14 @@ class Source:
         """The content, decompressed by its first bytes; a pipe opens once."""
         if self.is_pipe:
             return self.pipe_stream
-        raw = self.open_raw()
-        first = raw.read(8)
-        raw.seek(0)
-        file = decompressed(raw, first, self.name)
+        raw, file = self._opened_raw()
         limit = None if self._opened is None or file is not raw else self._opened.st_size
         return Stream(file, raw, seekable=file is raw, limit=limit)
 
     def open_raw(self) -> Any:
         """The file as it is stored; a pipe is kept on disk."""
         if self.is_pipe:
-            file = open(os.dup(self._spooled.fileno()), "rb")  # noqa: SIM115 - closed by who asked
+            file = open(os.dup(self._spooled), "rb")  # noqa: SIM115 - closed by who asked
             file.seek(0)
             return file
         local = local_path(self.path)
@@ -124,11 +122,22 @@ class Source:
 
     def open_searchable(self) -> Any:
         """The content in a file that can be searched, as Parquet wants it."""
+        raw, file = self._opened_raw()
+        if file is raw:
+            return raw
+        with Stream(file, raw) as stream:
+            return _spool(stream)
+
+    def _opened_raw(self) -> tuple[Any, Any]:
+        """The file as it is stored, and decompressed."""
         raw = self.open_raw()
-        first = raw.read(8)
-        raw.seek(0)
-        file = decompressed(raw, first, self.name)
-        return raw if file is raw else _spool(Stream(file, raw))
+        try:
+            first = raw.read(8)
+            raw.seek(0)
+            return raw, decompressed(raw, first, self.name)
+        except BaseException:
+            raw.close()
+            raise
 
     def has_grown(self) -> bool:
         """Whether the file has more bytes now than when it was opened.
@@ -173,8 +182,11 @@ class Source:
             If standard input is closed.
         """
         if self.path != STDIN:
-            require_readable(self.path, self.name)
-            return Pipe(open(self.path, "rb", buffering=0), self.name)
+            local = str(local_path(self.path))
+            require_readable(local, self.name)
+            number = os.open(local, os.O_RDONLY)
+            weakref.finalize(self, os.close, number)
+            return Pipe(number, self.name)
         if sys.stdin is None or sys.stdin.closed:
             raise ValueError("standard input is closed: give a file, or send rows into a pipe")
         return Pipe(sys.stdin.buffer, self.name)
@@ -192,8 +204,12 @@ class Source:
         return Stream(decompressed(self.pipe, first, self.name), self.pipe)
 
     @cached_property
-    def _spooled(self) -> Any:
-        return _spool(self.pipe_stream)
+    def _spooled(self) -> int:
+        """The number of a file with all that the pipe has given."""
+        with _spool(self.pipe_stream) as file:
+            number = os.dup(file.fileno())
+        weakref.finalize(self, os.close, number)
+        return number
 
 
 def _form_of(head: bytes) -> str:
@@ -206,9 +222,13 @@ def _form_of(head: bytes) -> str:
 def _spool(stream: Stream) -> Any:
     """All of a stream in a file that can be searched, and goes when it is closed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked
-    while data := stream.read(1 << 20):
-        file.write(data)
-    file.seek(0)
+    try:
+        while data := stream.read(1 << 20):
+            file.write(data)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

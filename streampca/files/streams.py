@@ -45,7 +45,7 @@ class Pipe:
         self.first = b""
         self.idle: Callable[[], None] = lambda: None
         try:
-            self._number: int | None = file.fileno()
+            self._number: int | None = file if isinstance(file, int) else file.fileno()
             select.select([self._number], [], [], 0)
         except (OSError, ValueError, AttributeError):
             self._number = None  # a file in memory, or a system whose pipes cannot be waited for
@@ -58,10 +58,11 @@ class Pipe:
 
     def read(self, size: int = -1) -> bytes:
         """What is there, up to `size`; b"" at the end."""
+        size = size if size > 0 else 1 << 20
         if self._ahead:
             found, self._ahead = self._ahead[:size], self._ahead[size:]
             return found
-        return self._more(size if size > 0 else 1 << 20)
+        return self._more(size)
 
     def first_bytes(self, size: int) -> bytes:
         """The first bytes of all; it waits for them, and what it reads stays."""
@@ -137,18 +138,21 @@ class Stream:
             self._ahead += more
         return self._ahead[:size]
 
-    def ahead(self) -> bytes:
-        """What has been looked at, and whatever comes next, which stay."""
-        more = self._more(1 << 16)
-        self._ahead += more
+    def ahead(self, known: int = 0) -> bytes:
+        """More than `known` bytes that come next, which stay; it waits only where there are none.
+
+        No more than those where the stream ends.
+        """
+        if len(self._ahead) <= known:
+            self._ahead += self._more(1 << 16)
         return self._ahead
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, perhaps fewer than asked for; b"" at the end."""
-        if self._ahead:
-            found, self._ahead = self._ahead[:size], self._ahead[size:]
-            return found
-        return self._more(size if size > 0 else 1 << 20)
+        size = size if size > 0 else 1 << 20
+        data = self._ahead or self._more(size)  # which may be more: other encodings are shorter
+        found, self._ahead = data[:size], data[size:]
+        return found
 
     def exactly(self, size: int) -> bytes:
         """The next bytes: fewer only where the stream ends."""

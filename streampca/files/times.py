@@ -107,10 +107,11 @@ def times(column: Any, name: str, rule: Rule) -> tuple[NDArray[np.int64], Reason
     >>> times(["1970-01-01T00:00:01Z", 2, "noon"], "time", Rule())
     (array([1000000, 2000000,       0]), {2: "column 'time' is 'noon', no time: ..."})
     """
+    given = column
     if not isinstance(column, pa.Array):
         column = _as_array(column)
     if isinstance(column, list):  # of several types: one by one
-        pairs = [times(_as_array([value]), name, rule) for value in column]
+        pairs = [times([value], name, rule) for value in column]
         reasons = {row: each[0] for row, (_, each) in enumerate(pairs) if each}
         return np.array([found[0] for found, _ in pairs], "int64"), reasons
     if pa.types.is_dictionary(column.type):
@@ -128,10 +129,15 @@ def times(column: Any, name: str, rule: Rule) -> tuple[NDArray[np.int64], Reason
     found[bad] = 0
     for row in np.flatnonzero(bad).tolist():
         if row not in wrong:
-            wrong[row] = _no_time(column[row].as_py(), name, rule)
+            wrong[row] = _no_time(_value(given, row), name, rule)
         else:
-            wrong[row] = f"column {name!r} is {short(column[row].as_py())}, {wrong[row]}"
+            wrong[row] = f"column {name!r} is {short(_value(given, row))}, {wrong[row]}"
     return found, wrong
+
+
+def _value(column: Any, row: int) -> Any:
+    value = column[row]
+    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _as_array(values: list[Any]) -> Any:

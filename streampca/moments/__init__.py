@@ -5,19 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streampca._arrays import device_name
-from streampca.moments.base import Moments
+from streampca.arrays import device_name
+from streampca.moments.base import LEAST_WEIGHT, Moments
 from streampca.moments.dense import DenseMoments
-from streampca.moments.factored import FactoredMoments
+from streampca.moments.device import Look, look
+from streampca.moments.factored import (
+    PROBES,
+    SKETCHED,
+    FactoredMoments,
+    default_directions,
+    sketched_directions,
+)
 from streampca.moments.minibatch import MinibatchMoments
+from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
 
 __all__ = [
+    "FEW_FEATURES",
+    "LEAST_WEIGHT",
+    "PROBES",
+    "ROWS_TOGETHER",
+    "SKETCHED",
     "DenseMoments",
     "FactoredMoments",
+    "Look",
     "MinibatchMoments",
     "Moments",
+    "default_directions",
+    "look",
     "make_moments",
     "moments_from_state",
+    "sketched_directions",
 ]
 
 _KINDS: dict[str, type[Moments]] = {

@@ -13,18 +13,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import (
-    Array,
-    cast,
-    dtype_name,
-    empty,
-    to_device,
-    to_numpy,
-    writeable,
-    zeros,
-)
+from streampca.arrays import Array, cast, dtype_name, empty, to_device, to_numpy, writeable, zeros
 from streampca.moments import device as on_device
-from streampca.moments.rows import CentredRows, centre, centre_sparse
+from streampca.moments.pairs import Pairs, heaviest, with_pairs
+from streampca.moments.rows import CentredRows, centre
+from streampca.moments.sparse import centre_sparse
+
+LEAST_WEIGHT = 1e-100
+"""What forgetting leaves at least: beside a row of weight 1 it is nothing, and far enough from the
+smallest float, 1e-308, for sums of squares of small numbers."""
 
 
 class Moments(ABC):
@@ -40,13 +37,17 @@ class Moments(ABC):
         Rows seen, never forgotten.
     weight : float
         Sum w of the rows' weights, after forgetting.
-    squared_weight : float
-        Sum of weight times decay squared; the effective number of rows is w**2 over it.
+    n_copies : float
+        Rows seen, a row of weight 3 three times; never forgotten.
+    pairs : Pairs
+        What the scatter is divided by.
     mean : ndarray of shape (n_features,)
         Weighted mean, float64.
     """
 
     kind: ClassVar[str]
+    of_all_rows: ClassVar[bool] = True
+    """Whether the second moment is that of the rows whose total variance is kept."""
     keeps_squares: ClassVar[bool] = True
     """Whether sums of squares of each feature are kept beside the second moment."""
 
@@ -59,7 +60,8 @@ class Moments(ABC):
         self.device = device
         self.n_samples = 0
         self.weight = 0.0
-        self.squared_weight = 0.0
+        self.n_copies = 0.0
+        self.pairs = Pairs()
         self._mean = zeros((n_features,), "float64", device)
         self._scratch: Array | None = None
 
@@ -149,6 +151,23 @@ class Moments(ABC):
         """
         if X.shape[0] == 0:
             return
+        alone = heaviest(weights, decay)
+        if alone is not None:  # it would bury the others' part of the sums in its rounding
+            others = np.delete(np.arange(X.shape[0]), alone)
+            for rows_of in (others, np.array([alone])):
+                w, g = (None if v is None else v[rows_of] for v in (weights, decay))
+                self._update(X[rows_of], w, g, seen, None)
+        else:
+            self._update(X, weights, decay, seen, squares)
+
+    def _update(
+        self,
+        X: Array,
+        weights: Array | None,
+        decay: Array | None,
+        seen: on_device.Look | None,
+        squares: NDArray[np.float64] | None,
+    ) -> None:
         if hasattr(X, "tocsr"):
             rows = centre_sparse(X.tocsr(), weights, decay, self)
         elif seen is not None:
@@ -157,23 +176,29 @@ class Moments(ABC):
             X = to_device(X, self.device)
             rows = centre(X, weights, decay, self, squares)
         if rows.weight > 0:
-            if self.device is None:
-                self._check_sum(rows.total_squares)
-            self._absorb(rows)
             total = self.weight + rows.weight
+            self._check_sum(total, rows.total_squares if self.device is None else 0.0)
+            self._absorb(rows)
             if self.center:
                 self._mean = self._mean + (rows.mean - self._mean) * (rows.weight / total)
+            self.pairs = self.pairs.joined(self.weight, rows.pairs, rows.weight)
             self.weight = total
-            self.squared_weight += rows.squared_weight
         self.n_samples += X.shape[0]
+        self.n_copies += X.shape[0] if weights is None else float(np.maximum(weights, 1.0).sum())
 
     def decay(self, factor: float) -> None:
-        """Forget: multiply all weights by a factor in [0, 1]."""
+        """Forget: multiply all weights by a factor in [0, 1].
+
+        But to no less than 1e-100 (0 forgets everything): components, mean and variances, which no
+        factor changes, outlive any silence, and a row that comes then has all the say.
+        """
+        if factor > 0.0 and self.weight * factor < LEAST_WEIGHT < 2.0 * self.weight:
+            factor = min(1.0, LEAST_WEIGHT / self.weight)
         if factor == 1.0:
             return
         self._scale_second(factor)
         self.weight *= factor
-        self.squared_weight *= factor * factor
+        self.pairs = self.pairs.scaled(factor)
 
     def merge(self, other: Moments) -> None:
         """Add the moments of other rows, as if they had been seen here (order does not matter).
@@ -199,17 +224,26 @@ class Moments(ABC):
             total = self.weight + other.weight
             step = to_device(other._mean, self.device) - self._mean
             between = step * (self.weight * other.weight / total) ** 0.5
+            added = 0.0
             if self.device is None:
-                added = to_device(other._scatter_diagonal, None) + between**2
-                self._check_sum(float(added.sum()))
+                added = float((to_device(other._scatter_diagonal, None) + between**2).sum())
+            self._check_sum(total, added)
             self._merge_second(other, between)
             self._mean = self._mean + step * (other.weight / total)
+            self.pairs = self.pairs.joined(self.weight, other.pairs, other.weight)
             self.weight = total
-            self.squared_weight += other.squared_weight
         self.n_samples += other.n_samples
+        self.n_copies += other.n_copies
 
-    def _check_sum(self, squares: float) -> None:
-        """Raise if the sum of squares would leave float64; not on devices, where it would wait."""
+    def _check_sum(self, weight: float, squares: float) -> None:
+        """Raise if the weight or the sum of squares would leave float64.
+
+        On devices the weight alone: to ask for the squares would be to wait.
+        """
+        if not np.isfinite(weight):
+            raise ValueError("the weights add up to more than a float holds: divide them all")
+        if self.device is not None:
+            return
         if not np.isfinite(float(self._scatter_diagonal.sum()) + squares):
             raise ValueError(
                 "the weighted sum of squares of the rows would be too large for a float: nothing "
@@ -235,16 +269,20 @@ class Moments(ABC):
     def denominator(self) -> float:
         """What the scatter is divided by to give the covariance Sigma.
 
-        w - squared_weight / w is unbiased (w - 1 for whole rows, as everywhere). Below two
-        effective rows it would approach zero, so it is kept above w / 2: variances of a stream
-        whose weights add up to less than two rows are biased downwards, never infinite. Without
-        centring it is w.
+        With rows of weight w_i of which g_i is remembered, and W the sum of w_i g_i, it is the
+        larger of W - sum(w_i g_i**2) / W (weights as counts: W - 1 where nothing is forgotten)
+        and W - sum((w_i g_i)**2) / W (weights as shares); W without centring. See `Pairs`.
         """
-        if self.weight == 0:
-            return 1.0
         if not self.center:
-            return self.weight
-        return max(self.weight - self.squared_weight / self.weight, self.weight / 2)
+            return self.weight or 1.0
+        return self.pairs.denominator(self.weight)
+
+    @property
+    def effective_rows(self) -> float:
+        """How many equal rows say as much: the number of rows, if all are equal."""
+        rest = self.weight - self.pairs.denominator(self.weight)
+        # one row, or so many that the difference is lost
+        return self.weight / rest if rest > 0 else max(1.0, float(self.n_samples))
 
     @property
     def mean(self) -> np.ndarray[Any, Any]:
@@ -279,7 +317,9 @@ class Moments(ABC):
         values: dict[str, Any] = {
             "n_samples": np.int64(self.n_samples),
             "weight": np.float64(self.weight),
-            "squared_weight": np.float64(self.squared_weight),
+            "squared_weight": np.float64(self.pairs.squared_weight(self.weight)),
+            "n_copies": np.float64(self.n_copies),
+            "pairs": np.array(self.pairs),
             "center": np.bool_(self.center),
             "single_precision": np.bool_(self.dtype == "float32"),
             "mean": self._mean,
@@ -290,14 +330,16 @@ class Moments(ABC):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *, device: str | None) -> Self:
         """Rebuild from `state()`."""
-        names = ("n_samples", "weight", "squared_weight", "center", "single_precision", "mean")
+        state = with_pairs(state)
+        names = ("n_samples", "weight", "n_copies", "pairs", "center", "single_precision", "mean")
         missing = [name for name in (*names, *cls._second_names) if name not in state]
         if missing:
             raise ValueError(f"the state of {cls.kind} moments lacks {', '.join(missing)}")
         self = cls._empty_like(state, device)
         self.n_samples = int(state["n_samples"])
         self.weight = float(state["weight"])
-        self.squared_weight = float(state["squared_weight"])
+        self.n_copies = float(state["n_copies"])
+        self.pairs = Pairs(*np.asarray(state["pairs"], "float64").reshape(2).tolist())
         for name in ("mean", *cls._second_names):
             own = getattr(self, "_" + name)
             value = np.array(state[name])
@@ -312,6 +354,11 @@ class Moments(ABC):
                 )
             setattr(self, "_" + name, to_device(cast(value, dtype_name(own)), device))
         return self
+
+    def _take_counts(self, other: Moments) -> None:
+        """Have seen the rows that other moments have seen."""
+        self.n_samples, self.n_copies = other.n_samples, other.n_copies
+        self.weight, self.pairs = other.weight, other.pairs
 
     @classmethod
     def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:

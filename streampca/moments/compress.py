@@ -9,27 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
+from streampca.arrays import (
+    SAFE_PIVOT,
     Array,
     cast,
     dtype_name,
     eigh_descending,
     gram64,
-    identity_like,
+    householder,
     namespace,
     orthogonal_part,
-    rank_cut,
-    unit_columns,
-    whitener,
-    whitener_in_order,
+    safe_factor,
+    towards_orthonormal,
 )
 from streampca.moments.rows import CentredRows
 from streampca.moments.scatter import Scatter
-
-_CUT = {"float32": 1e-8, "float64": 1e-13}
-"""Square of the share of a row that is new, beside longer rows, below which it is dropped. Columns
-carry a rounding error of eps, eps / 1e-4 of what is left of them then; `towards_orthonormal`
-squares that."""
 
 
 class Directions(NamedTuple):
@@ -51,38 +45,62 @@ def stack(old: Directions, Z: Array) -> Compressed:
 
     Costs 8 n q k operations for k rows and an eigenproblem of q + k.
     """
+    result = _by_products(old, Z)
+    return _by_reflections(old, Z) if result is None else result
+
+
+def _by_products(old: Directions, Z: Array) -> Compressed | None:
+    """`stack` where Z's rows are far from combinations of each other and of U, else None.
+
+    What rows hold beside U is made orthonormal through its Gram matrix: two products. Rows that
+    hold nothing but rounding there have zero columns in it.
+    """
     xp = namespace(Z)
     q = old.s.shape[0]
     U = cast(old.U, dtype_name(Z))
     H = Z @ U  # (k, q)
     Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
-    G = gram64(cast(Y, "float64"))
-    T, held = whitener_in_order(G, lengths, _CUT[dtype_name(Z)])  # (k, k) Q = Y T is orthonormal
+    found = safe_factor(gram64(cast(Y, "float64")), SAFE_PIVOT[dtype_name(Z)])
+    if found is None:
+        return None
+    L, T = found  # Q = Y T is orthonormal, and Y = Q L'
     on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
-    on_Q = held * lengths[:, None]  # (k, k)
-    F = xp.concatenate([on_U, on_Q], axis=1)  # Z = F [U Q]'
+    F = xp.concatenate([on_U, L * lengths[:, None]], axis=1)  # (k, q + k) Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
-    values, W = eigenpairs(M)
-    lost = values[q : q + 1] if Z.shape[0] else values[:1] * 0
-    lost = lost + _cut(xp.diagonal(G) - (held**2).sum(1), lengths, values[:1])
+    values, W, lost = _leading(M, q)
     dtype = dtype_name(U)
-    U = U @ cast(W[:q, :q], dtype) + Y @ cast(T @ W[q:, :q], dtype)
-    # rounding would add up over millions of updates; and what is left of rows that hardly differ
-    # may be a little too long or short
-    U = towards_orthonormal(U)
-    return Compressed(Directions(U, values[:q]), lost)
+    U = U @ cast(W[:q], dtype) + Y @ cast(T @ W[q:], dtype)
+    # rounding would add up over millions of updates
+    sound = towards_orthonormal(U)
+    return None if sound is None else Compressed(Directions(sound, values), lost)
 
 
-def _cut(rest: Array, lengths: Array, largest: Array) -> Array:
-    """Bound on how much of S rows take along that are cut as rounding, (1,).
+def _by_reflections(old: Directions, Z: Array) -> Compressed:
+    """`stack` whatever Z and U hold: [U s^(1/2), Z'] = Q R, of which R R' is solved."""
+    xp = namespace(Z)
+    q = old.s.shape[0]
+    V = xp.concatenate([cast(old.U, "float64") * old.s**0.5, cast(Z, "float64").T], axis=1)
+    Q, R = householder(V)  # (n, r) and (r, q + k)
+    values, W, lost = _leading(R @ R.T, q)
+    return Compressed(Directions(cast(Q @ W, dtype_name(Z)), values), lost)
 
-    With Z = F + E, || F'E + E'F + E'E || <= || F || || E || + || E ||^2. `rest` (k,) is the share
-    of each row's square that lies in E, known to the rounding of float64.
-    """
-    xp = namespace(rest)
-    squares = (lengths**2 * xp.where(rest > 1e-13, rest, xp.zeros_like(rest))).sum()
-    return xp.sqrt(largest) * xp.sqrt(squares) + squares
+
+def _leading(M: Array, q: int) -> tuple[Array, Array, Array]:
+    """The q leading eigenpairs of M = V'S V (r, r), r >= q, and a bound on the others, (1,)."""
+    xp = namespace(M)
+    values, W = eigenpairs(M)
+    # those that became zero for their rounding may have held as much
+    rounding = M.shape[0] * float(np.finfo("float64").eps) * values[:1]
+    lost = xp.where(values[q - 1 : q] > 0, rounding * 0.0, rounding)
+    if M.shape[0] > q:
+        lost = xp.maximum(values[q : q + 1], lost)
+    return values[:q], W[:, :q], lost
+
+
+def mended(old: Directions) -> Directions:
+    """Orthonormal directions of the same scatter matrix, whatever the columns of U are."""
+    return _by_reflections(old, old.U.T[:0]).kept
 
 
 def whole(old: Directions, rows: CentredRows) -> Compressed:
@@ -104,16 +122,3 @@ def eigenpairs(M: Array) -> tuple[Array, Array]:
     values, W = eigh_descending(M)
     keep = values > M.shape[0] * float(np.finfo("float64").eps) * values[:1]
     return xp.where(keep, values, xp.zeros_like(values)), W * cast(keep, "float64")
-
-
-def orthonormal(Y: Array) -> Array:
-    """Orthonormal columns that span those of Y, but for what is nearly a combination of others."""
-    Q, _ = unit_columns(Y)
-    dtype = dtype_name(Y)
-    return Q @ cast(whitener(gram64(Q), rank_cut(dtype)), dtype)
-
-
-def towards_orthonormal(U: Array) -> Array:
-    """U C, one Newton step towards U (U'U)^(-1/2); zero columns stay zero."""
-    G = gram64(U)
-    return U @ cast(1.5 * identity_like(G) - 0.5 * G, dtype_name(U))

@@ -7,11 +7,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, cast, eigh_descending, frobenius, namespace, to_numpy, zeros
-from streampca._threads import one_thread
+from streampca.arrays import (
+    Array,
+    cast,
+    eigh_descending,
+    frobenius,
+    namespace,
+    one_thread,
+    to_numpy,
+    zeros,
+)
 from streampca.moments.base import Moments
 from streampca.moments.rows import CentredRows
 from streampca.moments.scatter import Scatter
+
+_SMALLEST, _LARGEST = 1e-150, 1e150
+"""Numbers whose squares are inside float64, for matrices of a few million of them."""
 
 
 class DenseMoments(Moments):
@@ -82,7 +93,11 @@ class DenseMoments(Moments):
 
     @property
     def norm(self) -> float:
-        return frobenius(self._scatter) / self.denominator
+        # squares of squares leave float64 where rows are beyond 1e75
+        trace = self.total_variance * self.denominator
+        if _SMALLEST < trace < _LARGEST:
+            return frobenius(self._scatter) / self.denominator
+        return frobenius(self._scatter / (trace or 1.0)) * self.total_variance
 
     def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
         # Cholesky succeeds only where mu I - (Sigma - A diag(lambda) A') is positive definite,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from streampca._arrays import Array, cast, dtype_name
-from streampca.arrays import torch
-from streampca.moments.parts import parts, signed_sums
-from streampca.moments.rows import CentredRows, _centred, fits
+from streampca.arrays import Array, cast, dtype_name, torch
+from streampca.moments.pairs import Pairs
+from streampca.moments.parts import alike, parts, signed_sums
+from streampca.moments.rows import CentredRows, _centred, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
 from streampca.moments.unshifted import Unformed, near
 
@@ -42,20 +42,21 @@ def centred(
 ) -> CentredRows:
     """Centre rows (m, n) that have been looked at and join them to what `about` has seen."""
     dtype = about.dtype if fits(seen.total) or seen.total == 0 else "float64"
-    equal = weights is None and decay is None
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
     if not (equal and seen.near and dtype == about.dtype == dtype_name(X)):
         return _centred(X, weights, decay, about, dtype)
     m = float(X.shape[0])
+    pairs = Pairs.of_equal(m)
     squares = cast(seen.lengths, "float64") ** 2
     if not about.center:
-        return DeviceRows(m, m, torch.zeros_like(about._mean), X, None, squares)
+        return DeviceRows(m, pairs, torch.zeros_like(about._mean), X, None, squares)
     mean = cast(seen.sums, "float64") / m
     squares = torch.clip(squares - m * mean**2, 0.0, None)
     between = None
     if about.weight > 0:
         between = (mean - about._mean) * (about.weight * m / (about.weight + m)) ** 0.5
         squares = squares + between**2
-    return DeviceRows(m, m, mean, X, between, squares)
+    return DeviceRows(m, pairs, mean, X, between, squares)
 
 
 @dataclass
@@ -63,7 +64,7 @@ class DeviceRows(Unformed):
     """Z = [X - 1 mean'; between], never formed: two passes over the rows less."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: torch.Tensor  # (n,) the minibatch's own, zero where rows are not centred
     X: torch.Tensor  # (m, n)
     between: torch.Tensor | None  # (n,) float64
@@ -80,7 +81,7 @@ class DeviceRows(Unformed):
 
     def project(self, V: Array) -> Array:
         m = self.X.shape[0]
-        V, X = self._alike(V)
+        X, V = alike(self.X, V)
         corrections = self._corrections().to(V.dtype) @ V
         H = torch.empty((self.n_rows, V.shape[1]), dtype=V.dtype, device=V.device)
         torch.matmul(X, V, out=H[:m])
@@ -90,14 +91,9 @@ class DeviceRows(Unformed):
 
     def combine(self, H: Array) -> Array:
         m = self.X.shape[0]
-        H, X = self._alike(H)
+        X, H = alike(self.X, H)
         sums = torch.cat([H[:m].sum(dim=0)[None], H[m:]])
         return torch.addmm(X.T @ H[:m], self._corrections().to(H.dtype).T, sums)
-
-    def _alike(self, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """V and X in one type: torch's products take no other."""
-        dtype = torch.promote_types(V.dtype, self.X.dtype)
-        return V.to(dtype), self.X.to(dtype)
 
     def combined(self, signs: Array, count: int) -> Array:
         m = self.X.shape[0]

@@ -13,44 +13,43 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     cast,
     dtype_name,
     namespace,
-    orthogonal_part,
+    orthonormal,
+    orthonormal_beside,
     to_device,
     to_numpy,
+    towards_orthonormal,
     zeros,
 )
 from streampca.moments import sketch
 from streampca.moments.base import Moments
-from streampca.moments.compress import (
-    Compressed,
-    Directions,
-    orthonormal,
-    stack,
-    towards_orthonormal,
-    whole,
-)
+from streampca.moments.compress import Compressed, Directions, mended, stack, whole
 from streampca.moments.rows import CentredRows, fits
 
 _COLD_STEPS = 3
 """Sketches of the same rows, each through the directions of the last, while there are few to
 begin from; one is enough later."""
 
-_PROBES = 4
+PROBES = 4
 """Random combinations of rows that look for directions nobody has seen."""
 
 _COLUMNS = 16
 """Products with the rows have a multiple of so many columns: 40 cost OpenBLAS nearly what 48 do."""
 
-_SKETCHED = 8192
+SKETCHED = 8192
 """Rows that go into one sketch, and at least 24 for each direction, but not more than half of those
 so far: the small problems at its end cost as much as some hundred rows at p = 10. Measured there
 with MNIST, sketches of 4,096 and 8,192 rows: excess 3.4e-6 and 3.9e-6, sorted by digit 2.9e-4 and
 4.3e-4, a tenth of the time."""
 
+
+_SAME = 1e-3
+"""Share by which eigenvalues may add up to more than the sums of squares of features do, after any
+number of minibatches in float32."""
 
 _SKETCHED_THERE = 32
 """Minibatches that go into one sketch on a device, at least: the device waits while its small
@@ -105,8 +104,8 @@ class FactoredMoments(Moments):
             dtype=moments.dtype,
             device=moments.device,
         )
-        self.n_samples, self.weight = moments.n_samples, moments.weight
-        self.squared_weight, self._mean = moments.squared_weight, moments._mean * 1.0
+        self._take_counts(moments)
+        self._mean = moments._mean * 1.0
         U, values = moments.leading(self.n_directions + 1)
         s = namespace(values).clip(values, 0.0, None) * moments.denominator
         q = min(self.n_directions, len(s))
@@ -139,9 +138,8 @@ class FactoredMoments(Moments):
 
     def _add(self, rows: CentredRows) -> None:
         """Into the sketch, or into a new one if there is none, or it is full."""
-        seen = self.weight * self.weight / self.squared_weight  # effective number of rows
         there = 0 if self.device is None else _SKETCHED_THERE * rows.n_rows
-        most = min(max(_SKETCHED, 24 * self.n_directions, there), seen / 2)
+        most = min(max(SKETCHED, 24 * self.n_directions, there), self.effective_rows / 2)
         dtype = self._working_dtype(rows)
         held = self._sketch
         if held is None or self._n_sketched + rows.n_rows > most or dtype_name(held.A) != dtype:
@@ -157,11 +155,11 @@ class FactoredMoments(Moments):
         features that were silent until now, has no part in Z'Z A and would never be found.
         """
         U = cast(self._settled().U, dtype)
-        count = min(_PROBES, self.n_features - self.n_directions)
+        count = min(PROBES, self.n_features - self.n_directions)
         draws = np.random.default_rng(self.n_samples)  # the same rows give the same bits
         P = cast(rows.combined(self._signs(draws, rows.n_rows), count), dtype)
-        P, _, _ = orthogonal_part(P - U @ (U.T @ P), U)
-        looking = _looking(self.n_directions)
+        P = orthonormal_beside(P - U @ (U.T @ P), U)
+        looking = sketched_directions(self.n_directions)
         return sketch.begin(namespace(U).concatenate([U[:, :looking], P], axis=1))
 
     def _working_dtype(self, rows: CentredRows) -> str:
@@ -247,11 +245,34 @@ class FactoredMoments(Moments):
     def leading(self, k: int) -> tuple[Array, Array]:
         k = min(k, self.n_directions)
         U, s = self._read().kept
-        return towards_orthonormal(cast(U[:, :k], "float64")), s[:k] / self.denominator
+        A = towards_orthonormal(cast(U[:, :k], "float64"))
+        if A is None:  # float32 columns are orthonormal to more than that
+            A, s = mended(Directions(cast(U, "float64"), s))
+        return A[:, :k], s[:k] / self.denominator
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         self._settled()  # who goes on from the state does what this one does
         return super().state()
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *, device: str | None) -> Self:
+        self = super().from_state(state, device=device)
+        self._mend()
+        return self
+
+    def _mend(self) -> None:
+        """Make directions sound that were written when this was not made sure of at each update.
+
+        Where they hold more variance than there is, nothing they say can be relied on: the bound
+        on what is lost becomes all that there is.
+        """
+        if towards_orthonormal(self._directions) is None:
+            U, s = mended(Directions(cast(self._directions, "float64"), self._eigenvalues))
+            self._directions, self._eigenvalues = cast(U, self.dtype), s
+        held, total = self._eigenvalues.sum(), self._squares.sum()
+        if bool(held > (1 + _SAME) * total):
+            self._eigenvalues = self._eigenvalues * (total / held)
+            self._lost = self._lost * 0.0 + total
 
     @classmethod
     def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
@@ -260,13 +281,13 @@ class FactoredMoments(Moments):
         return cls(n, q, center=bool(state["center"]), dtype=dtype, device=device)
 
 
-def _looking(q: int) -> int:
+def sketched_directions(q: int) -> int:
     """How many of q directions look at the rows; the last only stand guard.
 
     Measured with MNIST at p = 10 (excess; sorted by digit): 40 of 40 directions 8e-7 and 1e-4,
     28 of 40 3e-6 and 3e-4 at two thirds of the price, 28 of 28 5e-6 and 7e-4.
     """
-    looking = _COLUMNS * (q // _COLUMNS) - _PROBES
+    looking = _COLUMNS * (q // _COLUMNS) - PROBES
     return looking if looking >= 0.7 * q else q
 
 
@@ -276,5 +297,5 @@ def default_directions(p: int) -> int:
     Twice p look at the rows, and at least 18 more than p; eight more stand guard. By MNIST sorted
     by digit at p = 10: excess 4e-3 with 10 beyond p, 7e-4 with 18, 3e-4 with 18 and guards.
     """
-    looking = p + max(p, 18) + _PROBES
+    looking = p + max(p, 18) + PROBES
     return _COLUMNS * -(-looking // _COLUMNS) + _COLUMNS // 2

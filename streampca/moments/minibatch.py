@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     cast,
     dtype_name,
-    eigh_descending,
+    householder,
     namespace,
+    singular,
     to_device,
     to_numpy,
     zeros,
@@ -31,6 +32,7 @@ class MinibatchMoments(Moments):
     """
 
     kind: ClassVar[str] = "minibatch"
+    of_all_rows: ClassVar[bool] = False
     _second_names: ClassVar[tuple[str, ...]] = ("rows", "rows_weight", "squares")
 
     def __init__(
@@ -70,30 +72,23 @@ class MinibatchMoments(Moments):
         return cast(G, "float64") * (self.denominator / self._divisor())
 
     def _divisor(self) -> Array:
-        return namespace(self._rows).clip(self._rows_weight, 1.0, None)
+        xp, w = namespace(self._rows), self._rows_weight
+        return xp.where(w > 0, w, xp.ones_like(w))
 
     @property
     def _scatter_diagonal(self) -> Array:
         return self._squares
 
     def leading(self, k: int) -> tuple[Array, Array]:
-        xp = namespace(self._rows)
-        Z = cast(self._rows, "float64")
         A = zeros((self.n_features, k), "float64", self.device)
         values = zeros((k,), "float64", self.device)
-        if Z.shape[0] == 0:
+        if self._rows.shape[0] == 0:
             return A, values
-        if Z.shape[0] < self.n_features:
-            found, left = eigh_descending(Z @ Z.T)
-            r = min(k, Z.shape[0])
-            right = Z.T @ left[:, :r]  # (n, r), columns of length root of their eigenvalue
-            lengths = xp.sqrt((right * right).sum(axis=0))
-            safe = xp.where(lengths > 1e-12 * lengths[:1], lengths, xp.ones_like(lengths) * xp.inf)
-            A[:, :r] = right / safe
-            values[:r] = xp.clip(found[:r], 0.0, None)
-        else:
-            found, right = eigh_descending(Z.T @ Z)
-            A, values = right[:, :k], xp.clip(found[:k], 0.0, None)
+        # not through Z Z', whose small eigenvectors would give no orthogonal columns
+        Q, R = householder(self._rows.T)  # (n, r) and (r, m)
+        U, lengths = singular(R)
+        r = min(k, lengths.shape[0])
+        A[:, :r], values[:r] = Q @ U[:, :r], lengths[:r] ** 2
         return A, values / self._divisor()
 
     @classmethod

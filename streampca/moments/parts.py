@@ -1,11 +1,18 @@
-"""Passes over rows in parts: signed sums."""
+"""Products with rows, and passes over them in parts: signed sums."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-from streampca._arrays import Array, namespace
-from streampca._threads import one_thread
+from streampca.arrays import Array, is_tensor, namespace, one_thread, torch
+
+
+def alike(X: Array, V: Array) -> tuple[Array, Array]:
+    """X and V in one dtype: products of tensors take no other, numpy finds it by itself."""
+    if is_tensor(X) and X.dtype != V.dtype:
+        dtype = torch.promote_types(X.dtype, V.dtype)
+        return X.to(dtype), V.to(dtype)
+    return X, V
 
 
 def parts(n_rows: int, count: int) -> list[slice]:

@@ -1,6 +1,6 @@
 """A minibatch, centred and weighted: Z with Z'Z = what it adds to the scatter matrix.
 
-Dense rows are centred explicitly; sparse rows implicitly, so that they are never made dense.
+Dense rows are centred explicitly; sparse rows implicitly (sparse.py).
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     cast,
     column_squares,
     dtype_name,
     namespace,
+    one_thread,
     to_device,
-    to_numpy,
 )
-from streampca._threads import one_thread
-from streampca.moments.parts import parts, signed_sums
+from streampca.moments.pairs import Pairs
+from streampca.moments.parts import alike, parts, signed_sums
 from streampca.moments.scatter import Scatter
-from streampca.moments.unshifted import Unformed, unshifted
+from streampca.moments.unshifted import unshifted
 
 if TYPE_CHECKING:
     from streampca.moments.base import Moments
@@ -38,7 +38,7 @@ class CentredRows(Protocol):
     """
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
 
     @property
@@ -87,7 +87,7 @@ class DenseRows:
     """Centred rows held as an array."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array
     Z: Array
 
@@ -108,10 +108,12 @@ class DenseRows:
         return dtype_name(self.Z)
 
     def project(self, V: Array) -> Array:
-        return self.Z @ V
+        Z, V = alike(self.Z, V)
+        return Z @ V
 
     def combine(self, H: Array) -> Array:
-        return self.Z.T @ H
+        Z, H = alike(self.Z, H)
+        return Z.T @ H
 
     def combined(self, signs: Array, count: int) -> Array:
         return signed_sums(signs, self.Z, parts(self.n_rows, count))[0]
@@ -123,76 +125,15 @@ class DenseRows:
         return self.Z[start:stop]
 
 
-@dataclass
-class SparseRows(Unformed):
-    """Sparse rows X with Z = [W^(1/2) (X - 1 mean'); between], never formed."""
-
-    weight: float
-    squared_weight: float
-    mean: Array  # (n,) the minibatch's own
-    shift: Array  # (n,) what rows are centred about: the mean, or zero
-    X: Any  # csr array (m, n)
-    root: Array  # (m,) root of the rows' weights
-    between: Array | None  # (n,)
-
-    @cached_property
-    def squares(self) -> Array:
-        X = self.X.astype("float64")
-        w = self.root**2
-        about_zero = np.asarray(X.multiply(X).T @ w).ravel()
-        squares = about_zero - self.weight * self.shift**2
-        # the difference of two sums of size `about_zero` carries their rounding error
-        squares = np.where(squares < 4 * np.finfo("float64").eps * about_zero, 0.0, squares)
-        return squares if self.between is None else squares + self.between**2
-
-    @property
-    def total_squares(self) -> float:
-        return float(self.squares.sum())
-
-    def project(self, V: Array) -> Array:
-        H = (self.X @ V - cast(self.shift, dtype_name(V)) @ V) * self.root[:, None]
-        if self.between is not None:
-            H = np.concatenate([H, (self.between @ V)[None]])
-        return H.astype(V.dtype, copy=False)
-
-    def combine(self, H: Array) -> Array:
-        m = self.X.shape[0]
-        weighted = H[:m] * self.root[:, None]
-        G = self.X.T @ weighted - np.outer(self.shift, weighted.sum(axis=0))
-        if self.between is not None:
-            G += np.outer(self.between, H[m])
-        return G.astype(H.dtype, copy=False)
-
-    def combined(self, signs: Array, count: int) -> Array:
-        H = np.zeros((self.n_rows, count), signs.dtype)
-        for column, part in enumerate(parts(self.n_rows, count)):
-            H[part, column] = signs[part]
-        return self.combine(H)
-
-    def add_scatter(self, S: Scatter) -> None:
-        X = self.X.astype("float64")
-        weighted = X.multiply(self.root[:, None] ** 2).tocsr()
-        added = np.asarray((X.T @ weighted).todense())
-        added -= self.weight * np.outer(self.shift, self.shift)
-        S.whole += added if self.between is None else added + np.outer(self.between, self.between)
-
-    def densified(self, start: int, stop: int) -> Array:
-        m = self.X.shape[0]
-        Z = (self.X[start : min(stop, m)].toarray() - self.shift) * self.root[start:stop, None]
-        if stop > m and self.between is not None:
-            Z = np.concatenate([Z, self.between[None]])
-        return Z
-
-
-def _row_weights(
+def row_weights(
     m: int, weights: Array | None, decay: Array | None
-) -> tuple[float, float, np.ndarray[Any, Any] | None]:
-    """Sum of the weights, of weight times decay squared, and the weights (None: all 1)."""
+) -> tuple[float, Pairs, np.ndarray[Any, Any] | None]:
+    """Sum of what rows count, their pairs, and what each counts (None: all 1)."""
     if weights is None and decay is None:
-        return float(m), float(m), None
+        return float(m), Pairs.of_equal(m), None
     w = np.ones(m) if weights is None else np.asarray(weights, "float64")
-    g = np.ones(m) if decay is None else np.asarray(decay, "float64")
-    return float((w * g).sum()), float((w * g * g).sum()), w * g
+    v = w if decay is None else w * np.asarray(decay, "float64")
+    return float(v.sum()), Pairs.of(w, decay), v
 
 
 def centre(
@@ -206,14 +147,24 @@ def centre(
 
     `squares` are what is known of sums of squares, as in `Moments.update`.
     """
-    if weights is None and decay is None and about.device is None and X.dtype == about.dtype:
+    equal = weights is None and decay is None and weighs_as_rows(about.weight)
+    if equal and about.device is None and X.dtype == about.dtype:
         implicit = unshifted(X, about, squares)
         if implicit is not None and (about.dtype == "float64" or fits(implicit.total_squares)):
             return implicit
     rows = _centred(X, weights, decay, about, about.dtype)
-    if about.dtype == "float32" and about.device is None and not _fit(rows.total_squares, rows.Z):
+    if (
+        about.dtype == "float32"
+        and about.device is None
+        and not all_fit(rows.total_squares, rows.Z)
+    ):
         rows = _centred(X, weights, decay, about, "float64")
     return rows
+
+
+def weighs_as_rows(weight: float) -> bool:
+    """Whether roots of weights are far inside float32, which ends at 1e-38 and 3e38."""
+    return weight == 0 or 1e-30 < weight < 1e30
 
 
 def fits(squares: float) -> bool:
@@ -226,7 +177,7 @@ def fits(squares: float) -> bool:
     return 1e-24 < squares < 1e30
 
 
-def _fit(squares: float, entries: Array) -> bool:
+def all_fit(squares: float, entries: Array) -> bool:
     """Whether products of the entries with each other can be formed in float32."""
     return fits(squares) or (squares == 0 and not entries.any())
 
@@ -242,8 +193,10 @@ def _centred(
     """
     xp = namespace(X)
     m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
+    total, pairs, w = row_weights(m, weights, decay)
     joined = about.center and about.weight > 0 and total > 0
+    if (joined and not weighs_as_rows(about.weight)) or not weighs_as_rows(total):
+        dtype = "float64"
     buffer = about.scratch(m + joined, dtype)  # (m + 1, n)
     Z = buffer[:m]
     w = None if w is None else to_device(w, about.device)
@@ -252,7 +205,7 @@ def _centred(
         Z[:] = X
     else:
         shift = cast(mean if about.weight > 0 else X[0], dtype)
-        with np.errstate(over="ignore"):  # rows outside float32 are seen by _fit
+        with np.errstate(over="ignore"):  # rows outside float32 are seen by all_fit
             xp.subtract(X, shift, out=Z)
         if total > 0:
             ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
@@ -265,26 +218,4 @@ def _centred(
     if joined:
         root = (about.weight * total / (about.weight + total)) ** 0.5
         buffer[m] = cast((mean - about._mean) * root, dtype)
-    return DenseRows(total, squared, mean, buffer)
-
-
-def centre_sparse(
-    X: Any, weights: Array | None, decay: Array | None, about: Moments
-) -> CentredRows:
-    """Centre sparse rows (m, n) implicitly and join them to what `about` has seen."""
-    if about.device is not None:
-        # sparse kernels on devices differ too much; callers bound the number of rows
-        return centre(to_device(X.toarray(), about.device), weights, decay, about)
-    if about.dtype == "float64" or not _fit(float(np.vdot(X.data, X.data)), X.data):
-        X = X.astype("float64")
-    m = X.shape[0]
-    total, squared, w = _row_weights(m, weights, decay)
-    w = np.ones(m) if w is None else w
-    mean = to_numpy(about._mean)
-    if about.center and total > 0:
-        mean = np.asarray(X.T.astype("float64") @ w).ravel() / total
-    between = None
-    if about.center and about.weight > 0 and total > 0:
-        between = (mean - about._mean) * (about.weight * total / (about.weight + total)) ** 0.5
-    shift = mean if about.center else np.zeros_like(mean)
-    return SparseRows(total, squared, mean, shift, X, np.sqrt(w), between)
+    return DenseRows(total, pairs, mean, buffer)

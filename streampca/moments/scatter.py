@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, namespace, writeable
-from streampca.moments.gram import add_gram
+from streampca.arrays import Array, add_gram, namespace, writeable
 
 ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**12, 64
 """Rows that are summed in the dtype they have, and the minibatches that they come in, at most. BLAS

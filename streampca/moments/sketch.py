@@ -11,16 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
-    Array,
-    cast,
-    column_squares,
-    dtype_name,
-    gram64,
-    namespace,
-    rank_cut,
-    whitener,
-)
+from streampca.arrays import Array, cast, column_squares, dtype_name, gram64, namespace, whitener
 from streampca.moments.compress import Compressed, Directions, stack
 from streampca.moments.rows import CentredRows
 
@@ -54,6 +45,11 @@ def scaled(sketch: Sketch, factor: float) -> Sketch:
     return Sketch(sketch.A, sketch.Y * factor, sketch.M * factor, sketch.trace * factor)
 
 
+_CUT = {"float32": 1e-4, "float64": 1e-8}
+"""Relative eigenvalue below which combinations of codes are left out. Codes of length 1 have inner
+products known to some eps, so what is kept of a combination is known to eps / cut at worst."""
+
+
 def compress(old: Directions, sketch: Sketch) -> Compressed:
     """The leading directions of U diag(s) U' + Y M^-1 Y', the best that can be said of both.
 
@@ -68,18 +64,21 @@ def compress(old: Directions, sketch: Sketch) -> Compressed:
     exactly.
 
     M is scaled to a unit diagonal first: A nearly holds eigenvectors, whose codes differ in length
-    as the standard deviations do, and so keeps the relative accuracy of small ones.
+    as the standard deviations do, and so keeps the relative accuracy of small ones. (The shift that
+    Tropp et al. add to M would lose all that are below rounding of the largest.) Combinations of
+    codes that are then next to nothing are left out, which is an autoencoder of fewer codes.
     """
     A, Y, M, trace = sketch
     xp, dtype = namespace(A), dtype_name(A)
     diagonal = xp.diagonal(M)
     seen = diagonal > 0
     scale = xp.where(seen, xp.where(seen, diagonal, 1.0) ** -0.5, 0.0)  # (r,)
-    T = whitener(M * scale * scale[:, None], rank_cut(dtype))  # (r, r)
+    T = whitener(M * scale * scale[:, None], _CUT[dtype])  # (r, r)
     # scaled before it is rotated: Y is of the size of variances, and may not be squared
     F = (Y * cast(scale, dtype)) @ cast(T, dtype)  # (n, r)
-    outside = xp.clip(trace - column_squares(F).sum(), 0.0, None)
-    # T is large where a few rows are so large that all of A sees little else
-    rounding = 4 * float(np.finfo(dtype).eps) * xp.sqrt((T * T).sum()) * trace
+    squares = column_squares(F)
+    outside = xp.clip(trace - squares.sum(), 0.0, None)
+    # T'M T = I + T'E T with E of the size of eps, so F F' is known to || E || times || T F' ||^2
+    rounding = 4 * float(np.finfo(dtype).eps) * ((T * T).sum(axis=0) * squares).sum()
     result = stack(old, F.T)
     return Compressed(result.kept, result.lost + outside + rounding)

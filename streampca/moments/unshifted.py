@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streampca._arrays import Array, column_squares, dtype_name
+from streampca.arrays import Array, column_squares, dtype_name
+from streampca.moments.pairs import Pairs
 from streampca.moments.parts import parts, signed_sums
 from streampca.moments.scatter import Scatter
 
@@ -51,7 +52,7 @@ class UnshiftedRows(Unformed):
     """Z = [X - 1 mean'; between], never formed."""
 
     weight: float
-    squared_weight: float
+    pairs: Pairs
     mean: Array  # (n,) the minibatch's own, zero where rows are not centred
     X: Array  # (m, n)
     between: Array | None  # (n,) float64
@@ -127,7 +128,7 @@ def unshifted(X: Array, about: Moments, squares: Array | None = None) -> Unshift
         mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
     else:
         mean = np.zeros(X.shape[1])
-    rows = UnshiftedRows(m, m, mean, X, None)
+    rows = UnshiftedRows(m, Pairs.of_equal(m), mean, X, None)
     if squares is not None and squares.ndim:
         rows.about_zero = squares
     elif squares is not None and squares < _SAFE:  # for what their sum is asked for, a bound does

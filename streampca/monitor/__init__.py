@@ -7,7 +7,7 @@ from streampca.monitor.limits import empirical_limit
 from streampca.monitor.monitor import Assessment, Monitor
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
-from streampca.monitor.trends import IndividualsChart, Trends, individuals_chart, trends
+from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
 
 __all__ = [
     "Assessment",

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import to_numpy
-from streampca.arrays import is_tensor
+from streampca.arrays import is_tensor, to_numpy
 from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
-from streampca.rows.read import read_rows
+from streampca.rows import read_rows
 
 __all__ = ["Assessment", "Monitor"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from streampca._loadings import leading_features
+from streampca.metrics import leading_features
 from streampca.plots.models import checkpoint_of, how_many
 from streampca.plots.style import SMALL, TEXT, dress, feature_labels, ink_on, new_figure
 

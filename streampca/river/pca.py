@@ -1,4 +1,4 @@
-"""The transformer: parameters and dictionaries; what it does with them stands in _recordpca.py."""
+"""The transformer: parameters and dictionaries; what it does with them stands in records/pca.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base, utils
 
-from streampca._recordpca import RecordPCA, View
+from streampca.records import RecordPCA, View
 from streampca.river.frames import read_frame
 
 Float64 = NDArray[np.float64]
@@ -40,8 +40,8 @@ class PCA(base.MiniBatchTransformer):
         What to do with None and NaN: "error", or "impute", which treats them as absent features.
     memory
         "dense" remembers all of the covariance, 8 n**2 bytes. "factored" remembers leading
-        directions, for many features. "auto" is dense up to 1,024 features, and beyond where
-        that is no slower: where components are more than about a tenth of the features.
+        directions, for many features. "auto" is dense up to 1,024 features, up to 4,096 where
+        that takes at most five times as long, and up to 8,192 where it takes no longer.
     oversample
         Directions that factored memory keeps beyond `n_components`.
     batch_size

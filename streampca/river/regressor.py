@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base
 
-from streampca._pairs import PairModel
-from streampca._recordpairs import RecordPairs
-from streampca._records import Layout
+from streampca.learning import PairModel
+from streampca.records import Layout, RecordPairs
 
 Float64 = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from river import base
 
-from streampca._recordscorer import RecordScorer
+from streampca.records import RecordScorer
 
 _LARGEST = 1e100
 """Scores end here: quantiles are estimated from differences of scores, which must stay finite."""

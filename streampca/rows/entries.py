@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, column_squares, dtype_name
-from streampca.arrays import is_tensor, torch
-from streampca.rows.numbers import label
+from streampca.arrays import Array, column_squares, dtype_name, is_tensor
+from streampca.rows.numbers import BadRow, label
 
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""
@@ -41,7 +40,7 @@ def check_entries(
     if squares is not None and _shows(squares.sum(), largest):
         return squares
     if is_tensor(values):
-        low, high = torch.aminmax(values)  # one pass; NaN if there is one
+        low, high = values.aminmax()  # one pass; NaN if there is one
         if bool((low >= -largest) & (high <= largest)):  # the one synchronisation with the device
             return None
         bad = _unfit(values, allow_missing, largest)
@@ -61,8 +60,19 @@ def check_entries(
     else:
         row, column = divmod(at, bad.shape[1])
         value = float(values[row, column])
-    where = f"row {row}, {label(column, names)} is {value}"
-    raise ValueError(_sentence(where, value, largest, sparse))
+    where = f", {label(column, names)} is {value}"
+    raise BadRow(row, _sentence(where, value, largest, sparse))
+
+
+def refuse_masked(X: NDArray[Any], names: Sequence[str] | None) -> None:
+    """Raise if an array is masked somewhere, naming the first entry that is."""
+    if isinstance(X, np.ma.MaskedArray) and X.ndim == 2 and np.ma.getmaskarray(X).any():
+        mask = np.ma.getmaskarray(X)
+        if X.dtype.names is None:
+            row, column = divmod(int(np.argmax(mask)), mask.shape[1])
+            names = names if names is not None and len(names) == mask.shape[1] else None
+            where = f", {label(column, names)} is masked"
+            raise BadRow(row, _sentence(where, np.nan, LARGEST, False))
 
 
 def unfit_entry(
@@ -84,7 +94,8 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
         )
     if sparse:
         return f"{where}: leave the row out or fill it in (sparse gaps are not imputed)"
-    return f"{where}: leave the row out, fill it in, or use missing='impute'"
+    # the last words are those by which scikit-learn's users and checks know the mistake
+    return f"{where}: leave the row out, fill it in, or use missing='impute' (input contains NaN)"
 
 
 def _within(entries: NDArray[Any], allow_missing: bool, largest: float) -> bool:

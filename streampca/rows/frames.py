@@ -1,10 +1,11 @@
-"""Data frames and Arrow tables become a matrix and the names of its columns.
+"""Data frames become a matrix and the names of its columns.
 
 Frames are recognised by what they can do, not by importing the packages that define them.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streampca._cells import is_number
-from streampca.rows.numbers import label, numbers_of, short
-
-_SHOWN = 5
+from streampca.rows import arrow
+from streampca.rows.arrays import from_anything, is_vector
+from streampca.rows.names import choose, expanded, side_by_side
+from streampca.rows.numbers import BadRow, NoNumber, label, numbers_of
 
 
 class Columns(NamedTuple):
@@ -28,175 +29,161 @@ class Columns(NamedTuple):
     """None where columns are not named by strings."""
 
 
+def is_frame_of_pandas(X: Any) -> bool:
+    """Whether X is a DataFrame of pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a collection of dask, whose rows are not there yet."""
+    graph = getattr(X, "__dask_graph__", None)
+    return callable(graph) and graph() is not None
+
+
+def is_labelled(X: Any) -> bool:
+    """Whether X is an array of xarray."""
+    return type(X).__module__.startswith("xarray.") and hasattr(X, "dims") and hasattr(X, "data")
+
+
+def native(X: Any) -> Any:
+    """The frame that is wrapped by narwhals; X itself otherwise."""
+    if type(X).__module__.startswith("narwhals.") and hasattr(X, "to_native"):
+        return X.to_native()
+    return X
+
+
 def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
     """Return the columns of a frame, in the order wanted if they have names; None if it is none."""
-    if type(X).__module__.startswith("narwhals.") and hasattr(X, "to_native"):
-        X = X.to_native()
+    X = native(X)
     if isinstance(X, (pa.Table, pa.RecordBatch)):
-        return _from_arrow(X, wanted)
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(X, pandas.DataFrame):
+        return Columns(*arrow.read_table(X, wanted))
+    if is_frame_of_pandas(X):
         return _from_pandas(X, wanted)
-    for load in ("collect", "compute"):  # polars' LazyFrame, dask: asking for columns costs work
-        if hasattr(X, load):
-            raise ValueError(
-                f"got {type(X).__name__}, whose rows are not there yet: call .{load}() first"
+    if (load := _how_to_load(X)) is not None:
+        raise ValueError(
+            f"got {type(X).__name__}, whose rows are not there yet: call .{load}() first"
+        )
+    if is_labelled(X):
+        return _from_labelled(X, wanted)
+    if hasattr(X, "data_vars"):
+        raise ValueError(
+            "got a Dataset: give X.to_array().transpose(...) with rows first, or X.to_dataframe()"
+        )
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(X, (pandas.Series, pandas.Index)):
+        return None  # as numpy sees it
+    return _from_arrow(X, wanted)
+
+
+def _how_to_load(X: Any) -> str | None:
+    """What makes rows of something lazy, such as polars' LazyFrame; None if it has them."""
+    if is_dask(X):
+        return "compute"
+    if hasattr(X, "dims"):  # xarray, which has compute() all the same
+        return None
+    return next((load for load in ("collect", "compute") if hasattr(X, load)), None)
+
+
+def _from_arrow(X: Any, wanted: Sequence[str] | None) -> Columns | None:
+    """What speaks Arrow's or the older protocol of frames."""
+    try:
+        if hasattr(X, "__arrow_c_stream__"):
+            reader = (
+                pa.table(_narrowed(X, wanted)) if hasattr(X, "columns") else pa.chunked_array(X)
             )
-    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns"):
-        return _from_arrow(pa.table(X), wanted)
-    return None
+            if isinstance(reader, pa.ChunkedArray) and pa.types.is_struct(reader.type):
+                reader = pa.Table.from_struct_array(reader)
+        elif hasattr(X, "__arrow_c_array__"):
+            reader = pa.array(X)
+            if pa.types.is_struct(reader.type):
+                reader = pa.RecordBatch.from_struct_array(reader)
+        elif hasattr(X, "__dataframe__") and not hasattr(X, "__array__"):
+            from pyarrow.interchange import from_dataframe
 
-
-def _ordered(
-    names: Sequence[Any], wanted: Sequence[str] | None
-) -> tuple[tuple[str, ...] | None, list[int] | None]:
-    """Names of the columns as they are to be, and which columns to take if not all as they are."""
-    texts = [isinstance(name, str) for name in names]
-    if not any(texts):
-        return None, None
-    if not all(texts):
-        other = names[texts.index(False)]
-        raise ValueError(f"some column names are text, but {other!r} is not: rename the columns")
-    names = tuple(str(name) for name in names)
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"two features are named {twice!r}: give each a name of its own")
-    if wanted is None or tuple(wanted) == names:
-        return names, None
-    position = {name: i for i, name in enumerate(names)}
-    missing = [name for name in wanted if name not in position]
-    unexpected = sorted(set(names) - set(wanted), key=position.__getitem__)
-    if missing or unexpected:
-        parts = []
-        if missing:
-            parts.append(f"missing: {_listed(missing)}")
-        if unexpected:
-            parts.append(f"unexpected: {_listed(unexpected)}")
+            reader = from_dataframe(X)
+        else:
+            return None
+    except (pa.ArrowException, NotImplementedError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"the features are not those seen before ({'; '.join(parts)}): give a frame with "
-            f"these {len(wanted)} columns, in any order"
-        )
-    return tuple(wanted), [position[name] for name in wanted]
+            f"got {type(X).__name__}, which cannot be given to Arrow ({error}): turn its columns "
+            "into numbers first"
+        ) from error
+    if isinstance(reader, (pa.Table, pa.RecordBatch)):
+        return Columns(*arrow.read_table(reader, wanted))
+    return Columns(arrow.read_array(reader), None)
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-# --- Arrow ------------------------------------------------------------------------------------
-
-
-def _from_arrow(table: pa.Table | pa.RecordBatch, wanted: Sequence[str] | None) -> Columns:
-    if table.num_columns == 1 and _is_list(table.schema.field(0).type):
-        return Columns(_matrix_of_lists(table.column(0), table.schema.field(0).name), None)
-    names, order = _ordered(table.schema.names, wanted)
-    if order is not None:
-        table = table.select(order)
-    if table.num_columns == 0 or table.num_rows == 0:
-        return Columns(np.empty((table.num_rows, table.num_columns)), names)
-    if set(table.schema.types) <= {pa.float32(), pa.float64()}:
-        # 784 columns of 1,000 rows: 0.8 ms, one by one 5 ms
-        if isinstance(table, pa.Table):
-            table = table.combine_chunks().to_batches()[0]
-        return Columns(table.to_tensor(null_to_nan=True).to_numpy(), names)
-    parts = [_from_arrow_column(column, label(j, names)) for j, column in enumerate(table.columns)]
-    return Columns(_side_by_side(parts), names)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind))
-
-
-def _one_chunk(column: Any) -> Any:
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column
-
-
-def _matrix_of_lists(column: Any, name: str) -> NDArray[Any]:
-    """One column whose entries are rows; no copy where it is one chunk of fixed-size lists."""
-    lists = _one_chunk(column)
-    if isinstance(lists, pa.ChunkedArray):  # no chunk at all
-        lists = lists.combine_chunks()
-    if len(lists) == 0:
-        return np.empty((0, getattr(lists.type, "list_size", 1)))
-    if lists.null_count:
-        row = int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
-        raise ValueError(f"row {row}, column {name!r} is null: a row of numbers is expected")
-    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
-
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    other = np.flatnonzero(lengths != lengths[0])
-    if other.size:
-        row = int(other[0])
-        raise ValueError(
-            f"row {row}, column {name!r} has {lengths[row]} features where row 0 has "
-            f"{lengths[0]}: all rows have one length"
-        )
-    width = int(lengths[0])
-    flat = lists.flatten()
-    if not _is_numeric(flat.type):
-        raise ValueError(f"column {name!r} holds {flat.type}, not numbers")
-    return _from_arrow_column(flat, f"column {name!r}").reshape(len(lists), width)
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return is_number(kind) or bool(pa.types.is_null(kind))
-
-
-def _from_arrow_column(column: Any, name: str) -> NDArray[Any]:
-    kind = column.type
-    is_dictionary = pa.types.is_dictionary(kind)
-    if is_dictionary:
-        kind = kind.value_type
-    if not _is_numeric(kind):
-        raise ValueError(_no_number(column, kind, name))
-    if is_dictionary:
-        column = column.cast(kind)
-    if pa.types.is_boolean(kind):
-        column, kind = column.cast(pa.uint8()), pa.uint8()
-    small = kind.bit_width <= 16 if not pa.types.is_null(kind) else False
-    if not pa.types.is_floating(kind) or kind.bit_width == 16:
-        # unsafe: a safe cast refuses whole numbers beyond 2**53, which lose digits here as in numpy
-        column = column.cast(pa.float32() if small else pa.float64(), safe=False)
-    if isinstance(column, pa.ChunkedArray):
-        return np.asarray(column.to_numpy())
-    return np.asarray(column.to_numpy(zero_copy_only=False))
-
-
-def _no_number(column: Any, kind: pa.DataType, name: str) -> str:
-    valid = np.flatnonzero(
-        column.is_valid().to_numpy(zero_copy_only=False)
-        if isinstance(column, pa.Array)
-        else column.is_valid().to_numpy()
-    )
-    row = int(valid[0]) if valid.size else 0
-    return (
-        f"row {row}, {name} is {short(column[row].as_py())} ({kind}), not a number: turn the "
-        "feature into numbers first, or leave it out"
-    )
+def _narrowed(X: Any, wanted: Sequence[str] | None) -> Any:
+    """A frame of polars without columns that are not wanted: Arrow may not know their types."""
+    if wanted is None or not type(X).__module__.startswith("polars."):
+        return X
+    known = {*wanted, *(name.rpartition("_")[0] for name in wanted)}
+    kept = [name for name in X.columns if name in known]
+    return X.select(kept) if known.intersection(kept) and len(X.columns) > 1 else X
 
 
 # --- pandas -----------------------------------------------------------------------------------
 
 
 def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
-    names, order = _ordered(list(frame.columns), wanted)
-    if order is not None:
-        frame = frame.iloc[:, order]
+    every = list(frame.columns)
+    if len(every) == 1 and f"{every[0]}_0" not in (wanted or ()):
+        column = frame.iloc[:, 0]
+        if _holds_vectors(column):
+            return Columns(_vectors(column, every[0]), None)
+        if len(frame) == 0 and column.dtype == object and every[0] not in (wanted or ()):
+            return Columns(np.empty((0, 0)), None)  # perhaps it would hold vectors
+    columns, names = choose(
+        every, wanted, lambda j: len(frame) == 0 or _holds_vectors(frame.iloc[:, j])
+    )
+    if len(frame) == 0 or not columns:
+        width = len(columns) if wanted is None or names is None else len(wanted)
+        return Columns(np.empty((len(frame), width)), names if wanted is None else tuple(wanted))
+    if columns != list(range(len(every))):
+        frame = frame.iloc[:, columns]
     dtypes = list(frame.dtypes)
-    if all(isinstance(d, np.dtype) and d.kind in "fiu" for d in dtypes) or 0 in frame.shape:
-        return Columns(frame.to_numpy(dtype=float if 0 in frame.shape else None), names)
-    parts = [_from_series(frame.iloc[:, j], label(j, names)) for j in range(len(dtypes))]
-    return Columns(_side_by_side(parts), names)
+    if all(isinstance(d, np.dtype) and d.kind in "fiu" for d in dtypes):
+        return Columns(frame.to_numpy(), names)
+    parts = [_from_series(frame.iloc[:, j], j, names) for j in range(len(dtypes))]
+    return Columns(*side_by_side(parts, names, None if names is None else wanted))
 
 
-def _from_series(series: Any, name: str) -> NDArray[Any]:
+def _holds_vectors(series: Any) -> bool:
+    """Whether the first entry that there is in a column is a vector."""
+    if series.dtype.kind != "O" or hasattr(series.dtype, "fill_value"):
+        return False
+    for value in series.array:
+        if is_vector(value):
+            return True
+        if not _is_missing(value):
+            return False
+    return False
+
+
+def _is_missing(value: Any) -> bool:
+    gap = value is None or type(value).__name__ in ("NAType", "NaTType")
+    return gap or (isinstance(value, float) and math.isnan(value))
+
+
+def _vectors(series: Any, name: Any) -> NDArray[Any]:
+    """A column whose entries are lists, tuples or arrays, as (m, k)."""
+    rows = list(series.to_numpy(dtype=object))
+    for row, value in enumerate(rows):
+        if not is_vector(value):
+            raise BadRow(row, f", column {name!r} is {value!r}: a row of numbers is expected")
+    read = from_anything(rows, expanded([name], [len(rows[0])]))
+    if read.ndim != 2:
+        raise NoNumber(f"column {name!r} holds matrices: give one vector for each row")
+    return read
+
+
+def _from_series(series: Any, j: int, names: tuple[str, ...] | None) -> NDArray[Any]:
+    name = label(j, names)
     if hasattr(series.dtype, "fill_value"):  # pandas.SparseDtype
         series = series.sparse.to_dense()
+    if _holds_vectors(series):
+        return _vectors(series, j if names is None else names[j])
     dtype = series.dtype
     if dtype.kind in "fiub":
         if isinstance(dtype, np.dtype):
@@ -204,22 +191,37 @@ def _from_series(series: Any, name: str) -> NDArray[Any]:
         small = dtype.kind == "b" or dtype.itemsize <= (4 if dtype.kind == "f" else 2)
         return np.asarray(series.to_numpy(dtype="f4" if small else "f8", na_value=np.nan))
     if dtype.kind == "c":
-        raise ValueError(f"{name} is complex: give real and imaginary parts as features")
+        raise ValueError(
+            f"Complex data not supported: {name} is complex: give real and imaginary parts as "
+            "features"
+        )
     values = np.asarray(series)  # categories become what they stand for
     if values.dtype.kind in "fiub":
         return values
     return numbers_of(np.array(series.astype(object), dtype=object), name)
 
 
-def _side_by_side(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Columns as one matrix, column-major: each is copied as it stands."""
-    kinds = np.result_type(*(_float_for(part.dtype) for part in parts))
-    values = np.empty((len(parts), len(parts[0])), kinds)
-    for row, part in zip(values, parts, strict=True):
-        row[:] = part
-    return values.T
+# --- xarray -----------------------------------------------------------------------------------
 
 
-def _float_for(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    small = dtype.itemsize <= (4 if dtype.kind == "f" else 2)
-    return np.dtype(np.float32 if small else np.float64)
+def _from_labelled(X: Any, wanted: Sequence[str] | None) -> Columns:
+    """Rows along the first dimension; names are the text beside the second, where there is any."""
+    names = names_beside(X)
+    if names is None:
+        return Columns(from_anything(X.data, wanted), None)
+    columns, names = choose(names, wanted, lambda j: False)
+    values = from_anything(X.data, names)
+    if columns != list(range(values.shape[1])):
+        values = values[:, columns]
+    return Columns(values, names)
+
+
+def names_beside(X: Any) -> tuple[str, ...] | None:
+    """Names of the features of an xarray, which stand in the coordinate of its second dimension."""
+    coordinates = getattr(X, "coords", {})
+    if len(X.dims) != 2 or X.dims[1] not in coordinates:
+        return None
+    names = coordinates[X.dims[1]].values
+    if names.ndim != 1 or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(map(str, names))

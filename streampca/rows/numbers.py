@@ -12,6 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class BadRow(ValueError):
+    """A row that cannot be used: its number, and the rest of the sentence.
+
+    Whoever reads rows part by part knows better which number the row has.
+    """
+
+    def __str__(self) -> str:
+        row, rest = self.args
+        return f"row {row}{rest}"
+
+    def moved(self, first: int) -> BadRow:
+        """The same of the row that stands so many rows later."""
+        row, rest = self.args
+        return type(self)(row + first, rest)
+
+
+class NoNumber(ValueError, TypeError):
+    """What stands in a number's place is none: for numpy and scikit-learn that is a TypeError."""
+
+
+class BadKind(BadRow, NoNumber):
+    """The same of a row's entry."""
+
+
 def label(column: int, names: Sequence[str] | None) -> str:
     """How messages call a column."""
     return f"feature {column}" if names is None else f"feature {names[column]!r}"
@@ -31,12 +55,13 @@ def numbers_of(column: Iterable[Any], name: str) -> NDArray[np.float64]:
         try:
             read[row] = number(value)
         except ValueError as error:
-            raise ValueError(f"row {row}, {name} {error}") from error
+            kind = BadKind if isinstance(error, NoNumber) else BadRow
+            raise kind(row, f", {name} {error}") from error
     return read
 
 
 def number(value: Any) -> float:
-    """Return one Python object as a float; None and pandas.NA as NaN.
+    """Return one Python object as a float; None, pandas.NA and what is masked as NaN.
 
     Raises
     ------
@@ -47,15 +72,18 @@ def number(value: Any) -> float:
         value = value.as_py()
     if value is None or type(value).__name__ == "NAType":
         return math.nan
-    alone = getattr(value, "shape", None) == ()  # an array or a tensor of no dimension
-    if alone and not isinstance(value, (np.generic, np.ma.MaskedArray)):
-        value = value.item()
-    real = isinstance(value, (numbers.Real, Decimal, np.bool_))
+    if getattr(value, "shape", None) == () and not isinstance(value, np.generic):
+        if np.ma.is_masked(value):
+            return math.nan
+        value = value.item()  # an array or a tensor of no dimension
+    real = isinstance(value, (numbers.Real, Decimal, np.bool_)) or _is_small(value)
     if not real or isinstance(value, np.timedelta64):  # which numpy counts among the integers
         kind = "text" if isinstance(value, str) else type(value).__name__
-        raise ValueError(
+        # in Python's own words, by which scikit-learn's users and checks know the mistake
+        known = f" (float() argument must be a string or a real number, not {kind!r})"
+        raise NoNumber(
             f"is {short(value)} ({kind}), not a number: turn the feature into numbers first, or "
-            "leave it out"
+            f"leave it out{'' if kind == 'text' else known}"
         )
     try:
         if isinstance(value, np.longdouble) and abs(value) > np.finfo("float64").max:
@@ -65,6 +93,16 @@ def number(value: Any) -> float:
         raise ValueError(
             f"is {short(value)}, too large for a float or no number at all: leave the row out"
         ) from error
+
+
+def is_float_of_others(dtype: np.dtype[Any]) -> bool:
+    """Whether a numpy type is a real number that another package has added, such as bfloat16."""
+    added = dtype.kind == "V" and dtype.names is None and dtype.type is not np.void
+    return added and dtype.subdtype is None and "complex" not in dtype.name
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, np.generic) and is_float_of_others(value.dtype)
 
 
 def short(value: Any) -> str:

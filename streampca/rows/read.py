@@ -5,22 +5,27 @@ Knows numpy, torch, Arrow, data frames and scipy.sparse. Knows nothing of what r
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array
-from streampca.arrays import is_tensor, torch
-from streampca.rows.entries import LARGEST, check_entries
-from streampca.rows.frames import Columns, read_columns
-from streampca.rows.numbers import label, number, numbers_of
+from streampca.arrays import Array, is_tensor
+from streampca.rows.arrays import (
+    from_anything,
+    from_numpy,
+    from_sparse,
+    from_tensor,
+    is_sparse,
+    not_two_dimensions,
+    only_tensor,
+)
+from streampca.rows.entries import LARGEST, check_entries, refuse_masked
+from streampca.rows.frames import read_columns
+from streampca.rows.numbers import numbers_of
 
 __all__ = ["LARGEST", "InputRows", "check_entries", "read_rows", "read_weights"]
-
-_SMALL_TORCH = ("bool", "uint8", "int8", "int16", "float16", "bfloat16")
 
 
 class InputRows(NamedTuple):
@@ -40,8 +45,9 @@ def read_rows(
     n_features: int | None = None,
     allow_missing: bool = False,
     largest: float = LARGEST,
-    later: Callable[[torch.Tensor], bool] | None = None,
+    later: Callable[[Any], bool] | None = None,
     squares: Callable[[int], bool] | None = None,
+    least: int = 1,
 ) -> InputRows:
     """Return the rows of X as one checked matrix.
 
@@ -49,14 +55,16 @@ def read_rows(
     ----------
     X : array-like of shape (m, n)
         A numpy array, a torch tensor on any device, a list of lists, a pyarrow Table or
-        RecordBatch (numeric columns, or one column of lists), a pandas, polars or other data
-        frame that speaks Arrow, a scipy.sparse matrix or array; or what a torch DataLoader over a
-        TensorDataset of one tensor yields, a list holding that one tensor. float32 and float64
-        arrays are neither copied nor changed; half precision, booleans and 8- and 16-bit integers
-        become float32, all else float64. Categories and Arrow dictionaries of numbers, and
-        Decimals, are read as these numbers.
+        RecordBatch, a pandas, polars or other data frame that speaks Arrow, a scipy.sparse matrix
+        or array, an xarray DataArray, whatever speaks `__array__`, DLPack or Arrow; or what a
+        torch DataLoader over a TensorDataset of one tensor yields, a list holding that one
+        tensor. float32 and float64 arrays are neither copied nor changed; half precision,
+        booleans and 8- and 16-bit integers become float32, all else float64. Categories and Arrow
+        dictionaries of numbers, and Decimals, are read as these numbers; a frame's column of
+        vectors `v` as features `v_0`, `v_1`, ...; what is masked as missing.
     feature_names : sequence of str, optional
-        The names that a frame must have; its columns are put into this order.
+        The names that a frame must have; its columns are put into this order, and others beside
+        them are left out.
     n_features : int, optional
         The width that rows must have.
     allow_missing : bool, default=False
@@ -67,6 +75,8 @@ def read_rows(
         Whether the entries of a tensor are looked at by who gets it, and not here.
     squares : callable, optional
         Whether the sums of squares of each feature are wanted of so many rows.
+    least : int, default=1
+        How many rows there must be.
 
     Returns
     -------
@@ -86,26 +96,31 @@ def read_rows(
     >>> read_rows([[1.0, 2.0], [3.0, float("nan")]])
     Traceback (most recent call last):
         ...
-    ValueError: row 1, feature 1 is nan: leave the row out, fill it in, or use missing='impute'
+    streampca.rows.numbers.BadRow: row 1, feature 1 is nan: leave the row out, ...
     """
-    X = _only_tensor(X)
+    X = only_tensor(X)
     names: tuple[str, ...] | None = None
-    sparse = sys.modules.get("scipy.sparse")
     if is_tensor(X):
-        values = _from_tensor(X)
-    elif sparse is not None and sparse.issparse(X):
-        values = _from_sparse(X, sparse)
+        values = from_tensor(X)
+    elif is_sparse(X):
+        values = from_sparse(X)
         allow_missing = False
     elif isinstance(X, np.ndarray):
-        values = _from_numpy(X, feature_names)
+        if not allow_missing:
+            refuse_masked(X, feature_names)
+        values = from_numpy(X, feature_names)
     else:
         columns = read_columns(X, feature_names)
-        if isinstance(columns, Columns):
+        if columns is not None:
             names = columns.names
-            values = _from_numpy(columns.values, names)
+            values = from_numpy(columns.values, names)
         else:
-            values = _from_anything(X, feature_names)
-    _check_shape(values, n_features if feature_names is None else len(feature_names))
+            values = from_anything(X, feature_names)
+    n_features = n_features if feature_names is None else len(feature_names)
+    if tuple(values.shape) == (0, 0) and least == 0:
+        # without rows, the width of vectors is not known
+        return InputRows(np.empty((0, n_features or 0)), names)
+    _check_shape(values, n_features, least)
     if later is not None and is_tensor(X) and later(X):
         return InputRows(values, names)
     wanted = squares is not None and isinstance(values, np.ndarray) and squares(values.shape[0])
@@ -114,8 +129,10 @@ def read_rows(
     return InputRows(values, names, found)
 
 
-def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
+def read_weights(sample_weight: Any, n_rows: int | None) -> NDArray[np.float64] | None:
     """Return one weight for each row as (n_rows,) float64, or None where none are given.
+
+    Without `n_rows`, of rows that are still to come, there may be any number of them.
 
     Raises
     ------
@@ -136,8 +153,11 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
             f"{n_rows} rows; check_input is given by name"
         )
     if is_tensor(sample_weight):
-        sample_weight = sample_weight.detach().to("cpu", torch.float64).numpy()
+        sample_weight = sample_weight.detach().cpu().double().numpy()
+    if np.ma.is_masked(sample_weight):
+        raise ValueError("sample_weight is masked: give the weight of each row, such as 0.0")
     weights = np.asarray(sample_weight)
+    n_rows = len(weights) if n_rows is None and weights.ndim else n_rows
     if weights.shape != (n_rows,):
         raise ValueError(
             f"sample_weight has shape {weights.shape}: give one weight for each of the "
@@ -153,151 +173,23 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
             f"row {row}: the weight {weights[row]} is not accepted. Weights are finite and not "
             "negative: 3.0 counts a row three times, 0.0 leaves it out."
         )
-    if weights.max(initial=0.0) > np.finfo(np.float64).max / max(n_rows, 1):
+    if weights.max(initial=0.0) > np.finfo(np.float64).max / max(len(weights), 1):
         raise ValueError("the weights may add up to more than a float holds: divide them all")
     return weights
 
 
-def _only_tensor(X: Any) -> Any:
-    """The tensor, where X is a DataLoader's batch holding one; X itself otherwise."""
-    if not isinstance(X, (list, tuple)) or not any(is_tensor(x) for x in X):
-        return X
-    if len(X) == 1:
-        return X[0]
-    shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in X[:4])
-    raise ValueError(
-        f"got {len(X)} tensors (of shapes {shapes}{', ...' if len(X) > 4 else ''}): give the one "
-        "that holds the rows, such as batch[0]; or torch.stack(rows) where each is one row"
-    )
-
-
-def _from_tensor(X: torch.Tensor) -> Array:
-    if X.layout != torch.strided or X.is_quantized or X.device.type == "meta":
-        raise ValueError(
-            f"got a tensor of layout {X.layout}, dtype {X.dtype} on {X.device}: give a dense one "
-            "that holds values (X.to_dense(), X.dequantize()), or rows as scipy.sparse"
-        )
-    if X.is_complex():
-        raise ValueError(_complex(X.dtype))
-    X = X.detach()
-    if str(X.dtype).removeprefix("torch.") in _SMALL_TORCH:
-        X = X.to(torch.float32)
-    elif X.dtype not in (torch.float32, torch.float64):
-        X = X.to(torch.float64)
-    return X.numpy() if X.device.type == "cpu" else X
-
-
-def _from_sparse(X: Any, sparse: Any) -> Any:
-    if len(X.shape) != 2:
-        _check_shape(X, None)
-    if X.dtype.kind not in "fiub":
-        raise ValueError(_complex(X.dtype) if X.dtype.kind == "c" else _not_numeric(X.dtype))
-    rows = sparse.csr_array(X)  # shares its arrays with X where X is csr
-    data = _as_float(rows.data)
-    if data is not rows.data:
-        rows = sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
-    if not rows.has_canonical_format:
-        rows = rows.copy()  # what follows works in place, and X is the caller's
-        rows.sum_duplicates()
-    return rows
-
-
-def _from_numpy(X: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray):
-        raise ValueError(
-            "got a masked array, whose mask would be lost: give X.filled(numpy.nan) with "
-            "missing='impute', or the rows without gaps"
-        )
-    X = np.asarray(X)  # numpy.matrix and memmap become plain views
-    if (
-        X.dtype.kind == "O"
-        and X.ndim == 1
-        and any(isinstance(row, (list, tuple, np.ndarray)) for row in X)
-    ):
-        return _from_anything(list(X), names)  # an array of rows
-    if X.dtype.names is not None:
-        raise ValueError(
-            f"got a structured array with fields {X.dtype.names}: give "
-            "numpy.lib.recfunctions.structured_to_unstructured(X)"
-        )
-    if X.dtype.kind == "c":
-        raise ValueError(_complex(X.dtype))
-    if X.dtype.kind in "OUST" and X.ndim == 2:
-        names = names if names is not None and len(names) == X.shape[1] else None
-        read = [numbers_of(X[:, j].astype(object), label(j, names)) for j in range(X.shape[1])]
-        return np.stack(read, axis=1) if read else np.empty(X.shape)
-    if X.dtype.kind not in "fiub" and X.ndim == 2:
-        raise ValueError(_not_numeric(X.dtype))
-    return _as_float(X)
-
-
-def _from_anything(X: Any, names: Sequence[str] | None) -> NDArray[Any]:
-    """Lists of lists, and whatever else numpy takes."""
-    if X is None or isinstance(X, (str, bytes, dict, set, frozenset)) or hasattr(X, "__next__"):
-        raise ValueError(
-            f"got {type(X).__name__}, which does not hold rows: give a 2-D array, a list of rows "
-            "or a data frame"
-        )
-    if isinstance(X, (list, tuple)) and any(isinstance(row, dict) for row in X):
-        raise ValueError(
-            "got a list of dictionaries: give a data frame (pandas.DataFrame(rows), "
-            "pyarrow.Table.from_pylist(rows)), or use streampca.river.PCA"
-        )
-    try:
-        array = np.asarray(X)
-    except ValueError as error:
-        raise ValueError(_ragged(X, names)) from error
-    except UserWarning:  # of masked entries, where warnings are errors
-        array = np.array(X, dtype=object)
-    if array.dtype.kind in "USTMmc":
-        # numpy made all entries alike, [[1.0, "a"]] all text: look at what was given instead
-        array = np.array(X, dtype=object)
-    return _from_numpy(array, names)
-
-
-def _as_float(X: NDArray[Any]) -> NDArray[Any]:
-    """X as float32 or float64 in native byte order; X itself where it is."""
-    kind, size = X.dtype.kind, X.dtype.itemsize
-    if kind not in "fiub":
-        return X
-    small = size <= (4 if kind == "f" else 2)
-    with np.errstate(over="ignore"):  # a long double that becomes infinite is found and named
-        return X.astype(np.float32 if small else np.float64, copy=False)
-
-
-def _check_shape(values: Any, n_features: int | None) -> None:
+def _check_shape(values: Any, n_features: int | None, least: int) -> None:
     shape = tuple(values.shape)
     if len(shape) != 2:
-        advice = ""
-        if len(shape) == 1:
-            advice = ": X.reshape(1, -1) if it is a single row, X.reshape(-1, 1) if one feature"
-        raise ValueError(f"rows must be 2-D, (rows, features); got shape {shape}{advice}")
-    if 0 in shape:
-        raise ValueError(f"there is nothing to read: got {shape[0]} rows of {shape[1]} features")
+        raise ValueError(not_two_dimensions(shape))
+    for count, what, fewest in ((shape[0], "sample", least), (shape[1], "feature", 1)):
+        if count < fewest:
+            raise ValueError(
+                f"Found array with {count} {what}(s) (shape={shape}) while a minimum of {fewest} "
+                f"is required: there is nothing to read: got {shape[0]} rows of {shape[1]} features"
+            )
     if n_features is not None and shape[1] != n_features:
-        raise ValueError(f"rows have {shape[1]} features, but {n_features} are expected")
-
-
-def _ragged(X: Any, names: Sequence[str] | None) -> str:
-    """Say which of the rows is not like the first, or which entry is no number."""
-    lengths = [len(row) if hasattr(row, "__len__") else None for row in X]
-    for row, length in enumerate(lengths):
-        if length != lengths[0]:
-            found = "is no row" if length is None else f"has {length} features"
-            return f"row {row} {found} where row 0 has {lengths[0]}: all rows have one length"
-    names = names if names is not None and len(names) == lengths[0] else None
-    for row, entries in enumerate(X):
-        for column, entry in enumerate(entries):
-            try:
-                number(entry)
-            except ValueError as error:
-                return f"row {row}, {label(column, names)} {error}"
-    return "entries of rows must be single numbers, but some are sequences of several lengths"
-
-
-def _complex(dtype: object) -> str:
-    return f"rows are complex ({dtype}): give real and imaginary parts as features of their own"
-
-
-def _not_numeric(dtype: object) -> str:
-    return f"rows are {dtype}, not numbers: turn them into numbers first"
+        raise ValueError(
+            f"rows have {shape[1]} features, but {n_features} are expected (X has {shape[1]} "
+            f"features, but streampca is expecting {n_features} features as input)"
+        )

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, namespace
-from streampca.arrays import is_tensor, torch
+from streampca.arrays import Array, is_tensor, namespace, torch
+from streampca.rows.numbers import BadRow
 from streampca.rows.read import InputRows, read_rows
 
 _IMPUTE = ", fill it in, or use missing='impute'"
@@ -25,8 +25,9 @@ def read_inputs(X: Any, **expected: Any) -> InputRows:
     """Rows of X, where a gap cannot be imputed."""
     try:
         return read_rows(X, **expected)
-    except ValueError as error:
-        raise ValueError(str(error).replace(_IMPUTE, " or fill it in")) from error
+    except BadRow as error:
+        row, rest = error.args
+        raise type(error)(row, rest.replace(_IMPUTE, " or fill it in")) from error
 
 
 def read_targets(
@@ -43,7 +44,7 @@ def read_targets(
         raise ValueError("Y is None: a regression needs the targets of its rows")
     single, Y = _as_matrix(Y)
     try:
-        rows = read_inputs(Y, feature_names=names, n_features=n_targets, largest=largest)
+        rows = read_inputs(Y, feature_names=names, n_features=n_targets, largest=largest, least=0)
     except ValueError as error:
         raise ValueError(f"targets Y: {error}") from error
     if hasattr(rows.values, "tocsr"):
@@ -64,7 +65,7 @@ def _as_matrix(Y: Any) -> tuple[bool, Any]:
     if len(getattr(Y, "shape", ())) != 1:
         return False, Y
     if not is_tensor(Y):
-        Y = np.asarray(Y)  # a pandas or polars Series too
+        Y = np.asanyarray(Y)  # a pandas or polars Series too; what is masked stays so
     return True, Y.reshape(-1, 1)
 
 
@@ -74,6 +75,8 @@ def r2(Y: Array, predicted: Array, weights: Array | None) -> float:
     A target without variance counts 1 where it is predicted perfectly, otherwise 0.
     """
     Y, predicted = (np.asarray(_host(V), "float64") for V in (Y, predicted))
+    if len(Y) == 0:
+        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
     w = np.ones(len(Y)) if weights is None else weights
     if not w.any():
         raise ValueError("the weights of all rows are zero: there is nothing to score")

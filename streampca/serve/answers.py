@@ -10,7 +10,7 @@ import numpy as np
 from starlette.responses import Response
 
 from streampca import Checkpoint
-from streampca._loadings import leading_features
+from streampca.metrics import leading_features
 from streampca.monitor import Assessment
 
 __all__ = ["Json", "assessed", "components", "heading", "plain", "time_text"]

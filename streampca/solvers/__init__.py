@@ -1,1 +1,38 @@
-"""How A and B descend the nested loss on what is remembered: one file for each way."""
+"""How A and B descend the nested loss on what is remembered: one file for each way.
+
+The first-order solvers need torch, so they are imported when somebody asks for them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from streampca.solvers.exact import cold_start, solve
+from streampca.solvers.invariants import ROUNDING, holds, within_total
+from streampca.solvers.reduced_rank import Pairs, solve_pairs
+
+if TYPE_CHECKING:
+    from streampca.solvers.first_order import FirstOrder
+    from streampca.solvers.first_order_pairs import FirstOrderPairs
+
+__all__ = [
+    "ROUNDING",
+    "FirstOrder",
+    "FirstOrderPairs",
+    "Pairs",
+    "cold_start",
+    "holds",
+    "solve",
+    "solve_pairs",
+    "within_total",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FirstOrder":
+        from streampca.solvers.first_order import FirstOrder
+
+        return FirstOrder
+    if name == "FirstOrderPairs":
+        from streampca.solvers.first_order_pairs import FirstOrderPairs
+
+        return FirstOrderPairs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

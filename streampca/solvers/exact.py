@@ -14,23 +14,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
+    apart,
     cast,
+    column_squares,
     eigh_descending,
     namespace,
-    orthogonal_part,
-    rank_cut,
+    orthonormal,
+    orthonormal_beside,
     unit_columns,
     whitener,
 )
-from streampca.moments.base import Moments
+from streampca.moments import Moments
+from streampca.solvers.invariants import ORTHONORMAL
 from streampca.solvers.krylov import krylov, room
 
 TOLERANCE = 1e-11
 """Residual ||Sigma a - lambda a|| / lambda_1 at which a component counts as solved. The excess
 error is of the order of its square over the relative eigenvalue gap, and the angle of its ratio to
 the gap: 1e-5 or less down to gaps of a millionth of lambda_1."""
+
+_LEAST_P = 1e-4
+"""Length at which what a previous direction holds beside A and its gradient is dropped: SP, carried
+along and not multiplied anew, has lost as many digits of it."""
 
 _MOST_STEPS, _STEP_SHARE = 12, 14.0
 """A step takes about 14 (k / n)**2 of the time of the direct solution, and steps may take half of
@@ -91,7 +98,7 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
     if start is not None and not moments.solves_directly(start.shape[1]):
         state, solved = _by_steps(begin(moments, start), moments, p)
         if solved:
-            return _solution(state, p)
+            return _solution(state, moments, p)
         start = state.A  # better than what it was
     k, most = cold_start(moments.n_features, p)
     if most and not moments.solves_directly(p):
@@ -100,13 +107,20 @@ def solve(moments: Moments, p: int, start: Array | None = None) -> Solution:
             state = ExactState(found.A, found.values, found.SA, None, None)
             state, solved = _by_steps(state, moments, p, found.all_there)
             if solved:
-                return _solution(state, p)
+                return _solution(state, moments, p)
     A, eigenvalues = moments.leading(p)
     A = cast(A, "float64")
-    return _solution(ExactState(A, eigenvalues, moments @ A, None, None), p)
+    return _solution(ExactState(A, eigenvalues, moments @ A, None, None), moments, p)
 
 
-def _solution(state: ExactState, p: int) -> Solution:
+def _solution(state: ExactState, moments: Moments, p: int) -> Solution:
+    """The p first of a state, columns orthonormal or zero whatever came before."""
+    if not apart(state.A[:, :p]) <= ORTHONORMAL["float64"]:
+        state = begin(moments, orthonormal(state.A))
+        # the eigenproblem mixes zero columns with others of no variance: neither is remembered
+        rounding = state.A.shape[0] * float(np.finfo("float64").eps)
+        there = cast(state.eigenvalues > rounding * state.eigenvalues[:1], "float64")
+        state = state._replace(A=state.A * there, SA=state.SA * there)
     return Solution(state.A[:, :p], state.eigenvalues[:p], _residuals(state)[:p])
 
 
@@ -147,11 +161,10 @@ def _most_steps(n: int, k: int) -> int:
 
 def begin(moments: Moments, start: Array) -> ExactState:
     """Rayleigh-Ritz on the columns of `start`: the ordered state that steps begin from."""
-    A = cast(start, "float64")
+    A = orthonormal(cast(start, "float64"))
     SA = moments @ A
-    T = whitener(A.T @ A, rank_cut("float64"))
-    eigenvalues, W = eigh_descending(T.T @ (A.T @ SA) @ T)
-    return ExactState(A @ (T @ W), eigenvalues, SA @ (T @ W), None, None)
+    eigenvalues, W = eigh_descending(A.T @ SA)
+    return ExactState(A @ W, eigenvalues, SA @ W, None, None)
 
 
 def exact_step(state: ExactState, moments: Moments) -> tuple[ExactState, ExactInfo]:
@@ -164,21 +177,31 @@ def exact_step(state: ExactState, moments: Moments) -> tuple[ExactState, ExactIn
     k = A.shape[1]
     info = ExactInfo(_residuals(state))
     R = SA - A * eigenvalues  # (n, k) the part of the gradient outside span(A)
-    R, _, _ = orthogonal_part(R - A @ (A.T @ R), A)
-    Q = R @ whitener(R.T @ R, rank_cut("float64"))
+    Q = orthonormal_beside(R - A @ (A.T @ R), A)
     SQ = moments @ Q
     V, SV = xp.concatenate([A, Q], axis=1), xp.concatenate([SA, SQ], axis=1)
     if P is not None and SP is not None:
-        for _ in range(2):  # twice is enough
-            C = V.T @ P
-            P, SP = P - V @ C, SP - SV @ C
-        T = whitener(P.T @ P, rank_cut("float64"))
-        V, SV = xp.concatenate([V, P @ T], axis=1), xp.concatenate([SV, SP @ T], axis=1)
+        P, SP = _beside(V, SV, P, SP)
+        V, SV = xp.concatenate([V, P], axis=1), xp.concatenate([SV, SP], axis=1)
     values, W = eigh_descending(V.T @ SV)
     W = W[:, :k]
     outside = W[k:]
     new_P, new_SP = V[:, k:] @ outside, SV[:, k:] @ outside
     return ExactState(V @ W, values[:k], SV @ W, new_P, new_SP), info
+
+
+def _beside(V: Array, SV: Array, P: Array, SP: Array) -> tuple[Array, Array]:
+    """Orthonormal columns of span(P) beside span(V), V orthonormal, and Sigma times them."""
+    lengths = column_squares(P) ** 0.5
+    for _ in range(2):  # twice is enough
+        C = V.T @ P
+        P, SP = P - V @ C, SP - SV @ C
+    xp, left = namespace(P), column_squares(P) ** 0.5
+    there = left > _LEAST_P * lengths
+    scale = xp.where(there, 1.0 / xp.where(there, left, 1.0), 0.0)
+    P, SP = P * scale, SP * scale
+    T = whitener(P.T @ P, _LEAST_P)
+    return P @ T, SP @ T
 
 
 def _residuals(state: ExactState) -> Array:

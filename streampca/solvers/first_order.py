@@ -13,11 +13,17 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._arrays import Array, to_device, to_numpy
-from streampca._threads import one_torch_thread
-from streampca.arrays import is_tensor, need_torch, torch
+from streampca.arrays import (
+    Array,
+    is_tensor,
+    need_torch,
+    one_torch_thread,
+    to_device,
+    to_numpy,
+    torch,
+)
 from streampca.loss import nested_gradients, nested_loss_from_products
-from streampca.moments.base import Moments
+from streampca.moments import Moments
 
 need_torch("solver='first_order'")
 

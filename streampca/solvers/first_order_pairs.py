@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streampca._arrays import to_device, to_numpy
-from streampca.arrays import torch
+from streampca.arrays import to_device, to_numpy, torch
 from streampca.loss import gradients_from_products, nested_loss_from_products
-from streampca.moments.base import Moments
+from streampca.moments import Moments
 from streampca.solvers.first_order import FirstOrder, MakeOptimizer
 from streampca.solvers.reduced_rank import Float64, Pairs
 

@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import (
+from streampca.arrays import (
     Array,
     eigh_descending,
     frobenius,
-    rank_cut,
+    made_orthonormal,
+    orthonormal_beside,
     to_device,
     to_numpy,
     unit_columns,
-    whitener,
     zeros,
 )
-from streampca.moments.base import Moments
+from streampca.moments import Moments
 from streampca.solvers.proof import Whole, shows_all
 
 BLOCK = 8
@@ -99,9 +99,8 @@ def krylov(
             look, seen, worst_seen = held + BLOCK * blocks, held, worst
             if look > most:
                 return None
-        Q = R @ whitener(G, rank_cut("float64"))
-        Q = Q - B @ (B.T @ Q)  # twice is enough, the second time with orthonormal columns
-        Q = Q @ whitener(Q.T @ Q, rank_cut("float64"))
+        # twice is enough, the second time with orthonormal columns
+        Q = orthonormal_beside(made_orthonormal(R)[0], B)
     return None
 
 
@@ -140,7 +139,7 @@ def _shown(
     if norm is None:
         return False
     whole = Whole(moments.n_features, moments.total_variance / largest, norm / largest)
-    return shows_all(values / largest, W, p, behind, frobenius(SB) / largest, whole, tolerance)
+    return shows_all(values / largest, W, p, behind, frobenius(SB / largest), whole, tolerance)
 
 
 def _left(worst: float, before: float, columns: int, tolerance: float) -> int:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streampca._arrays import Array, to_numpy
+from streampca.arrays import Array, to_numpy
 
 
 class Whole(NamedTuple):

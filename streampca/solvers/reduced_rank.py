@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca._ordering import completed
+from streampca.arrays import completed
 
 Float64 = NDArray[np.float64]
 

@@ -16,9 +16,10 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.windowed_value import WindowedValue
 from streams import assert_equals_batch, learn, stream, timed
 
-from beam_pipelines import LearnComponents, MomentsFn, blocks
-from beam_pipelines.blocks import GatherBlocks
-from beam_pipelines.rows import Block, RowReader
+from beam_pipelines import LearnComponents, MomentsFn
+from beam_pipelines.rows import blocks
+from beam_pipelines.rows.blocks import GatherBlocks
+from beam_pipelines.rows.elements import Block, RowReader
 
 X = np.random.default_rng(0).normal(size=(60, 4)) * [4.0, 3.0, 2.0, 1.0] + 5
 

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from oracle import batch_pca
 
 from beam_pipelines import LearnComponents, MomentsFn
-from beam_pipelines.coders import moments_from_bytes
-from streampca._wire import WireError, encode
+from beam_pipelines.learning.pending import Pending
+from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.rows.coders import BlockCoder, moments_from_bytes
+from beam_pipelines.rows.elements import Block
+from streampca import StreamingPCA
+from streampca.wire.arrays import WireError, encode
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 5)) * [9, 5, 3, 2, 1] + 7
@@ -118,3 +122,28 @@ def test_options_are_checked_when_the_pipeline_is_built(options, message):
 def test_an_unknown_option_is_a_type_error():
     with pytest.raises(TypeError, match="n_component"):
         LearnComponents(n_component=3)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_wide_rows_are_kept_in_one_kind_of_memory_on_every_way(first):
+    """Not dense where an estimator alone would be: each key and window has a state of its own."""
+    X = np.random.default_rng(0).normal(size=(20, 1100))
+    options = {"n_components": 20}
+    assert StreamingPCA(20).partial_fit(X).memory_ == "dense"
+    fn = MomentsFn(**options)
+    accumulator = fn.create_accumulator()
+    for row in X[:10]:
+        accumulator = fn.add_input(accumulator, row)
+    moments = fn.extract_output(accumulator)
+    assert moments_from_bytes(moments)[0].kind == "factored"
+    data = [moments, BlockCoder().encode(Block(None, X[10:]))]
+    state = Standing()
+    for i in (first, 1 - first):
+        minute = 60_000_000
+        last = (i != first) * minute + minute
+        run = Running("press 4", Learning(options), state)
+        checkpoint = run.close([Pending(last - 1, last - minute, minute, 0, 0, data[i])])
+        assert checkpoint.moments_kind == "factored"
+        assert checkpoint.settings["memory"] == "auto"
+        state = run.standing
+    assert checkpoint.n_samples_seen == 20

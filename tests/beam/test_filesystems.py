@@ -16,9 +16,10 @@ from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows
 from streams import assert_equals_batch, stream, timed
 
-from beam_pipelines import LearnComponents, ReadCheckpoints, WriteCheckpoints, files
+from beam_pipelines import LearnComponents, ReadCheckpoints, WriteCheckpoints
 from beam_pipelines.inference import StreamingPCAModelHandler
-from beam_pipelines.stores import open_store
+from beam_pipelines.stores import checkpoints
+from beam_pipelines.stores.filesystems import open_store
 from streampca import CheckpointWarning
 
 FILES = {}
@@ -188,11 +189,11 @@ def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch, en
     before = content(uri)
 
     def torn(path, data):
-        with contextlib.closing(files.FileSystems.create(path)) as file:
+        with contextlib.closing(checkpoints.FileSystems.create(path)) as file:
             file.write(data[:100])
             raise OSError("disk full")
 
-    monkeypatch.setattr(files, "_upload", torn)
+    monkeypatch.setattr(checkpoints, "_upload", torn)
     with pytest.raises(Exception, match="disk full"):
         learn(uri, X[:40], TIMES[:40])
     assert content(uri) == before
@@ -201,7 +202,7 @@ def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch, en
 def test_a_torn_file_is_passed_over(uri, engine):
     learn(uri, X, TIMES)
     (path,) = (path for path in content(uri) if "s0000000002" in path)
-    with files.FileSystems.create(path) as file:
+    with checkpoints.FileSystems.create(path) as file:
         file.write(b"PAR1 torn")
     assert len(read(uri)) == 2
     with pytest.warns(CheckpointWarning, match="beam:"):

@@ -12,9 +12,11 @@ from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows
 from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
 
-from beam_pipelines import blocks, combine, resume
 from beam_pipelines.inference import StreamingPCAModelHandler
-from streampca import CheckpointStore, StreamingPCA, _seal
+from beam_pipelines.learning import combine, resume
+from beam_pipelines.rows import blocks
+from streampca import CheckpointStore, StreamingPCA
+from streampca.wire import sealed
 
 SECOND = 1_000_000
 X, TIMES = stream(90)
@@ -40,7 +42,7 @@ def test_state_and_what_waits_outlive_an_update_across_schema_versions(
         .add_elements(rows_at(X[:45], TIMES[:45]))  # a window and a half
         .advance_watermark_to(31)
     )
-    versions, real = [], _seal.SCHEMA_VERSION
+    versions, real = [], sealed.SCHEMA_VERSION
     update = 2
 
     def later(row):
@@ -48,7 +50,7 @@ def test_state_and_what_waits_outlive_an_update_across_schema_versions(
         if row[0] == X[45, 0]:
             for module in ("_seal", "_wire", "checkpoint.columns"):
                 monkeypatch.setattr(f"streampca.{module}.SCHEMA_VERSION", update)
-        versions.append(_seal.SCHEMA_VERSION)
+        versions.append(sealed.SCHEMA_VERSION)
         return row
 
     monkeypatch.setattr(Way, "happens", later)

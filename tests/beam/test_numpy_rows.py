@@ -6,7 +6,7 @@ import pytest
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
 from streams import assert_equals_batch, learn, timed
 
-from beam_pipelines.rows import RowReader
+from beam_pipelines.rows.elements import RowReader
 from streampca import StreamingPCA
 
 M = np.random.default_rng(0).integers(0, 200, size=(60, 4))

@@ -12,7 +12,7 @@ from extras import needs_torch, torch, torch_for
 from streams import learn, stream, timed
 
 from beam_pipelines import LearnComponents
-from beam_pipelines.parameters import plain
+from beam_pipelines.learning.parameters import plain
 from streampca import StreamingPCA
 
 X, TIMES = stream(120, 8)

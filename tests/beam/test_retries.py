@@ -10,16 +10,18 @@ from apache_beam.transforms.window import FixedWindows
 from extras import needs_torch
 from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
 
-from beam_pipelines import blocks, dofn, files, pending
+from beam_pipelines.learning import carry, pending
+from beam_pipelines.rows import blocks
+from beam_pipelines.stores import checkpoints
 
 SECOND = 1_000_000
 
 STEPS = {
     "reading rows": (blocks.GatherBlocks, "process"),
     "tagging windows": (pending.TagWindow, "process"),
-    "keeping moments": (dofn.CarryModel, "process"),
-    "closing windows": (dofn.CarryModel, "close"),
-    "writing files": (files._Write, "process"),
+    "keeping moments": (carry.CarryModel, "process"),
+    "closing windows": (carry.CarryModel, "close"),
+    "writing files": (checkpoints._Write, "process"),
 }
 
 
@@ -97,7 +99,7 @@ def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing, eng
     options = {"solver": "first_order", "batch_size": 16}
     once = learn(timed(X, times), FixedWindows(20), tmp_path / "once", **options).latest()
     failures = failing(pending.TagRows, "process", times=2)
-    failing(dofn.CarryModel, "close", times=1)
+    failing(carry.CarryModel, "close", times=1)
     again = learn(timed(X, times), FixedWindows(20), tmp_path / "again", **options)
     assert len(failures) == 2
     np.testing.assert_allclose(again.latest().decoder, once.decoder, atol=1e-12)
@@ -106,12 +108,12 @@ def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing, eng
 def test_the_portable_runner_repeats_bundles(tmp_path, engine):
     X, times = stream(60)
     flags = ["--direct_runner_bundle_repeat=2"]
-    for carry in (True, False):
+    for running in (True, False):
         store = learn(
-            timed(X, times), FixedWindows(20), tmp_path / str(carry), flags=flags, carry=carry
+            timed(X, times), FixedWindows(20), tmp_path / str(running), flags=flags, carry=running
         )
         assert [c.n_samples_seen for c in store.history()] == (
-            [20, 40, 60] if carry else [20, 20, 20]
+            [20, 40, 60] if running else [20, 20, 20]
         )
 
 

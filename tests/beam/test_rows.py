@@ -15,10 +15,10 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindows
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import BadRow, LearnComponents, WriteCheckpoints
-from beam_pipelines.coders import BlockCoder
-from beam_pipelines.rows import Block, RowReader, key_text
+from beam_pipelines.rows.coders import BlockCoder
+from beam_pipelines.rows.elements import Block, RowReader, key_text
 from streampca import CheckpointStore
-from streampca._wire import WireError
+from streampca.wire.arrays import WireError
 
 GOOD = {"air": 1.0, "oil": 2}
 BAD = [

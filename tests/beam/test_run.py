@@ -25,6 +25,10 @@ COLUMNS = {"time": TIMES, "press": KEYS} | dict(zip(NAMES, X.T.tolist(), strict=
 RECORDS = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)]
 
 
+SAID = [f"times: {n} rows came after a later one\n" for n in (224, 235)]
+"""Of row groups of 100 rows, each read by itself, and of all rows in order."""
+
+
 def write_parquet(folder, records=RECORDS):
     pq.write_table(pa.Table.from_pylist(records), folder / "rows.parquet", row_group_size=100)
     return folder / "rows.parquet"
@@ -76,7 +80,9 @@ def arguments(path, store, window="1m", key="press", components=2):
 def test_every_format_gives_batch_pca_of_each_key_at_each_window(tmp_path, capsys, write, engine):
     store = tmp_path / "store"
     code, out, err = main(capsys, *arguments(write(tmp_path), store))
-    assert (code, err) == (0, "")
+    assert code == 0
+    read_as = "read as ';'-separated\n"  # said where it is not plain
+    assert err.replace(f"{tmp_path / 'rows.csv'}: {read_as}", "") in SAID
     assert out == f"8 checkpoints of 240 rows in {store}\n"
     micros = int(START.timestamp() * 1e6)
     for start, key in enumerate(["press 4", "press 5"]):
@@ -94,7 +100,8 @@ def test_every_format_gives_batch_pca_of_each_key_at_each_window(tmp_path, capsy
 def test_every_kind_of_window(tmp_path, capsys, window, count, engine):
     given = arguments(write_parquet(tmp_path), tmp_path / "store", window, key=None)
     code, _, err = main(capsys, *given)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err in SAID
     history = CheckpointStore(tmp_path / "store").history()
     assert len(history) == count
     assert_equals_batch(history[-1], X)
@@ -157,17 +164,17 @@ def broken(**changes):
 
 
 BROKEN = [
-    (write_csv, {"air": "wet"}, "row 17: feature 'air' is 'wet', not a finite number"),
-    (write_csv, {"air": ""}, "row 17: feature 'air' is missing"),
-    (write_csv, {"time": "noon"}, "row 17: column 'time' is 'noon', no time"),
-    (write_csv, {"more": 1}, "line 19: 6 cells where the header has 5"),
+    (write_csv, {"air": "wet"}, "row 17 (line 19): feature 'air' is 'wet', not a finite number"),
+    (write_csv, {"air": ""}, "row 17 (line 19): feature 'air' is missing"),
+    (write_csv, {"time": "noon"}, "row 17 (line 19): column 'time' is 'noon', no time"),
+    (write_csv, {"more": 1}, "row 17 (line 19): 6 cells where the header has 5"),
     (write_json, {"air": "wet"}, "line 18: feature 'air' is 'wet', not a finite number"),
     (write_json, {"air": None}, "line 18: feature 'air' is missing"),
     (write_json, {"time": True}, "line 18: column 'time' is True, no time"),
     (write_json, {"press": None}, "line 18: the key 'press' is missing"),
     (write_parquet, {"air": float("nan")}, "row 17: feature 'air' is nan, not a finite number"),
     (write_parquet, {"air": None}, "row 17: feature 'air' is missing"),
-    (write_parquet, {"time": None}, "row 17: column 'time' is None, no time"),
+    (write_parquet, {"time": None}, "row 17: column 'time' is missing"),
 ]
 
 

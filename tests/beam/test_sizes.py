@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from beam_pipelines import LearnComponents, MomentsFn, sizes
-from beam_pipelines.parameters import check
+from beam_pipelines.learning.parameters import check
 from streampca import StreamingPCA
 
 CASES = [

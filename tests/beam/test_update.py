@@ -107,7 +107,7 @@ def test_other_windows_are_another_pipeline():
 
 def test_what_is_in_flight_is_read_whichever_way_rows_were_learned():
     # Blocks wait before the grouping in the same bytes, in order or not.
-    from beam_pipelines.block import Block
+    from beam_pipelines.rows.block import Block
 
     one = Block(("a",), np.eye(1), micros=5)
     again = Block.opened(list(one))

@@ -11,12 +11,12 @@ from apache_beam.transforms.window import FixedWindows
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import MomentsFn
-from beam_pipelines.coders import BlockCoder, CheckpointCoder, moments_from_bytes
-from beam_pipelines.pending import PENDING_CODER, Pending
-from beam_pipelines.rows import Block
-from beam_pipelines.running import Learning, Running, Standing
+from beam_pipelines.learning.pending import PENDING_CODER, Pending
+from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.rows.coders import BlockCoder, CheckpointCoder, moments_from_bytes
+from beam_pipelines.rows.elements import Block
 from streampca import Checkpoint, CheckpointStore, CheckpointWarning
-from streampca._wire import WireError
+from streampca.wire.arrays import WireError
 
 X = np.arange(12.0).reshape(4, 3) ** 2
 SAVED = json.loads((Path(__file__).parent / "data" / "schema_1.json").read_text())

@@ -14,7 +14,7 @@ from apache_beam.transforms.window import FixedWindows
 from streams import counters, learn, stream, timed
 
 from beam_pipelines import ReadCheckpoints, Unreadable, WriteCheckpoints
-from beam_pipelines import files as beam_files
+from beam_pipelines.stores import checkpoints as beam_files
 from streampca import CheckpointStore
 
 
@@ -111,7 +111,7 @@ def far(tmp_path, monkeypatch, request):
     monkeypatch.setattr(FarFileSystem, "deleted", [])
     if request.param != "far":
         (tmp_path / "bucket/store/none").mkdir(parents=True)  # object stores need no folders
-        monkeypatch.setattr("beam_pipelines.files._OBJECT_STORES", ("far",))
+        monkeypatch.setattr("beam_pipelines.stores.checkpoints._OBJECT_STORES", ("far",))
     return "far://bucket/store", tmp_path / "bucket" / "store"
 
 
@@ -194,7 +194,7 @@ def test_torn_and_foreign_files_are_named_counted_and_skipped(
 
     counted = read(tmp_path, check, unreadable=True)
     assert counted == {"checkpoints_read": 2, "unreadable_files": 3}
-    with caplog.at_level("WARNING", "beam_pipelines.files"):
+    with caplog.at_level("WARNING", "beam_pipelines.stores.checkpoints"):
         assert read(tmp_path, check) == counted
     assert "w1.parquet" in caplog.text
 

@@ -147,3 +147,81 @@ def test_bad_rows_are_an_output_of_their_own(tmp_path):
     assert found.n_samples_seen == 2
     assert found.components.shape == (2, 2)
     assert "'air' is None" in "".join(p.read_text() for p in tmp_path.glob("broken*"))
+
+
+FILES = """
+pipeline:
+  transforms:
+    - type: LearnFromFiles
+      name: Learn
+      config:
+        files: ['{folder}/*.csv']
+        timestamp_column: second
+        key_column: press
+        window: 50s
+        n_components: 2
+        store: {folder}/store
+        exclude: [note]
+        na: ['-']
+        error_handling: {{output: broken}}
+    - type: MapToFields
+      input: Learn.broken
+      config:
+        fields: {{line: reason}}
+    - type: WriteToText
+      input: MapToFields
+      config: {{path: {folder}/broken}}
+providers:
+  - type: python
+    config: {{}}
+    transforms:
+      LearnFromFiles: beam_pipelines.beam_yaml.LearnFromFiles
+"""
+
+
+def test_files_are_learned_from_by_a_yaml_file_with_the_options_of_every_face(tmp_path):
+    X, times = stream(100, 3)
+    lines = ["second;press;oil;air;water;note\n"]
+    for i, (x, t) in enumerate(zip(X, times, strict=True)):
+        cells = ";".join(repr(float(value)).replace(".", ",") for value in x)
+        lines.append(f"{int(t)};{i % 2};{cells};x\n")
+    lines.insert(50, "1;0;1,5;-;2,5;x\n")
+    (tmp_path / "a.csv").write_text("".join(lines))
+    run(FILES.format(folder=tmp_path))
+    store = CheckpointStore(tmp_path / "store")
+    assert store.keys() == ["0", "1"]
+    for i in range(2):
+        assert_equals_batch(store.latest(str(i)), X[i::2])
+    said = "".join(path.read_text() for path in tmp_path.glob("broken*"))
+    assert "a.csv, row 49 (line 51): feature 'air' is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("key: press", "kye: press", "there is no option kye: did you mean key?"),
+        ("key: press", "key: pres", "no field 'pres'.*did you mean 'press'"),
+        ("features:", "feature:", "did you mean features"),
+        ("[oil, air, water]", "[oil, air, watr]", "no field 'watr'.*did you mean 'water'"),
+        ("n_components: 2", "n_component: 2", "did you mean n_components"),
+    ],
+)
+def test_a_mistyped_name_ends_the_program_and_the_nearest_is_named(tmp_path, old, new, message):
+    rows = [{"press": "a", "second": 1, "oil": 1.0, "air": 2.0, "water": 3.0}]
+    text = PIPELINE.format(folder=tmp_path, rows=json.dumps(rows)).replace(old, new)
+    with pytest.raises(Exception, match=message):
+        run(text)
+
+
+def test_the_schema_of_yaml_is_made_from_the_table():
+    from apache_beam.yaml.yaml_provider import InlineProvider
+
+    from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
+    from streampca.files import options
+
+    provider = InlineProvider({"rows": LearnComponents, "files": LearnFromFiles})
+    fields = {field.name: field.description for field in provider.config_schema("files").fields}
+    for option in options.TABLE:
+        assert fields[option.name] == option.help
+    rows = {field.name for field in provider.config_schema("rows").fields}
+    assert {"columns", "features", "key_column", "key", "exclude", "missing", "half_life"} <= rows

@@ -8,9 +8,9 @@ import pytest
 from checkpoints import MINUTE, checkpoints, make
 from hypothesis import given, settings
 
-from streampca._seal import seal
 from streampca.checkpoint import Checkpoint, CheckpointError
 from streampca.checkpoint.columns import SCHEMA, to_batch
+from streampca.wire.sealed import seal
 
 CHECKPOINT = make(
     key="press 4",

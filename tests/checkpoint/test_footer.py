@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streampca._seal import WireError
 from streampca.checkpoint.footer import _Thrift, check_footer, footer_start
+from streampca.wire.sealed import WireError
 
 
 def footer_of(table, **options):

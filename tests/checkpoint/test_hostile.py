@@ -13,12 +13,12 @@ from checkpoints import MINUTE, make
 from children import within
 
 from streampca import Checkpoint
-from streampca._seal import SCHEMA_VERSION, VERSION_KEY, WireError, seal
 from streampca.checkpoint import CheckpointError, CheckpointStore, CheckpointWarning, relative_path
 from streampca.checkpoint.columns import to_batch
 from streampca.checkpoint.files import MAX_FILE_BYTES
 from streampca.checkpoint.footer import footer_start
 from streampca.checkpoint.parquet import _sealed
+from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError, seal
 
 MEMORY = 100 * 2**20
 """What reading may take, in each of these cases, beyond what the process has."""

@@ -135,7 +135,7 @@ MISTAKES = [
     (["fit", "a.csv", "--columns", "oil,ari"], "there is no column 'ari'"),
     (["fit", "a.csv", "-n", "5"], "--n-components 5 is more than the 4 features"),
     (["fit", "a.csv", "-n", "many"], "--n-components many"),
-    (["fit", "a.csv", "--memory", "huge"], "memory='huge' is not accepted"),
+    (["fit", "a.csv", "--memory", "huge"], "--memory huge: give one of auto, dense, factored"),
     (["fit", "a.csv", "--half-life", "1h"], "without --timestamp-column"),
     (["fit", "a.csv", "--half-life", "soon"], "give a number of rows, or a time"),
     (["fit", "a.csv", "--resume"], "--resume needs --output"),
@@ -182,13 +182,17 @@ def test_a_mistake_is_one_line_that_says_what(cli, store, arguments, message):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("b.csv", "a,b\n1,2\n3,wet\n", "b.csv, row 1: feature 'b' is 'wet', not a finite number"),
-        ("b.csv", "a,b\n1,2\n3,\n", "b.csv, row 1: feature 'b' is missing"),
-        ("b.csv", "a,b\n1,2\n3,4,5\n", "b.csv, row 1: 3 cells where the header has 2"),
-        ("b.csv", "a,b\n1,2\n3,1e200\n", "b.csv, row 1: feature 'b' is 1e+200, too large"),
+        (
+            "b.csv",
+            "a,b\n1,2\n3,wet\n",
+            "b.csv, row 1 (line 3): feature 'b' is 'wet', not a finite number",
+        ),
+        ("b.csv", "a,b\n1,2\n3,\n", "b.csv, row 1 (line 3): feature 'b' is missing"),
+        ("b.csv", "a,b\n1,2\n3,4,5\n", "b.csv, row 1 (line 3): 3 cells where the header has 2"),
+        ("b.csv", "a,b\n1,2\n3,1e200\n", "b.csv, row 1 (line 3): feature 'b' is 1e+200, too large"),
         ("b.jsonl", '{"a": 1}\n{"a": "x"}\n', "b.jsonl, line 2: feature 'a' is 'x'"),
         ("b.jsonl", '{"a": 1}\n{"a": \n', "b.jsonl, line 2: the line is not JSON"),
-        ("b.jsonl", '{"a": 1}\n{"b": 1}\n', "b.jsonl, line 2: feature 'a' is missing"),
+        ("b.jsonl", '{"a": 1}\n{"b": 1}\n', "b.jsonl, line 1: feature 'b' is missing"),
     ],
 )
 def test_a_bad_row_is_named_or_passed_over(cli, name, text, message):

@@ -72,7 +72,7 @@ def test_each_row_by_the_model_of_its_key(cli, write, rows):
     path = write("b.csv", rows, press=press)
     given = [path, "--key-column", "press"]
     said = cli("transform", "store", *given, code=2).err
-    assert "b.csv, row 7: there is no model of key 'c'" in said
+    assert "b.csv, row 7 (line 9): there is no model of key 'c'" in said
     cli("transform", "store", *given, "-o", "z.parquet", "--bad-rows", "bad.jsonl")
     found = read("z.parquet")
     assert len(found) == 2999

@@ -6,11 +6,10 @@ import pytest
 
 ALONE = "STREAMPCA_SIMULATED_DEVICE"
 
-if ALONE not in os.environ:  # see tests/test_device.py
+if ALONE not in os.environ:  # see tests/learning/test_device.py
     collect_ignore_glob = ["*.py"]
 else:
-    collect_ignore = ["simulated.py"]  # as a module of another name it would register again
-    from device.simulated import DEVICE, Simulation
+    from simulated import DEVICE, Simulation
 
     @pytest.fixture(params=[0, float("inf")], ids=["prompt", "late"])
     def simulation(request):

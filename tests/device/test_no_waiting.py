@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from streampca import StreamingPCA
-from streampca._landing import _WORTH_WAITING
+from streampca.learning.landing import _WORTH_WAITING
 
 N, P, M = 160, 3, 400  # 256 kB a minibatch
 AHEAD = 10
@@ -55,7 +55,7 @@ WHERE = pytest.mark.parametrize("where", ["device", "pinned", "pageable"])
 
 @pytest.fixture(autouse=True)
 def _small_pieces_count(monkeypatch):
-    monkeypatch.setattr("streampca._landing._WORTH_WAITING", 2**16)
+    monkeypatch.setattr("streampca.learning.landing._WORTH_WAITING", 2**16)
     assert _WORTH_WAITING > 2**16
 
 
@@ -162,15 +162,15 @@ def test_a_loop_that_asks_is_caught(device, simulation, monkeypatch):
 
 
 def test_a_caller_let_go_too_early_is_caught(device, monkeypatch):
-    from device.simulated import Event, Race, Simulation
+    from simulated import Event, Race, Simulation
 
-    from streampca import _landing
+    from streampca.learning import landing
 
-    class Hasty(_landing.Landing):
+    class Hasty(landing.Landing):
         def _append(self, *given):
             super()._append(*given)
 
-    monkeypatch.setattr("streampca._learner.Landing", Hasty)
+    monkeypatch.setattr("streampca.learning.learner.Landing", Hasty)
     assert Event is not None
     with pytest.raises(Race, match="host memory"), Simulation(lag=float("inf")) as simulation:
         learned(rows(2000), "pinned", device, simulation, memory="dense")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from device.simulated import DEVICE, Event, Race, Simulation, Stream
+from simulated import DEVICE, Event, Race, Simulation, Stream
 
 
 def there(simulation, *shape):

@@ -1,7 +1,8 @@
-"""Fuzz the readers of checkpoints and of what Beam's workers send each other.
+"""Fuzz the readers of checkpoints and of what Beam's workers send each other, and the numbers.
 
     PYTHONPATH=tests:. python -m fuzz                     a minute, over all targets
     PYTHONPATH=tests:. python -m fuzz --seconds 3600 block
+    PYTHONPATH=tests:. python -m fuzz streams --count 10000
 
 An input that a target fails on is kept in tests/fuzz/found, where the suite reads it ever after.
 """
@@ -17,6 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fuzz import streams
 from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
@@ -52,9 +54,17 @@ def fuzz(target: str, seconds: int) -> tuple[str, bool, str]:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["streams"]:
+        return streams.main(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=60, help="in all, on two cores")
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=500,
+        help="streams of rows to try besides, if no target is named",
+    )
     given = parser.parse_args()
     unknown = [name for name in given.targets if name not in TARGETS]
     if unknown:

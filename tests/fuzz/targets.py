@@ -6,26 +6,39 @@ get past a checksum, so targets named "sealed" put the right one on first, as an
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import json
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from checkpoints import MINUTE, make
 from extras import torch
 
-from beam_pipelines.coders import BlockCoder, CheckpointCoder, moments_from_bytes, moments_to_bytes
-from beam_pipelines.combine import MomentsFn
-from beam_pipelines.rows import Block
+from beam_pipelines.learning.combine import MomentsFn
+from beam_pipelines.rows.coders import (
+    BlockCoder,
+    CheckpointCoder,
+    moments_from_bytes,
+    moments_to_bytes,
+)
+from beam_pipelines.rows.elements import Block
 from streampca import Checkpoint, StreamingPCA
-from streampca._seal import WireError
-from streampca._wire import decode, encode
 from streampca.checkpoint import Drift
 from streampca.checkpoint.footer import check_footer, footer_start
 from streampca.checkpoint.paths import folder_key, key_folder, parse_file_name
+from streampca.files import read
 from streampca.moments import moments_from_state
+from streampca.wire.arrays import decode, encode
+from streampca.wire.sealed import WireError
 
 __all__ = ["TARGETS", "seeds"]
 
@@ -120,6 +133,18 @@ def names(data: bytes) -> None:
     parse_file_name(text, text)
 
 
+def rows(data: bytes) -> None:
+    """Any bytes as a file of every kind: rows that can be used, or a ValueError, and no more."""
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in (".csv", ".jsonl", ".parquet", ".arrow", ".npy"):
+            path = Path(folder, "x" + suffix)
+            path.write_bytes(data)
+            with contextlib.suppress(ValueError):
+                for batch in read(path, bad_rows="skip", say=lambda _: None):
+                    assert np.isfinite(batch.values).all()
+                    assert batch.values.shape[1] == len(batch.names)
+
+
 def _guarded(read: Callable[[bytes], None], seal: Callable[[bytes], bytes] | None = None):
     def target(data: bytes) -> None:
         try:
@@ -142,6 +167,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "block": _guarded(block),
     "sealed block": _guarded(block, sealed_block),
     "names": _guarded(names),
+    "rows": rows,
 }
 
 
@@ -169,6 +195,26 @@ def _checkpoints() -> list[Checkpoint]:
         drift=Drift(0.25, np.ones(2)),
     )
     return [*learned, made, made.without_moments()]
+
+
+def _files() -> list[bytes]:
+    X = np.arange(12.0).reshape(4, 3) ** 2
+    table = pa.table({name: X[:, i] for i, name in enumerate("abc")})
+    parquet, arrow, npy = io.BytesIO(), pa.BufferOutputStream(), io.BytesIO()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_file(arrow, table.schema) as writer:
+        writer.write_table(table)
+    np.save(npy, X)
+    csv = b'a;b;c\n[s];[K];x\n1,5;2;3\n4;"5";6\n'
+    return [
+        csv,
+        csv.replace(b"\n", b"\r\n").decode().encode("utf-16"),
+        b'{"a": 1, "b": 2.5}\n{"b": -1, "a": null}\n',
+        parquet.getvalue(),
+        arrow.getvalue().to_pybytes(),
+        npy.getvalue(),
+        gzip.compress(csv),
+    ]
 
 
 def seeds(target: str) -> list[bytes]:
@@ -207,6 +253,8 @@ def seeds(target: str) -> list[bytes]:
                     (("a", "b"), 0, "float64"),
                 )
             ]
+        case "rows":
+            return _files()
         case "names":
             keys = (None, -3, "press 4", "x" * 200)
             return [key_folder(key).encode() for key in keys]

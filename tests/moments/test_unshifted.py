@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from streampca.arrays.linalg import orthonormal
 from streampca.moments import make_moments
-from streampca.moments.compress import orthonormal
 from streampca.moments.unshifted import unshifted
 
 RNG = np.random.default_rng(0)

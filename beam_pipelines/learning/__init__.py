@@ -1,0 +1,24 @@
+"""Moments of windows become running models and checkpoints."""
+
+from beam_pipelines.learning.carry import CarryModel
+from beam_pipelines.learning.combine import MomentsFn
+from beam_pipelines.learning.options import Options
+from beam_pipelines.learning.pending import Arrived, TagRows, TagWindow
+from beam_pipelines.learning.resume import ResumeModel, resume_points
+from beam_pipelines.learning.windows import LAST_OF_ALL, Span, early_trigger, parse, slots
+
+__all__ = [
+    "LAST_OF_ALL",
+    "Arrived",
+    "CarryModel",
+    "MomentsFn",
+    "Options",
+    "ResumeModel",
+    "Span",
+    "TagRows",
+    "TagWindow",
+    "early_trigger",
+    "parse",
+    "resume_points",
+    "slots",
+]

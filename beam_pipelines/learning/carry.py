@@ -1,0 +1,184 @@
+"""The stateful DoFn that carries the model across windows, one for each key.
+
+It lives in the global window, because Beam's state dies with its window. Moments wait in a bag,
+each with the window that it belongs to; a watermark timer at the end of each window closes every
+window that is due, in event-time order: runners do not fire timers in order, and on bounded input
+all rows arrive before any timer. A timer that finds nothing due does nothing, so a repeated one
+does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder, VarIntCoder
+from apache_beam.metrics.metric import Metrics
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_pipelines.learning.pending import PENDING_CODER, Arrived, Pending
+from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.learning.windows import LAST_OF_ALL
+from beam_pipelines.sizes import LIMIT, say_once
+from streampca import Checkpoint
+
+_TIMER_STEP = 999
+"""Timers cross workers in milliseconds, rounded down: the last instant of a window, one
+microsecond before its end, comes back as up to so many microseconds earlier."""
+
+_AT_HAND = 16
+"""Keys whose models a bundle keeps as objects, for their next timers: reading one takes as long as
+learning a window."""
+
+_State = tuple[bytes | None, int | None, int]  # model, closed, sequence
+
+
+class CarryModel(beam.DoFn):
+    """(key text, Arrived) -> (key, Checkpoint), timestamped inside the window that it covers.
+
+    Parameters
+    ----------
+    learning : Learning
+        How every key learns.
+    """
+
+    MODEL = ReadModifyWriteStateSpec("model", BytesCoder())
+    CLOSED = ReadModifyWriteStateSpec("closed", VarIntCoder())
+    SEQUENCE = ReadModifyWriteStateSpec("sequence", VarIntCoder())
+    PENDING = BagStateSpec("pending", PENDING_CODER)
+    WINDOW_END = TimerSpec("window_end", TimeDomain.WATERMARK)
+    SILENT = TimerSpec("silent", TimeDomain.WATERMARK)
+
+    def __init__(self, learning: Learning) -> None:
+        self._learning = learning
+        self._checkpoints = Metrics.counter("streampca", "checkpoints")
+        self._late = Metrics.counter("streampca", "late_checkpoints")
+        self._early = Metrics.counter("streampca", "early_checkpoints")
+        self._forgotten = Metrics.counter("streampca", "forgotten_keys")
+
+    def start_bundle(self) -> None:
+        self._at_hand: dict[str, tuple[_State, Running]] = {}
+
+    def process(
+        self,
+        element: tuple[str, Arrived],
+        pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008 - how Beam declares state
+        timer: Any = beam.DoFn.TimerParam(WINDOW_END),  # noqa: B008
+        model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
+    ) -> Iterator[Any]:
+        """Keep what arrives until its window ends; report an early pane's window at once."""
+        text, (early, arrived) = element
+        window = Pending(*arrived)
+        pending.add(tuple(window))
+        timer.set(Timestamp(micros=window.last), dynamic_timer_tag=str(window.last))
+        if not early:
+            return
+        waiting = sorted(Pending(*entry) for entry in pending.read())
+        run = self._running(text, model, closed, sequence)
+        if self._learning.carry:
+            for _, parts in groupby((w for w in waiting if w.last < window.last), _window):
+                run.learn(list(parts))
+        own = [w for w in waiting if w.within(window)]
+        checkpoint = run.close(sorted(own, key=lambda w: w.kept))
+        sequence.write(checkpoint.sequence + 1)
+        self._early.inc()
+        yield _stamped(checkpoint, window)
+
+    @on_timer(WINDOW_END)
+    def close(
+        self,
+        text: str = beam.DoFn.KeyParam,  # type: ignore[assignment]
+        now: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
+        pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008
+        model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
+        silent: Any = beam.DoFn.TimerParam(SILENT),  # noqa: B008
+    ) -> Iterator[Any]:
+        """Close every window that is due."""
+        waiting = sorted(Pending(*entry) for entry in pending.read())
+        due = [w for w in waiting if not w.kept and w.last <= now.micros + _TIMER_STEP]
+        if not due:
+            return
+        kept = [w for w in waiting if w.kept]
+        run = self._running(text, model, closed, sequence)
+        for _, group in groupby(due, _window):
+            parts = list(group)
+            parts += [w for w in kept if w.within(parts[0])]
+            kept = [w for w in kept if w not in parts]
+            checkpoint = run.close(parts)
+            if self._learning.lateness and not self._learning.carry:
+                total = run.kept(parts[0])
+                kept += [] if total is None else [total]
+            self._checkpoints.inc()
+            if checkpoint.late:
+                self._late.inc()
+            yield _stamped(checkpoint, parts[0])
+        standing = run.standing
+        assert standing.model is not None
+        assert standing.closed is not None
+        pending.clear()
+        for entry in [w for w in waiting if not w.kept][len(due) :] + kept:
+            if not entry.kept or entry.last + self._learning.lateness > standing.closed:
+                pending.add(tuple(entry))
+        state = standing.model.to_bytes(), standing.closed, standing.sequence
+        if len(state[0]) > LIMIT:
+            say_once(len(state[0]))
+        for cell, value in zip((model, closed, sequence), state, strict=True):
+            cell.write(value)
+        self._at_hand[text] = state, run
+        if len(self._at_hand) > _AT_HAND:
+            del self._at_hand[next(iter(self._at_hand))]
+        if self._learning.idle is not None and standing.closed < LAST_OF_ALL:
+            end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
+            silent.set(Timestamp(micros=end))
+
+    @on_timer(SILENT)
+    def forget(
+        self,
+        now: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
+        pending: Any = beam.DoFn.StateParam(PENDING),  # noqa: B008
+        model: Any = beam.DoFn.StateParam(MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
+    ) -> None:
+        """Free the state of a key that has been silent; `Running` begins anew by the same rule."""
+        last = closed.read()
+        idle = self._learning.idle
+        if last is None or idle is None or last + idle > now.micros + _TIMER_STEP:
+            return
+        if any(not Pending(*entry).kept for entry in pending.read()):
+            return  # a window that ends later is still to be closed
+        for state in (pending, model, closed, sequence):
+            state.clear()
+        self._forgotten.inc()
+
+    def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
+        state: _State = model.read(), closed.read(), sequence.read() or 0
+        # Taken out, because it changes: what fails or is not written must not be found again.
+        known, run = self._at_hand.pop(text, (None, None))
+        if run is not None and known == state:
+            return run
+        last = None if state[0] is None else Checkpoint.from_bytes(state[0])
+        return Running(json.loads(text), self._learning, Standing(last, *state[1:]))
+
+
+def _window(part: Pending) -> tuple[int, int, int]:
+    return part.window
+
+
+def _stamped(checkpoint: Checkpoint, window: Pending) -> TimestampedValue:
+    return TimestampedValue((checkpoint.key, checkpoint), Timestamp(micros=window.last))

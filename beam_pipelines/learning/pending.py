@@ -1,0 +1,115 @@
+"""What waits for the end of its window: moments, or rows where their order matters.
+
+These steps stand between the windows of the input, where Beam groups rows by key, and the one
+stateful DoFn per key in the global window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.coders import BytesCoder, TupleCoder, VarIntCoder
+from apache_beam.metrics.metric import Metrics
+from apache_beam.transforms.window import WindowFn
+from apache_beam.utils.windowed_value import PaneInfoTiming
+
+from beam_pipelines.learning.combine import Accumulator
+from beam_pipelines.learning.windows import Span, covering
+from beam_pipelines.rows import Block, moments_from_bytes, without_shard
+
+
+class Pending(NamedTuple):
+    """Rows of one window, or nothing where a window only has to report the running model."""
+
+    last: int  # last instant of the window, microseconds
+    start: int  # of the window
+    size: int  # of the window; 0 for the global one
+    kept: int  # 1: has been in a checkpoint, and is kept for rows that come late
+    order: int  # of parts with rows in them, by event time
+    data: bytes  # moments, a block of rows, or nothing
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Which window this belongs to."""
+        return self[:3]
+
+    @property
+    def span(self) -> Span:
+        """The window in the terms of a checkpoint."""
+        return Span(self.start + self.size, self.start) if self.size else Span(None, None)
+
+    def within(self, other: Pending) -> bool:
+        """Whether this window is the other's, or a session that has become part of it."""
+        if not self.size or not other.size:
+            return self.window == other.window
+        return other.start <= self.start and self.last <= other.last
+
+
+PENDING_CODER = TupleCoder([VarIntCoder()] * 5 + [BytesCoder()])
+
+Arrived = tuple[bool, tuple[int, int, int, int, int, bytes]]
+"""Whether it comes from an early pane, whose window is to be reported at once; a Pending."""
+
+
+class TagWindow(beam.DoFn):
+    """(key text, moments) of a slot -> (key text, Arrived) of the windows that it belongs to."""
+
+    def __init__(self, windowfn: WindowFn, carry: bool) -> None:
+        self._windowfn = windowfn
+        self._carry = carry
+        self._learned = Metrics.counter("streampca", "learned_rows")
+
+    def process(
+        self,
+        element: tuple[str, Any],
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[tuple[str, Arrived]]:
+        text, grouped = element
+        # Prism gives merged windows a pane that has never been filled in: EARLY, of index -1. It is
+        # the only one of its window, and taken at its word it would close the window twice.
+        early = pane.timing == PaneInfoTiming.EARLY and pane.index >= 0
+        slot = Span.of(window)
+        spans = covering(slot, self._windowfn) if self._carry else [slot]
+        for order, data in self._parts(grouped):
+            for i, span in enumerate(spans):
+                size = 0 if span.end is None else span.end - (span.start or 0)
+                part = (span.last, span.start or 0, size, 0, order, b"" if i else data)
+                yield without_shard(text), (early and i == 0, part)
+
+    def _parts(self, grouped: Any) -> Iterator[tuple[int, bytes]]:
+        if grouped:
+            self._learned.inc(moments_from_bytes(grouped)[0].n_samples)
+        yield 0, grouped
+
+
+class TagRows(TagWindow):
+    """The same for rows with times, grouped by key: they become blocks in event-time order."""
+
+    _MOST = 4096
+    """Rows in a block: small against what a worker may send at once, large against its header."""
+
+    def _parts(self, grouped: Iterable[Any]) -> Iterator[tuple[int, bytes]]:
+        # Rows of one time are ordered by what they hold: runners deliver them in any order.
+        rows = sorted(map(_opened, grouped), key=lambda block: (block.micros, _bytes(block)))
+        seen = Accumulator()
+        for block in rows:
+            seen.check(block.names, block.values.shape[1])
+        values = np.concatenate([block.values for block in rows])
+        self._learned.inc(len(values))
+        for start in range(0, len(values), self._MOST):
+            part = Block(seen.names, values[start : start + self._MOST])
+            yield (rows[0].micros or 0) + start, part.to_bytes()
+
+
+def _opened(element: Any) -> Block:
+    block = Block.opened(element)
+    assert block is not None
+    return block
+
+
+def _bytes(block: Block) -> bytes:
+    return block.values.tobytes()

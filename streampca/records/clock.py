@@ -1,0 +1,80 @@
+"""Forgetting by time: when rows came, and how much of each is still remembered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.moments import LEAST_WEIGHT
+
+Float64 = NDArray[np.float64]
+
+
+class Clock:
+    """Times of the rows that wait, in the order in which they came, which need not be theirs.
+
+    A row from `age` before the latest time seen has weight 2 ** (-age / half_life), whenever it
+    came: the order of rows makes no difference.
+
+    Examples
+    --------
+    >>> clock = Clock(dt.timedelta(minutes=1))
+    >>> for second in (0, 60, 30):
+    ...     clock.append([clock.read(dt.datetime(2026, 1, 1, 0, second // 60, second % 60))])
+    >>> since, rows = clock.take()  # what is left of earlier rows, and of each of these
+    >>> since, rows.round(2).tolist()
+    (1.0, [0.5, 1.0, 0.71])
+    """
+
+    def __init__(self, half_life: dt.timedelta) -> None:
+        self._half_life = half_life.total_seconds()
+        if not self._half_life > 0:
+            raise ValueError(f"half_life={half_life!r} is not accepted: give a time above 0")
+        self._origin: dt.datetime | None = None
+        self._latest: float | None = None
+        self._waiting: list[float] = []
+
+    def read(self, t: Any) -> float:
+        """Seconds since the first time; ValueError where t is no time that compares with it."""
+        if not isinstance(t, dt.datetime) or t != t:
+            raise ValueError(
+                f"half_life is a time, so each row needs its own: got t={t!r}, give a datetime, as "
+                "in learn_one(x, t=...)"
+            )
+        origin = t if self._origin is None else self._origin
+        try:
+            seconds = (t - origin).total_seconds()
+        except TypeError as error:
+            raise ValueError(
+                f"t={t!r} cannot be compared with the first time, {origin!r}: give every time "
+                "with a time zone, or none"
+            ) from error
+        self._origin = origin
+        return seconds
+
+    def read_all(self, t: Any, n_rows: int) -> list[float]:
+        """The times of a frame's rows: one for all, or one for each."""
+        if isinstance(t, dt.datetime) or not isinstance(t, Iterable):
+            return [self.read(t)] * n_rows
+        seconds = [self.read(each) for each in t]
+        if len(seconds) != n_rows:
+            raise ValueError(f"t has {len(seconds)} times for {n_rows} rows: give one for each")
+        return seconds
+
+    def append(self, seconds: Iterable[float]) -> None:
+        """Note the times of rows that have been kept."""
+        self._waiting += seconds
+
+    def take(self) -> tuple[float, Float64]:
+        """What is left of the rows taken before, and of each that waits; none wait then."""
+        times = np.asarray(self._waiting)
+        self._waiting = []
+        before = self._latest
+        self._latest = latest = float(times.max() if before is None else max(before, times.max()))
+        since = 1.0 if before is None else 0.5 ** ((latest - before) / self._half_life)
+        remembered = np.exp2((times - latest) / self._half_life)
+        return max(since, LEAST_WEIGHT), np.maximum(remembered, LEAST_WEIGHT)

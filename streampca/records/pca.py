@@ -1,0 +1,166 @@
+"""StreamingPCA for rows that are dictionaries: rows wait, features come, components are kept.
+
+Between the buffer of records and the learner; knows nothing of River.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.arrays import one_thread
+from streampca.estimator import StreamingPCA
+from streampca.learning import Learner, Model, check_parameters, resolve_parameters
+from streampca.records.buffer import Record, Records
+from streampca.records.clock import Clock
+
+Float64 = NDArray[np.float64]
+
+
+class View:
+    """What is read off a model for row after row, until the next one is solved."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.n_features = int(model.components.shape[1])
+        self.mean = model.mean  # (n,) zeros where rows are not centred
+        # directions without variance are any: they give 0 instead of something arbitrary
+        shown = model.eigenvalues[:, None] > 0
+        self.components: Float64 = np.where(shown, model.components, 0.0)  # (p, n)
+
+
+class RecordPCA:
+    """Learns from dictionaries and gives a view of its components.
+
+    Parameters
+    ----------
+    parameters : dict
+        Of `StreamingPCA`. `n_components` may exceed the number of features. "missing" says what
+        None and NaN are; features that are absent from a row are filled always. "half_life" may be
+        a timedelta: then each row comes with its time.
+    """
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        half_life, by_rows = parameters.get("half_life"), parameters
+        self._clock = None
+        if isinstance(half_life, dt.timedelta):  # the learner itself then forgets nothing
+            self._clock, by_rows = Clock(half_life), parameters | {"half_life": 1.0}
+            parameters = parameters | {"half_life": None}
+        check_parameters(StreamingPCA(**by_rows).get_params())
+        self._parameters = parameters
+        self.records = Records(
+            self._batch_size, allow_missing=parameters.get("missing") == "impute"
+        )
+        self.view: View | None = None
+        self._learner: Learner | None = None
+        self._due = 1  # rows at which the view is renewed
+
+    @property
+    def features(self) -> tuple[Hashable, ...]:
+        """Names of the features, in the order of the columns of a view (and those after them)."""
+        return self.records.layout.features
+
+    @property
+    def n_seen(self) -> int:
+        """Rows seen."""
+        return self.records.n_taken + self.records.n_held
+
+    def _for_width(self, n_features: int) -> dict[str, Any]:
+        p = self._parameters["n_components"]
+        if isinstance(p, int):
+            p = min(p, n_features)
+        return StreamingPCA(
+            **self._parameters | {"n_components": p, "missing": "impute"}
+        ).get_params()
+
+    def _batch_size(self, n_features: int) -> int:
+        return resolve_parameters(self._for_width(n_features), n_features).batch_size
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def learn(self, x: Record, t: Any = None) -> None:
+        """Learn from a row, which came at time t where forgetting goes by time."""
+        if self._clock is None:
+            full = self.records.append(x)
+        else:
+            seconds, held = self._clock.read(t), self.records.n_held
+            full = self.records.append(x)
+            if self.records.n_held > held:  # something was observed
+                self._clock.append([seconds])
+        if full:
+            self.fold()
+
+    def learn_rows(self, values: Float64, features: Sequence[Hashable], t: Any = None) -> None:
+        """Learn from rows (m, k) of checked numbers; NaN where a feature is absent."""
+        observed = ~np.isnan(values).all(axis=1)
+        seconds = None
+        if self._clock is not None:
+            seconds = np.asarray(self._clock.read_all(t, len(values)))[observed]
+        values = values[observed]
+        start = 0
+        while start < len(values):
+            stop = start + self.records.extend(values[start:], features)
+            if self._clock is not None and seconds is not None:
+                self._clock.append(seconds[start:stop].tolist())
+            if self.records.is_full:
+                self.fold()
+            start = stop
+
+    def fold(self) -> None:
+        """Hand the rows that wait to the learner."""
+        if self.records.n_held == 0:
+            return
+        n = self.records.layout.n
+        X = self.records.take()
+        if self._learner is None:
+            self._learner = Learner(self._for_width(n), n, "float64", None)
+        elif n > self._learner.n_features:
+            means = np.nanmean(X[:, self._learner.n_features :], axis=0)
+            self._learner = self._learner.widened(self._for_width(n), means)
+        remembered = None
+        if self._clock is not None:
+            since, remembered = self._clock.take()
+            self._learner.decay(since)
+        # who hands over row after row works on one core, often beside others that do the same:
+        # there, BLAS threads that wait for each other made a minibatch take ten times as long
+        with one_thread():
+            self._learner.fold(X, remembered)
+
+    # --- using -----------------------------------------------------------------------------------
+
+    def recent(self) -> View | None:
+        """A view that is at most a minibatch old; None before any row."""
+        if self.records.n_taken + self.records.n_held >= self._due:
+            self.renew()
+        return self.view
+
+    def newest(self) -> View | None:
+        """A view of all rows so far; None before any row."""
+        if self.view is None or self.view.model.n_samples < self.n_seen:
+            self.renew()
+        return self.view
+
+    def renew(self) -> None:
+        """Fold in and solve everything."""
+        self.fold()
+        if self._learner is None:
+            return
+        with one_thread():
+            self.view = View(self._learner.model())
+        # early on after a quarter more rows, later every minibatch: about 25 solves more in all
+        batch = self._learner.options.batch_size
+        self._due = self.n_seen + min(batch, max(1, self.n_seen // 4))
+
+    def row(self, x: Record, view: View) -> Float64:
+        """A row (n,) without gaps; the next call may overwrite it."""
+        row, complete = self.records.row(x, view.n_features)
+        return row if complete else np.asarray(view.model.fill(row[None])[0])
+
+    def rows(self, values: Float64, features: Sequence[Hashable], view: View) -> Float64:
+        """Rows (m, n) without gaps from rows (m, k) of some features."""
+        aligned = self.records.aligned(values, features)
+        return np.asarray(view.model.fill(aligned[:, : view.n_features]))

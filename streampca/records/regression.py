@@ -1,0 +1,135 @@
+"""StreamingReducedRankRegression for rows and targets that are dictionaries.
+
+Between the buffers of records and the estimator; knows nothing of River.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.arrays import one_thread
+from streampca.learning import PairModel
+from streampca.records.buffer import Record, Records
+from streampca.regression import StreamingReducedRankRegression
+from streampca.rows import read_weights
+
+Float64 = NDArray[np.float64]
+
+_ROWS = 512
+"""Rows in a minibatch."""
+
+
+def _room(n_features: int) -> int:
+    return _ROWS
+
+
+class RecordPairs:
+    """Learns from pairs of dictionaries and predicts one from the other.
+
+    Parameters
+    ----------
+    parameters : dict
+        Of `StreamingReducedRankRegression`. `n_components` may exceed the number of targets.
+    """
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
+        # absent ones stand at their means, but there is no option to take None as absent
+        self.inputs = Records(_room, allow_missing=False, advice="")
+        self.targets = Records(_room, allow_missing=False, advice="")
+        self._weights: list[float] = []
+        self.model: PairModel | None = None
+        self._regression: StreamingReducedRankRegression | None = None
+        self._due = 1  # rows at which the model is renewed
+
+    @property
+    def n_seen(self) -> int:
+        """Rows seen."""
+        return self.inputs.n_taken + self.inputs.n_held
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def learn(self, x: Record, y: Record, w: float = 1.0) -> None:
+        """Learn from w copies of a row and its targets; if any cannot be used, from none."""
+        if not x or not y:
+            return
+        if w != 1.0:  # also where it is NaN
+            read_weights([w], 1)
+        if w == 0.0:  # as if absent, whatever its features are called
+            return
+        self.inputs.append(x)
+        try:
+            self.targets.append(y)
+        except ValueError as error:
+            self.inputs.n_held -= 1
+            raise ValueError(f"targets: {error}") from error
+        self._weights.append(w)
+        if self.inputs.is_full:
+            self.fold()
+
+    def fold(self) -> None:
+        """Hand the rows that wait to the estimator."""
+        if self.inputs.n_held == 0:
+            return
+        X, Y, weights = self.inputs.take(), self.targets.take(), np.array(self._weights, float)
+        self._weights.clear()
+        old = self._regression
+        X = _filled(X, np.zeros(0) if old is None else old.mean_)
+        Y = _filled(Y, np.zeros(0) if old is None else old.target_mean_)
+        p = self._parameters["n_components"]
+        limited = self._parameters | {"n_components": p and min(p, Y.shape[1])}
+        if old is None:
+            self._regression = StreamingReducedRankRegression(**limited)
+        elif (old.n_features_in_, old.n_targets_) != (X.shape[1], Y.shape[1]):
+            self._regression = StreamingReducedRankRegression(**limited).widened_from(
+                old, X.mean(axis=0), Y.mean(axis=0)
+            )
+        assert self._regression is not None
+        equal = bool((weights == 1.0).all())
+        with one_thread():  # as for components
+            self._regression.partial_fit(X, Y, sample_weight=None if equal else weights)
+
+    # --- using -----------------------------------------------------------------------------------
+
+    def recent(self) -> PairModel | None:
+        """A model that is at most a minibatch old; None before any row."""
+        if self.n_seen >= self._due:
+            self.renew()
+        return self.model
+
+    def renew(self) -> None:
+        """Fold in and solve everything."""
+        self.fold()
+        if self._regression is None:
+            return
+        with one_thread():
+            self.model = self._regression._model
+        # as for components: early on after a quarter more rows, later every minibatch
+        self._due = self.n_seen + min(_ROWS, max(1, self.n_seen // 4))
+
+    def predict(self, x: Record) -> dict[Hashable, float]:
+        """Targets of a row; absent features stand at their means."""
+        model = self.recent()
+        if model is None:
+            return {}
+        row, complete = self.inputs.row(x, len(model.mean))
+        d = row - model.mean
+        if not complete:
+            d = np.nan_to_num(d, nan=0.0)
+        predicted = model.coef.dot(d) + model.target_mean
+        return dict(zip(self.targets.layout.features, predicted.tolist(), strict=False))
+
+
+def _filled(X: Float64, means: Float64) -> Float64:
+    """X with its gaps at the means of all rows so far, of new features at those of these rows."""
+    gaps = np.isnan(X)
+    if not gaps.any():
+        return X
+    seen = (~gaps).sum(axis=0)
+    own = np.where(gaps, 0.0, X).sum(axis=0) / np.maximum(seen, 1)
+    own[: len(means)] = means
+    return np.where(gaps, own, X)

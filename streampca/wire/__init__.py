@@ -1,0 +1,23 @@
+"""Arrays as sealed, versioned bytes; knows nothing of what the arrays mean."""
+
+from streampca.wire.arrays import WireError, decode, encode
+from streampca.wire.sealed import (
+    SCHEMA_VERSION,
+    UNREADABLE,
+    VERSION_KEY,
+    check_version,
+    seal,
+    unseal,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "UNREADABLE",
+    "VERSION_KEY",
+    "WireError",
+    "check_version",
+    "decode",
+    "encode",
+    "seal",
+    "unseal",
+]

@@ -1,0 +1,203 @@
+"""Dictionaries of arrays as versioned, checksummed Arrow bytes, and back.
+
+What workers send each other and what is kept between minibatches goes through here. This room
+knows neither moments nor checkpoints, and it never pickles: reading runs no code from the data.
+Each array is one plain list column of one row; names, shapes and JSON values are in a header.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError, seal, unseal
+
+__all__ = ["Wire", "WireError", "decode", "encode"]
+
+_HEADER_KEY = b"streampca.header"
+# One number type, one column type. bool travels as uint8: Arrow packs bits, numpy does not.
+_LIST_TYPES = {
+    name: pa.large_list(pa.from_numpy_dtype(np.dtype("uint8" if name == "bool" else name)))
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64"),
+    )
+}
+_MAX_DIMENSIONS = 32  # numpy 1's limit, far above anything here
+
+_Order = Literal["C", "F"]
+_Layout = tuple[str, str, tuple[int, ...], _Order]  # name, dtype, shape, order
+
+
+class Wire(NamedTuple):
+    """What `decode` returns: the kind of thing, its arrays, and its JSON values."""
+
+    kind: str
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
+def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
+    """Write named arrays and JSON values as bytes that `decode` reads back bit for bit.
+
+    Parameters
+    ----------
+    kind : str
+        What this is, for example ``"moments/dense"``; `decode` can insist on it.
+    arrays : mapping of str to ndarray
+        Numbers or booleans of any shape, 0-d and empty included. C and Fortran order are kept,
+        because the order of a matrix can change the last bits of a product.
+    meta : mapping of str to JSON values
+        Anything that `json` writes, without NaN and infinity.
+
+    Returns
+    -------
+    bytes
+        An Arrow IPC stream and a checksum.
+
+    Raises
+    ------
+    TypeError
+        If an array holds anything but real numbers or booleans, or `meta` is not JSON.
+    ValueError
+        If `meta` holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = encode("example", {"mean": np.arange(3.0)}, {"rows": 7})
+    >>> decode(data)
+    Wire(kind='example', arrays={'mean': array([0., 1., 2.])}, meta={'rows': 7})
+    """
+    columns, fields, layout = [], [], []
+    for name, given in arrays.items():
+        array = np.asarray(given)
+        dtype = array.dtype.name
+        if dtype not in _LIST_TYPES:
+            raise TypeError(
+                f"Array {name!r} has dtype {array.dtype}; only real numbers and booleans can be "
+                "written: put text into `meta`."
+            )
+        order: _Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        flat = array.astype(array.dtype.newbyteorder("="), copy=False).ravel(order=order)
+        values = pa.array(flat.view(np.uint8) if dtype == "bool" else flat)
+        offsets = pa.array([0, len(flat)], pa.int64())
+        columns.append(pa.LargeListArray.from_arrays(offsets, values))
+        fields.append(pa.field(name, _LIST_TYPES[dtype], nullable=False))
+        layout.append([name, dtype, list(array.shape), order])
+    try:
+        header = json.dumps(
+            {"kind": kind, "arrays": layout, "meta": dict(meta)}, allow_nan=False
+        ).encode()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"`meta` of {kind!r} cannot be written as JSON: {error}.") from error
+    schema = pa.schema(fields, {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
+    return seal(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> Wire:
+    """Read what `encode` wrote; every length, type and shape is checked.
+
+    Parameters
+    ----------
+    data : bytes-like
+        What `encode` returned. It is not kept: the arrays own their memory and may be written to.
+    kind : str, optional
+        The kind that is wanted; None takes any.
+
+    Returns
+    -------
+    Wire
+        ``(kind, arrays, meta)``. Memory is bounded by a small multiple of ``len(data)``.
+
+    Raises
+    ------
+    WireError
+        If the bytes are torn, changed, foreign, newer, or of another kind.
+
+    Examples
+    --------
+    >>> data = encode("example", {}, {})
+    >>> decode(data[:-1])
+    Traceback (most recent call last):
+        ...
+    streampca.wire.sealed.WireError: Torn data: ...
+    """
+    layout: list[_Layout] = []
+    found: dict[str, Any] = {}
+
+    def check(schema: pa.Schema) -> None:
+        found.update(_read_header((schema.metadata or {}).get(_HEADER_KEY)))
+        layout.extend(_check_layout(found["arrays"]))
+        expected = [
+            pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype, *_ in layout
+        ]
+        if not schema.equals(pa.schema(expected), check_metadata=False):
+            raise WireError("Corrupt data: the columns are not those that the header names.")
+
+    batch = unseal(data, check)
+    if kind is not None and found["kind"] != kind:
+        raise WireError(f"Expected {kind!r}, but the data holds {found['kind']!r}.")
+    # Arrow gives a batch without columns no row.
+    if batch.num_rows != bool(layout):
+        raise WireError(f"Corrupt data: {batch.num_rows} rows where one was written.")
+    arrays = {
+        name: _unpack(batch.column(i), name, dtype, shape, order)
+        for i, (name, dtype, shape, order) in enumerate(layout)
+    }
+    return Wire(found["kind"], arrays, found["meta"])
+
+
+def _read_header(text: bytes | None) -> dict[str, Any]:
+    try:
+        header = json.loads(text or b"")
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"Foreign data: the header is not JSON ({error}).") from error
+    types = {"kind": str, "arrays": list, "meta": dict}
+    if not isinstance(header, dict) or any(
+        not isinstance(header.get(name), wanted) for name, wanted in types.items()
+    ):
+        raise WireError("Foreign data: the header lacks its kind, arrays or meta.")
+    return header
+
+
+def _check_layout(entries: list[Any]) -> list[_Layout]:
+    layout: list[_Layout] = []
+    for entry in entries:
+        match entry:
+            case [str(name), str(dtype), [*shape], ("C" | "F") as order] if (
+                dtype in _LIST_TYPES
+                and len(shape) <= _MAX_DIMENSIONS
+                and all(type(size) is int and 0 <= size < 2**62 for size in shape)
+            ):
+                layout.append((name, dtype, tuple(shape), order))
+            case _:
+                raise WireError(f"Corrupt data: array layout {str(entry)[:80]!r} is not readable.")
+    if len({name for name, *_ in layout}) < len(layout):
+        raise WireError("Corrupt data: two arrays have the same name.")
+    return layout
+
+
+def _unpack(
+    column: pa.Array, name: str, dtype: str, shape: tuple[int, ...], order: _Order
+) -> np.ndarray:
+    """One column as an array that owns its memory; Python integers cannot overflow here."""
+    values = column.flatten()
+    if values.null_count or len(values) != math.prod(shape):
+        raise WireError(
+            f"Corrupt data: array {name!r} holds {len(values)} values, not the shape {shape}."
+        )
+    flat: np.ndarray = values.to_numpy(zero_copy_only=True).copy()
+    if dtype == "bool":
+        if flat.size and flat.max() > 1:
+            raise WireError(f"Corrupt data: array {name!r} holds booleans other than 0 and 1.")
+        flat = flat.view(np.bool_)
+    try:
+        return flat.reshape(shape, order=order)
+    except ValueError as error:  # an empty array whose other sizes exceed what numpy can address
+        raise WireError(f"Corrupt data: array {name!r} cannot have shape {shape}.") from error
