@@ -2,8 +2,8 @@
 
     python -m benchmarks.beam_engines
 
-100 keys, 24 windows of an hour, 20 features: wall time, and CPU time of all processes of a job. Each
-way runs three times in turn; the median is printed. Prism and the pool start anew each time, but
+100 keys, 24 windows of an hour, 20 features: wall time, and CPU time of all processes of a job.
+Each way runs three times in turn; the median is printed. Prism and the pool start anew each time, but
 before the clock does.
 """
 
