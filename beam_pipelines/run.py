@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -22,12 +24,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.arguments import DEFAULT_RUNNER, parser, refuse_unknown
+from beam_pipelines import job_options
+from beam_pipelines.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
 from beam_pipelines.formats import find_files, source_of
 from beam_pipelines.learning import parse
 from beam_pipelines.reading import ReadRows
+from beam_pipelines.record import JobRecord, begin
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
+from beam_pipelines.submission import absolute, check_workers
+from beam_pipelines.submission import check as check_submission
 from beam_pipelines.transforms import LearnComponents
 from streampca.files import names, options
 from streampca.files.columns import Columns, choose_columns
@@ -46,11 +52,13 @@ class Job(NamedTuple):
     n_components: int | float | None
     output: str | None
     carry: bool
-    memory: str
     bad_rows: str | None
     skip: bool  # bad rows are counted and go nowhere
     beam_options: list[str]
     parameters: dict[str, Any]  # of LearnComponents, besides
+    lateness: float = 0.0  # seconds
+    resume: bool = False
+    record: JobRecord | None = None  # of a job that has an output
 
 
 class Summary(NamedTuple):
@@ -72,25 +80,35 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         If it cannot be run as it stands: no such file, column, window.
     """
     given, beam_options = parser().parse_known_args(argv)
+    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
+        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
     refuse_unknown(beam_options)
     asked = options.check(
         {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
     )
-    for name in ("input", "window", "n_components", "output"):
+    for name in NEEDED:
         if getattr(given, name) is None:
             raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
-    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
-        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
-    return job_of(
+    job = job_of(
         given.input,
         given.window,
         given.n_components,
-        given.output,
+        absolute(given.output),
         asked,
         carry=not given.no_carry,
         beam_options=beam_options,
+        more=job_options.parameters(given),
         say=_say,
     )
+    places = {"--input": job.paths[0], "--output": job.output, "--bad-rows": job.bad_rows}
+    check_submission(beam_options, {name: path for name, path in places.items() if path})
+    # What the checkpoints depend on, as a record can hold it.
+    wanted = asked | job.parameters
+    wanted |= {"window": given.window, "n_components": given.n_components, "carry": job.carry}
+    wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}
+    wanted.pop("bad_rows", None)
+    record = JobRecord.of(json.loads(json.dumps(wanted, default=str)), job.paths)
+    return job._replace(resume=given.resume, record=record)
 
 
 def job_of(
@@ -102,6 +120,7 @@ def job_of(
     *,
     carry: bool = True,
     beam_options: Sequence[str] = (),
+    more: Mapping[str, Any] = MappingProxyType({}),
     say: Any = _log.info,
 ) -> Job:
     """Return a job, held against the first of its files.
@@ -116,8 +135,8 @@ def job_of(
     if "timestamp_column" not in asked and not isinstance(windowfn, GlobalWindows):
         raise ValueError("--timestamp-column is needed for every window but global")
     mode = asked.pop("bad_rows", "fail")
-    bad_rows = None if mode in ("fail", "skip") else mode
-    sources = find_files(files, asked.get("input_format"))
+    bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
+    sources = find_files([absolute(each) for each in files], asked.get("input_format"))
     names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
     columns = choose_columns(sources[0], asked, say=say)
     if isinstance(n_components, int) and n_components > len(columns.names):
@@ -125,6 +144,8 @@ def job_of(
             f"--n-components {n_components} is more than the {len(columns.names)} features "
             f"of {sources[0].name}"
         )
+    parameters = _parameters(asked, more)
+    lateness = parameters.pop("allowed_lateness", 0.0)
     return Job(
         paths=[source.path for source in sources],
         columns=columns,
@@ -133,17 +154,21 @@ def job_of(
         n_components=n_components,
         output=output,
         carry=carry,
-        memory=asked.get("memory", "auto"),
         bad_rows=bad_rows,
         skip=mode == "skip",
         beam_options=list(beam_options),
-        parameters=_parameters(asked),
+        parameters=parameters,
+        lateness=lateness,
     )
 
 
-def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of LearnComponents by the options of the table."""
-    found = {"missing": asked["missing"]} if "missing" in asked else {}
+def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of LearnComponents by the options of the table, and by those of the job."""
+    found = {name: asked[name] for name in ("missing", "memory") if name in asked} | dict(more)
+    if "half_life" in asked and "forgetting_factor" in found:
+        raise ValueError(
+            "--half-life and --forgetting-factor both say how fast to forget: give one of them"
+        )
     if "half_life" in asked:
         rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
         found |= (
@@ -166,23 +191,28 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
     """Checkpoints of a job's files, and bad rows in the global window, if they are an output."""
-    read = (
-        pipeline
-        | "Files" >> beam.Create(job.paths)
-        | "ReadRows" >> ReadRows(job.columns, job.asked, job.windowfn, bad_rows)
+    learn = LearnComponents(
+        job.n_components,
+        features=job.columns.names,
+        carry=job.carry,
+        bad_rows=bad_rows,
+        resume_from=job.output if job.resume else None,
+        rerun=job.resume,
+        **job.parameters,
     )
+    reads = ReadRows(
+        job.columns,
+        job.asked,
+        job.windowfn,
+        bad_rows,
+        in_order=learn.needs_rows,
+        carry=job.carry,
+    )
+    read = pipeline | "Files" >> beam.Create(list(enumerate(job.paths))) | "ReadRows" >> reads
     found = (
         read.rows
-        | "Windows" >> beam.WindowInto(job.windowfn)
-        | "LearnComponents"
-        >> LearnComponents(
-            job.n_components,
-            features=job.columns.names,
-            carry=job.carry,
-            bad_rows=bad_rows,
-            memory=job.memory,
-            **job.parameters,
-        )
+        | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
+        | "LearnComponents" >> learn
     )
     if not bad_rows:
         return found, None
@@ -200,6 +230,7 @@ def run(job: Job) -> Summary:
     """
     pipeline = beam.Pipeline(options=PipelineOptions(job.beam_options))
     build(pipeline, job)
+    check_workers(job.beam_options)
     result = pipeline.run()
     state = result.wait_until_finish()
     if state in (PipelineState.FAILED, PipelineState.CANCELLED):
@@ -208,7 +239,7 @@ def run(job: Job) -> Summary:
     counts: dict[str, int] = {}
     for counter in counters:
         name = counter.key.metric.name
-        counts[name] = counts.get(name, 0) + counter.result
+        counts[name] = counts.get(name, 0) + (counter.result or 0)  # None: the runner lost it
     return Summary(*(counts.get(name, 0) for name in Summary._fields))
 
 
@@ -216,13 +247,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from a command line; returns 0, 1 if the pipeline failed, 2 if it could not start."""
     try:
         job = read_arguments(argv)
+        assert job.record is not None
+        begin(job.record, str(job.output), job.resume)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
         summary = run(job)
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
-        print(f"error: {reason(error)}", file=sys.stderr)
+        say_last(f"error: {reason(error)}")
         return 1
     text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
@@ -242,6 +275,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def say_last(text: str) -> None:
+    """Say something after whatever runners and workers log of it, in threads of their own."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    _say(text)
 
 
 def _counts(job: Job) -> bool:
