@@ -7,9 +7,8 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.stores.filesystems import is_beams, matching
-from streampca.files import names
-from streampca.files.source import STDIN, Source, local_path
+from beam_pipelines.stores import is_beams, matching
+from streampca.files import STDIN, Source, local_path, names
 
 __all__ = ["find_files", "source_of"]
 

@@ -29,9 +29,7 @@ from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.rows.block import BLOCKS, Block
 from beam_pipelines.rows.places import Place
-from streampca.files import formats
-from streampca.files.columns import Columns
-from streampca.files.read import Order, Rows, read_source
+from streampca.files import Columns, Order, Rows, formats, read_source
 
 Key = str | int | None
 

@@ -35,9 +35,7 @@ from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.submission import absolute, check_workers
 from beam_pipelines.submission import check as check_submission
 from beam_pipelines.transforms import LearnComponents
-from streampca.files import names, options
-from streampca.files.columns import Columns, choose_columns
-from streampca.files.read import Order, no_rows
+from streampca.files import Columns, Order, choose_columns, names, no_rows, options
 
 _log = logging.getLogger(__name__)
 

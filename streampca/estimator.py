@@ -1,7 +1,6 @@
 """StreamingPCA: arrays in, ordered components out, at any time.
 
-The shell around moments and solvers: it validates, waits for a minibatch, and hands on. What is
-remembered stands in moments/, how it is solved in solvers/, what is read off in learning/model.py.
+It validates and hands on: moments/ remembers, solvers/ solve, fitted/ reads off the answers.
 """
 
 from __future__ import annotations
@@ -203,8 +202,7 @@ class StreamingPCA(Coordinates, Checkpoints):
         W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So whole weights give
         what repeated rows give, and a factor on all weights changes next to nothing.
 
-        Where rows come part by part, what other threads learn during a call that ends in an error
-        is forgotten with it.
+        Where rows come part by part, a call that ends in an error forgets what came during it.
 
         Rows on a device, and pinned ones on their way to it, are looked at there while the next
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
@@ -262,8 +260,7 @@ class StreamingPCA(Coordinates, Checkpoints):
         else:
             moments, names = other, None
         if self._learner is None:
-            kind = moments.kind
-            self._start(moments.n_features, moments.dtype, moments.device, names, kind)
+            self._start(moments.n_features, moments.dtype, moments.device, names, moments.kind)
         assert self._learner is not None
         self._learner.merge(moments)
         return self
@@ -297,8 +294,7 @@ class StreamingPCA(Coordinates, Checkpoints):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
-        parameters = self._given()
+        parameters, dtype = self._given(), self.dtype or dtype
         check_parameters(parameters)
         self._feature_names = names
-        dtype = self.dtype or dtype
         self._learner = learner_of_components(parameters, n_features, dtype, device, memory)

@@ -1,7 +1,6 @@
 """StreamingReducedRankRegression: rows and targets in, ordered pairs out, at any time.
 
-It validates and hands on. What is remembered stands in learning/pairs.py and moments/, how it is
-solved in solvers/reduced_rank.py and solvers/first_order_pairs.py.
+It validates and hands on: learning/pairs.py remembers, solvers/reduced_rank.py solves.
 """
 
 from __future__ import annotations
@@ -298,5 +297,4 @@ class StreamingReducedRankRegression(PairResults):
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
         parameters = self._given()
         check_parameters(parameters, CONSTRAINTS)
-        dtype = self.dtype or "float64"
-        return learner_of_pairs(parameters, n_features, n_targets, dtype, device)
+        return learner_of_pairs(parameters, n_features, n_targets, self.dtype or "float64", device)

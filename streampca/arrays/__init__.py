@@ -17,7 +17,6 @@ from streampca.arrays.blas import add_gram
 from streampca.arrays.inverse import inverse_on_range
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
 from streampca.arrays.linalg import (
-    SAFE_PIVOT,
     apart,
     eigh_descending,
     gram64,
@@ -37,7 +36,6 @@ from streampca.arrays.streams import Lane, pinned, streams_of
 from streampca.arrays.threads import one_thread, one_torch_thread
 
 __all__ = [
-    "SAFE_PIVOT",
     "Array",
     "Lane",
     "add_gram",

@@ -17,7 +17,7 @@ def inverse_on_range(S: Array) -> Array:
     xp = namespace(S)
     variances = S.diagonal()
     lengths = xp.where(variances > 0, variances, xp.ones_like(variances)) ** 0.5
-    cut = (len(S) + 100) * xp.finfo(S.dtype).eps
+    cut = (len(S) + 100) * float(xp.finfo(S.dtype).eps)
     correlation = S / lengths[:, None] / lengths
     inverse = xp.linalg.pinv(correlation, rtol=cut, hermitian=True)
     return inverse / lengths[:, None] / lengths

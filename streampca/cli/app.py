@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from streampca import CheckpointWarning
 from streampca.cli import output
-from streampca.files.options import nearest
+from streampca.files import nearest
 
 __all__ = ["app"]
 

@@ -15,8 +15,7 @@ import typer
 from streampca import Checkpoint
 from streampca.cli import options, output
 from streampca.cli.find import find
-from streampca.files import atomic
-from streampca.files.source import require_readable
+from streampca.files import atomic, require_readable
 
 __all__ = ["export", "npz_bytes", "onnx_bytes", "read_npz"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from streampca import Checkpoint, CheckpointStore
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
-from streampca.files.source import require_readable
+from streampca.files import require_readable
 
 __all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
 

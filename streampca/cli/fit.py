@@ -16,12 +16,8 @@ from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
-from streampca.files import names
+from streampca.files import BadRows, Columns, Rule, Source, choose_columns, names
 from streampca.files import options as table
-from streampca.files.bad_rows import BadRows
-from streampca.files.columns import Columns, choose_columns
-from streampca.files.source import Source
-from streampca.files.times import Rule
 from streampca.learning import check_parameters
 from streampca.rows import LARGEST
 
@@ -102,12 +98,7 @@ def fit(
     parameters, half_life_us = _parameters(settings)
     say = (lambda _: None) if quiet else output.say
     chosen = _columns(sources[0], settings, parameters, say)
-    most = parameters.get("n_components")
-    if isinstance(most, int) and most > len(chosen.names):
-        raise typer.BadParameter(
-            f"--n-components {most} is more than the {len(chosen.names)} features of "
-            f"{sources[0].name}"
-        )
+    _refuse_more(parameters.get("n_components"), chosen, sources[0])
     models = Models(parameters, tuple(chosen.names), half_life_us, store)
     if ledger is None:
         ledger = Ledger({}, [], 0, 0, "", 0, settings)
@@ -117,8 +108,7 @@ def fit(
             ledger.write(store)
     for point in ledger.points:
         models.resume(point)
-    known = ledger.bad_rows_size if ledger.bad_rows == bad_path else None
-    bad = BadRows(bad_path, known)
+    bad = BadRows(bad_path, ledger.bad_rows_size if ledger.bad_rows == bad_path else None)
     ledger.bad_rows = bad_path
     started = time.monotonic()
     complete = False
@@ -149,6 +139,15 @@ def fit(
     if not quiet and (text := run.order.said()) is not None:
         output.say(text)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
+
+
+def _refuse_more(n_components: int | float | None, chosen: Columns, source: Source) -> None:
+    """Raise where there are fewer features than components."""
+    if isinstance(n_components, int) and n_components > len(chosen.names):
+        raise typer.BadParameter(
+            f"--n-components {n_components} is more than the {len(chosen.names)} features of "
+            f"{source.name}"
+        )
 
 
 def _file(mode: str) -> str | None:

@@ -19,11 +19,7 @@ import numpy as np
 from streampca import CheckpointStore
 from streampca.cli.ledger import Ledger, Reading, fingerprint
 from streampca.cli.models import Models
-from streampca.files.bad_rows import BadRows
-from streampca.files.chunk import BEGIN
-from streampca.files.columns import Columns
-from streampca.files.read import Order, Rows, read_source
-from streampca.files.source import Source
+from streampca.files import BEGIN, BadRows, Columns, Order, Rows, Source, read_source
 
 __all__ = ["Fit", "Interval", "Stopped", "settle"]
 

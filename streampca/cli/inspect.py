@@ -15,7 +15,7 @@ from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
-from streampca.files.source import require_readable
+from streampca.files import require_readable
 from streampca.wire import VERSION_KEY
 
 __all__ = ["inspect"]

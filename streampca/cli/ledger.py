@@ -15,9 +15,7 @@ from typing import Any
 
 from streampca import CheckpointStore
 from streampca.cli.models import Point
-from streampca.files import atomic
-from streampca.files.chunk import BEGIN, Place
-from streampca.files.source import Source
+from streampca.files import BEGIN, Place, Source, atomic
 
 __all__ = ["Ledger", "Reading"]
 

@@ -12,10 +12,8 @@ import typer
 from streampca.cli import options, output
 from streampca.cli.find import find, find_history
 from streampca.cli.using import Using
-from streampca.files import atomic, names
+from streampca.files import BadRows, atomic, names, no_rows
 from streampca.files import options as table
-from streampca.files.bad_rows import BadRows
-from streampca.files.read import no_rows
 
 __all__ = ["plot"]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streampca.cli.output import console
-from streampca.files.source import Source
+from streampca.files import Source
 
 __all__ = ["watching"]
 

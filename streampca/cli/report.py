@@ -10,7 +10,7 @@ from streampca.cli import output
 from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
-from streampca.files.read import no_rows
+from streampca.files import no_rows
 
 __all__ = ["finished", "interrupted"]
 

@@ -17,11 +17,8 @@ from streampca.cli.describe import feature_names
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import names
+from streampca.files import BadRows, Source, names, no_rows
 from streampca.files import options as table
-from streampca.files.bad_rows import BadRows
-from streampca.files.read import no_rows
-from streampca.files.source import Source
 from streampca.monitor import Monitor, in_limits
 
 __all__ = ["score"]

@@ -10,10 +10,8 @@ import typer
 from streampca.cli import options
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import names
+from streampca.files import BadRows, names, no_rows
 from streampca.files import options as table
-from streampca.files.bad_rows import BadRows
-from streampca.files.read import no_rows
 
 __all__ = ["transform"]
 

@@ -13,11 +13,16 @@ from streampca.cli import output
 from streampca.cli.find import Key, find, find_in, open_store
 from streampca.cli.models import grouped
 from streampca.cli.options import read_time
-from streampca.files import formats
-from streampca.files.bad_rows import BadRow, BadRows
-from streampca.files.columns import Columns, choose_columns
-from streampca.files.read import Rows, read_source
-from streampca.files.source import Source
+from streampca.files import (
+    BadRow,
+    BadRows,
+    Columns,
+    Rows,
+    Source,
+    choose_columns,
+    formats,
+    read_source,
+)
 
 __all__ = ["Group", "Using"]
 

@@ -13,9 +13,7 @@ import pyarrow.parquet as pq
 import typer
 
 from streampca.cli.output import plain
-from streampca.files.atomic import complete
-from streampca.files.names import form_of
-from streampca.files.source import STDIN
+from streampca.files import STDIN, complete, form_of
 
 __all__ = ["Writer"]
 

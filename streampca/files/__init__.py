@@ -8,6 +8,36 @@ readers; `columns.py`, `cells.py` and `times.py` say what columns mean; `read.py
 Nothing here knows the command line, Beam, or what rows are used for.
 """
 
-from streampca.files.read import Rows, read
+from streampca.files.atomic import complete
+from streampca.files.bad_rows import BadRow, BadRows
+from streampca.files.chunk import BEGIN, Place
+from streampca.files.columns import Columns, choose_columns
+from streampca.files.names import form_of
+from streampca.files.options import Option, add_to_parser, nearest
+from streampca.files.read import Order, Rows, no_rows, read, read_source
+from streampca.files.source import STDIN, Source, local_path, require_readable
+from streampca.files.times import Rule
 
-__all__ = ["Rows", "read"]
+__all__ = [
+    "BEGIN",
+    "STDIN",
+    "BadRow",
+    "BadRows",
+    "Columns",
+    "Option",
+    "Order",
+    "Place",
+    "Rows",
+    "Rule",
+    "Source",
+    "add_to_parser",
+    "choose_columns",
+    "complete",
+    "form_of",
+    "local_path",
+    "nearest",
+    "no_rows",
+    "read",
+    "read_source",
+    "require_readable",
+]

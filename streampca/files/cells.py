@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streampca.files.dialect import NULLS
-from streampca.rows import arrow
+from streampca.rows import is_number as is_number_of_arrow
 
 __all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
 
@@ -232,7 +232,7 @@ def is_number(kind: pa.DataType) -> bool:
     """Whether a column of this type holds numbers, or nothing, or categories of numbers."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return arrow.is_number(kind) or bool(pa.types.is_null(kind))
+    return is_number_of_arrow(kind) or bool(pa.types.is_null(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -59,7 +59,7 @@ class Results(Fitted[ComponentLearner]):
 
     @property
     def noise_variance_(self) -> float:
-        """Mean of the variances left out."""
+        """Mean of the variances left out; 0 where what they add up to is rounding."""
         return self._model.noise_variance
 
     @property

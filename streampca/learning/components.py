@@ -5,7 +5,6 @@ Knows what the estimator's parameters mean, and nothing of rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,11 +22,12 @@ from streampca.learning.options import (
     resolve_parameters,
 )
 from streampca.learning.solver import Solver
+from streampca.learning.stepping import Stepped
 from streampca.moments import FactoredMoments, Moments, make_moments
 from streampca.solvers import ROUNDING, holds, solve, within_total
 
 if TYPE_CHECKING:
-    from streampca.solvers import FirstOrder
+    pass
 
 
 ComponentLearner: TypeAlias = Learner[Model]
@@ -59,7 +59,7 @@ class ExactComponents(_Components):
         solution = solve(moments, count, self._start(moments, previous))
         values, excess = self._variances(moments, to_numpy(solution.eigenvalues))
         if self._share is not None:
-            explained = np.cumsum(values) / max(float(values.sum()), np.finfo(float).tiny)
+            explained = np.cumsum(values / max(moments.total_variance, np.finfo(float).tiny))
             count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
@@ -97,7 +97,7 @@ class ExactComponents(_Components):
                 f"{moments.dtype}; scale them or use dtype='float64'"
             )
         # below this there is only the rounding of the eigenvalue solver itself
-        rounding = moments.n_features * np.finfo("float64").eps * max(float(values[0]), 0.0)
+        rounding = moments.n_features * float(np.finfo("float64").eps) * max(float(values[0]), 0.0)
         values = np.where(values > rounding, values, 0.0)
         if not moments.of_all_rows:
             return values, 0.0
@@ -112,14 +112,8 @@ class ExactComponents(_Components):
         return _saved_model(saved, moments, loss)
 
 
-class SteppedComponents(_Components):
+class SteppedComponents(_Components, Stepped[Model]):
     """Components that a first-order solver moves with each minibatch."""
-
-    def __init__(self, first_order: FirstOrder) -> None:
-        self._first_order = first_order
-
-    def step(self, moments: Moments) -> None:
-        self._first_order.step(moments)
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         reading = self._first_order.read(moments)
@@ -134,12 +128,6 @@ class SteppedComponents(_Components):
             loss=reading.loss,
             residuals=reading.residuals,
         )
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return self._first_order.state()
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._first_order.load(state)
 
     def restored(self, saved: Saved, moments: Moments) -> Model:
         return _saved_model(saved, moments, self._first_order.read(moments).loss)

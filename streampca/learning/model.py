@@ -77,8 +77,22 @@ class Model:
         if left_out <= 0:
             return 0.0
         missing = self.total_variance - float(self.eigenvalues.sum())
-        rounding = np.finfo(self.components.dtype).eps * self.total_variance
-        return missing / left_out if missing > rounding else 0.0
+        return missing / left_out if missing > self._rounding else 0.0
+
+    @property
+    def _rounding(self) -> float:
+        """Up to here, what the eigenvalues leave of the total variance is rounding.
+
+        The total is a sum of n variances, the eigenvalue solver is off by eps in each of p values,
+        in float64, and an eigenvalue of up to n eps of the first counts as zero. A variance is a
+        sum of m terms, whose errors cancel in part: 4 m^(1/2) eps. Products of float32 rows are
+        known to a few of its own eps: up to 1.5 were seen of exact rows of rank p.
+        """
+        p, n = self.components.shape
+        double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
+        steps = n + p + 4 * float(max(self.n_samples, 0)) ** 0.5
+        cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
+        return float((steps * double + 4 * own) * self.total_variance + cut)
 
     @property
     def ratio(self) -> Float64:
@@ -166,7 +180,8 @@ class Model:
     def _positive(self) -> tuple[float, Float64]:
         """Noise variance and eigenvalues, each at least as large as rounding leaves them."""
         n = self.components.shape[1]
-        floor = n * np.finfo("float64").eps * max(float(self.eigenvalues[0]), np.finfo(float).tiny)
+        double = np.finfo("float64")
+        floor = n * float(double.eps) * max(float(self.eigenvalues[0]), float(double.tiny))
         noise = max(self.noise_variance, floor)
         return noise, np.maximum(self.eigenvalues, noise)
 
@@ -200,13 +215,13 @@ class Model:
     def _reach(self, D: Float64) -> Float64:
         """Squared distance from the span up to which rows less the mean (m, n) may lie in it.
 
-        What was left out is at most eps of the total variance, and what is below `_floor`; of that
-        sum, one of m rows may have all. Beyond a thousand rows none was so far out. And entries
-        have rounding of their own.
+        What was left out is at most `_rounding`, and what is below `_floor`; of that sum, one of m
+        rows may have all. Beyond a thousand rows none was so far out. And entries have rounding of
+        their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
         in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
-        one_row = min(max(self.n_samples, 1), 1000) * (eps * self.total_variance + in_noise)
+        one_row = min(max(self.n_samples, 1), 1000) * (self._rounding + in_noise)
         sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
 

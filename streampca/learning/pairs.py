@@ -6,7 +6,6 @@ forgetting, weights and merging are those of any moments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,10 +18,14 @@ from streampca.learning import options
 from streampca.learning.learner import Learner
 from streampca.learning.options import Constraint, Resolved
 from streampca.learning.solver import Solver
+from streampca.learning.stepping import Stepped
 from streampca.loss import nested_loss
 from streampca.moments import Moments, make_moments
 from streampca.rows import Minibatch
 from streampca.solvers import Pairs, solve_pairs
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     from streampca.solvers import FirstOrderPairs
@@ -118,26 +121,16 @@ class ExactPairs(Solver[PairModel]):
         return _model(moments, k, pairs, float(loss) / max(moments.weight, 1e-300))
 
 
-class SteppedPairs(Solver[PairModel]):
+class SteppedPairs(Stepped[PairModel]):
     """Pairs that a first-order solver moves with each minibatch."""
 
-    def __init__(self, first_order: FirstOrderPairs) -> None:
-        self._first_order = first_order
-
-    def step(self, moments: Moments) -> None:
-        self._first_order.step(moments)
+    _first_order: FirstOrderPairs
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> PairModel:
         pairs = self._first_order.read_pairs(moments)
         per_weight = moments.denominator / max(moments.weight, 1e-300)
         loss = self._first_order.loss(moments) * per_weight
         return _model(moments, self._first_order.n_features, pairs, loss)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return self._first_order.state()
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._first_order.load(state)
 
 
 def _model(moments: Moments, k: int, pairs: Pairs, loss: float) -> PairModel:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from streampca.arrays import (
-    SAFE_PIVOT,
     Array,
     cast,
     dtype_name,
@@ -40,6 +39,14 @@ class Compressed(NamedTuple):
     lost: Array  # (1,) bound on || S - U diag(s) U' ||_2
 
 
+_SAFE = 1e-4
+"""Least pivot of the Gram matrix of what rows hold beside U, at length 1, at which products tell
+the rows apart. What is made of columns through its factor T is rounded to eps |T|, at most
+eps / pivot^(1/2), and so is what is known of Sigma beside its first eigenvalue: 2e-14 in float64,
+where the solver leaves as much. (Orthonormal columns alone may be had of far lower pivots, for a
+Newton step mends them; but it does not know which rows they were made of.)"""
+
+
 def stack(old: Directions, Z: Array) -> Compressed:
     """Add Z'Z of a few rows exactly, then keep the q leading directions (Brand 2006).
 
@@ -60,7 +67,7 @@ def _by_products(old: Directions, Z: Array) -> Compressed | None:
     U = cast(old.U, dtype_name(Z))
     H = Z @ U  # (k, q)
     Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
-    found = safe_factor(gram64(cast(Y, "float64")), SAFE_PIVOT[dtype_name(Z)])
+    found = safe_factor(gram64(cast(Y, "float64")), _SAFE)
     if found is None:
         return None
     L, T = found  # Q = Y T is orthonormal, and Y = Q L'

@@ -7,7 +7,7 @@ used for, and nothing above checks them again.
 
 from streampca.rows.answer import answers
 from streampca.rows.arrays import is_vector
-from streampca.rows.arrow import is_list
+from streampca.rows.arrow import is_list, is_number
 from streampca.rows.entries import unfit_entry
 from streampca.rows.minibatch import Known, Look, Minibatch, Squares
 from streampca.rows.names import expanded
@@ -36,6 +36,7 @@ __all__ = [
     "expanded",
     "in_parts",
     "is_list",
+    "is_number",
     "is_vector",
     "is_whole",
     "number",

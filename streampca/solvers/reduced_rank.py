@@ -65,7 +65,7 @@ def solve_pairs(
     correlation = Sxx * scale[:, None] * scale
     correlation[np.diag_indices_from(correlation)] = (lengths > 0).astype("float64")
     values, V = np.linalg.eigh(correlation)
-    cut = (len(Sxx) + 100) * np.finfo(precision).eps
+    cut = (len(Sxx) + 100) * float(np.finfo(precision).eps)
     keep = values > cut * max(float(values[-1]), 0.0)
     whitener = scale[:, None] * V[:, keep] * values[keep] ** -0.5  # (n', r), Sxx^(-1/2) on range
     M = Syx @ whitener  # (n, r)

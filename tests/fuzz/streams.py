@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,9 @@ from typing import Any, NamedTuple
 
 _SHOWN = 3
 """Complaints about one stream, and streams of one kind of complaint, that are printed whole."""
+
+_TOLD = 500
+"""Streams after which it is said how many there were."""
 
 
 class Report(NamedTuple):
@@ -63,8 +67,24 @@ def table(worst: dict[tuple[str, ...], dict[str, float]], counts: Counter, wrong
     return "\n".join(lines)
 
 
+def _for(minutes: float, made: Iterator[Report], count: int) -> Iterator[Report]:
+    """Each report, and now and then how many there were, until time is up."""
+    started = time.monotonic()
+    for done, report in enumerate(made, 1):
+        yield report
+        took = time.monotonic() - started
+        if done % _TOLD == 0:
+            print(f"{done} of {count} streams, {took:.0f} s", file=sys.stderr, flush=True)
+        if took > 60 * minutes:
+            return
+
+
 def try_streams(
-    seeds: range, processes: int, fixed: dict[str, Any], with_table: bool = True
+    seeds: range,
+    processes: int,
+    fixed: dict[str, Any],
+    with_table: bool = True,
+    minutes: float = float("inf"),
 ) -> int:
     """Run them; how many were wrong."""
     from spectral_run import kind_of
@@ -72,7 +92,7 @@ def try_streams(
     started = time.monotonic()
     worst: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     counts, wrong, complaints = Counter(), Counter(), Counter()
-    for report in reports(seeds, processes, fixed):
+    for report in _for(minutes, reports(seeds, processes, fixed), len(seeds)):
         counts[report.kind] += 1
         figures = worst[report.kind]
         for name, value in report.figures.items():
@@ -90,7 +110,7 @@ def try_streams(
         print(f"{count:6} streams whose first complaint is: {kind}")
     print(
         f"{wrong.total()} wrong of {counts.total()} streams, seeds {seeds.start} to "
-        f"{seeds.stop - 1}, {time.monotonic() - started:.0f} s"
+        f"{seeds.start + counts.total() - 1}, {time.monotonic() - started:.0f} s"
     )
     return wrong.total()
 
@@ -100,6 +120,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--count", type=int, default=1000, help="streams")
     parser.add_argument("--seed", type=int, default=0, help="of the first; the next ones count up")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which to stop")
     parser.add_argument("--memory", choices=("dense", "factored", "auto"), help="this one alone")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="this one alone")
     parser.add_argument("--family", help="of rows, this one alone")
@@ -107,4 +128,4 @@ def main(arguments: list[str]) -> int:
     chosen = {name: getattr(given, name) for name in ("memory", "dtype", "family")}
     fixed = {name: value for name, value in chosen.items() if value is not None}
     seeds = range(given.seed, given.seed + given.count)
-    return bool(try_streams(seeds, given.processes, fixed))
+    return bool(try_streams(seeds, given.processes, fixed, minutes=given.minutes))
