@@ -257,7 +257,7 @@ def test_repr_shows_what_was_changed():
         ({"forgetting_factor": 0.0}, "forgetting_factor=0.0"),
         ({"half_life": -1}, "half_life=-1"),
         ({"half_life": 5, "forgetting_factor": 0.5}, "give one of them"),
-        ({"device": "abacus"}, "abacus"),
+        pytest.param({"device": "abacus"}, "abacus", marks=pytest.mark.needs_torch),
         ({"dtype": "int8"}, "dtype='int8'"),
         ({"n_components": 0.9, "memory": "factored"}, "memory='dense'"),
         ({"n_components": 0.9, "solver": "first_order"}, "solver='exact'"),

@@ -267,12 +267,22 @@ def _apart(G: Array) -> Array:
     return xp.abs(G - xp.diag(there)).max()
 
 
+def _squares64(U: Array) -> Array:
+    """Sum of squares of each column, added up in float64."""
+    if is_tensor(U):
+        return (U.double() ** 2).sum(dim=0)
+    return np.einsum("ij,ij->j", U, U, dtype="float64")
+
+
 def towards_orthonormal(U: Array) -> Array | None:
     """Columns of U orthonormal to rounding, zero ones as they are; None where U is far from it.
 
     Far is where one Newton step does not lead there. Columns of U are of about length 1, or zero.
     """
     G = gram64(U)
+    if dtype_name(U) == "float32":
+        # of squares all roundings may have one sign: lengths were 1e-6 off where entries are alike
+        G = G + namespace(G).diag(_squares64(U) - namespace(G).diagonal(G))
     if G.shape[0] == 0 or bool(_apart(G) <= _NEARLY[dtype_name(U)]):
         return newton_step(U, G)
     return None

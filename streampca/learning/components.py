@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Array, completed, oriented, to_device, to_numpy
 from streampca.learning.learner import Learner
-from streampca.learning.model import Model, Saved, cast_components
+from streampca.learning.model import Model, cast_components
 from streampca.learning.options import (
     CHANGEABLE,
     Resolved,
@@ -21,6 +21,7 @@ from streampca.learning.options import (
     refuse_changes,
     resolve_parameters,
 )
+from streampca.learning.saved import Saved
 from streampca.learning.solver import Solver
 from streampca.learning.stepping import Stepped
 from streampca.moments import FactoredMoments, Moments, make_moments

@@ -18,8 +18,9 @@ from streampca.learning.buffer import RowBuffer
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
 from streampca.learning.lock import Lock
-from streampca.learning.model import Saved, has_gaps
+from streampca.learning.model import has_gaps
 from streampca.learning.options import Resolved
+from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver
 from streampca.moments import Moments, moments_from_state
 from streampca.rows import LARGEST, Minibatch

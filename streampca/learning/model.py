@@ -6,10 +6,9 @@ It knows nothing of how it was remembered or solved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,25 +24,8 @@ _MOST_NUMBERS = 2**21
 """Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
 
 
-class Saved(Protocol):
-    """What a learner goes on from: moments, and the model as it was when they were saved."""
-
-    @property
-    def moments_kind(self) -> str: ...
-    @property
-    def moments(self) -> Mapping[str, NDArray[Any]]: ...
-    @property
-    def components(self) -> NDArray[Any]: ...
-    @property
-    def explained_variance(self) -> Float64: ...
-    @property
-    def total_variance(self) -> float: ...
-    @property
-    def decoder(self) -> NDArray[Any]: ...
-    @property
-    def encoder(self) -> NDArray[Any]: ...
-    @property
-    def residuals(self) -> Float64: ...
+_LEAST = 2 * float(np.finfo("float64").tiny)
+"""Variances up to here have no inverse that is well inside float64: rows are of some 1e-154."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +67,13 @@ class Model:
 
         The total is a sum of n variances, the eigenvalue solver is off by eps in each of p values,
         in float64, and an eigenvalue of up to n eps of the first counts as zero. A variance is a
-        sum of m terms, whose errors cancel in part: 4 m^(1/2) eps. Products of float32 rows are
-        known to a few of its own eps: up to 1.5 were seen of exact rows of rank p.
+        sum of m terms, of which errors are as likely above as below: 4 m^(1/2) eps. Products of
+        rows in float32 are known to a few of its own eps: of rows of rank p whose numbers are
+        exact, up to 1.5 were seen.
         """
         p, n = self.components.shape
         double, own = (float(np.finfo(d).eps) for d in ("float64", self.components.dtype))
-        steps = n + p + 4 * float(max(self.n_samples, 0)) ** 0.5
+        steps = n + p + 4 * float(np.sqrt(max(self.n_samples, 0)))
         cut = n * double * float((self.eigenvalues <= 0).sum()) * float(self.eigenvalues[0])
         return float((steps * double + 4 * own) * self.total_variance + cut)
 
@@ -163,18 +146,24 @@ class Model:
     def precision(self) -> Float64:
         """Inverse of `covariance`, or pseudo-inverse, by its eigenpairs: no system is solved."""
         C, variances = self._span
-        noise = self.noise_variance
+        noise = self._invertible_noise
         rest = 1.0 / noise if noise > 0 else 0.0  # singular: nothing outside the components
         precision = (C.T * (1.0 / variances - rest)) @ C
         precision[np.diag_indices_from(precision)] += rest
         return np.asarray(precision)
 
+    @property
+    def _invertible_noise(self) -> float:
+        """Noise variance, 0 where its inverse is no number."""
+        noise = self.noise_variance
+        return noise if noise > _LEAST else 0.0
+
     @cached_property
     def _span(self) -> tuple[Float64, Float64]:
         """Components (r, n) with more than rounding along them, and variances (r,) of the model."""
-        noise = self.noise_variance
+        noise = self._invertible_noise
         variances = np.maximum(self.eigenvalues, noise)
-        shown = variances > (0.0 if noise > 0 else self._floor)
+        shown = variances > (0.0 if noise > 0 else max(self._floor, _LEAST))
         return self.components[shown].astype("float64"), variances[shown]
 
     def _positive(self) -> tuple[float, Float64]:
@@ -193,7 +182,7 @@ class Model:
         """
         C, variances = self._span
         r, n = C.shape
-        noise = self.noise_variance
+        noise = self._invertible_noise
         if hasattr(X, "tocsr"):  # dense in pieces only
             rows = max(1, _MOST_NUMBERS // n)
             pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
@@ -220,7 +209,8 @@ class Model:
         their own.
         """
         eps = float(np.finfo(self.components.dtype).eps)
-        in_noise = float(self.eigenvalues[self.eigenvalues <= self._floor].sum())
+        hidden = self.eigenvalues <= max(self._floor, _LEAST)
+        in_noise = float(self.eigenvalues[hidden].sum()) + D.shape[1] * _LEAST
         one_row = min(max(self.n_samples, 1), 1000) * (self._rounding + in_noise)
         sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from streampca.arrays import Array
-from streampca.learning.model import Saved
+from streampca.learning.saved import Saved
 from streampca.moments import Moments
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from streampca.arrays import (
     Array,
     cast,
+    column_squares,
     dtype_name,
     eigh_descending,
     gram64,
@@ -20,6 +21,7 @@ from streampca.arrays import (
     orthogonal_part,
     safe_factor,
     towards_orthonormal,
+    unit_columns,
 )
 from streampca.moments.centre import CentredRows
 from streampca.moments.scatter import Scatter
@@ -67,11 +69,17 @@ def _by_products(old: Directions, Z: Array) -> Compressed | None:
     U = cast(old.U, dtype_name(Z))
     H = Z @ U  # (k, q)
     Y, lean, lengths = orthogonal_part(Z.T - U @ H.T, U)  # (n, k) what U does not span
+    on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
     found = safe_factor(gram64(cast(Y, "float64")), _SAFE)
     if found is None:
-        return None
+        fewer = _without_their_sum(Y, lengths, on_U) if xp is np else None
+        if fewer is None:
+            return None
+        Y, lengths, on_U = fewer
+        found = safe_factor(gram64(cast(Y, "float64")), _SAFE)
+        if found is None:
+            return None
     L, T = found  # Q = Y T is orthonormal, and Y = Q L'
-    on_U = cast(H, "float64") + cast(lean, "float64").T * lengths[:, None]  # (k, q)
     F = xp.concatenate([on_U, L * lengths[:, None]], axis=1)  # (k, q + k) Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
@@ -81,6 +89,38 @@ def _by_products(old: Directions, Z: Array) -> Compressed | None:
     # rounding would add up over millions of updates
     sound = towards_orthonormal(U)
     return None if sound is None else Compressed(Directions(sound, values), lost)
+
+
+def _without_their_sum(Y: Array, lengths: Array, on_U: Array) -> tuple[Array, Array, Array] | None:
+    """One row less, with the same Z'Z, where a combination of the rows is zero; else None.
+
+    Rows about their own mean are such: they add up to zero, each times the root of its weight. With
+    that combination v at length 1, and P orthogonal with v for its first column, (P'Z)'(P'Z) is
+    Z'Z, and the first of the rows P'Z, which is v'Z, is left out: Z'Z changes by its square, which
+    makes nothing of rounding. Z = on_U U' + diag(lengths) Y'.
+    """
+    dtype = dtype_name(Y)
+    G = gram64(cast(Y, "float64"))
+    if len(lengths) < 2 or not (lengths > 0).all() or not (np.diagonal(G) > 0).all():
+        return None
+    scaled = lengths / lengths.max()
+    v = eigh_descending(G)[1][:, -1] / scaled  # of rows, where the eigenvector is of unit rows
+    v /= np.linalg.norm(v)
+    w = v.copy()
+    w[0] += np.copysign(1.0, v[0])
+    P = np.eye(len(v)) - np.outer(w, w) * (2.0 / (w @ w))
+    B = scaled[:, None] * P
+    R = Y @ cast(B, dtype)  # (n, k)
+    inside = P @ (on_U / lengths.max())
+    squares = column_squares(R) + (inside * inside).sum(axis=1)
+    least = max(float(np.finfo("float64").eps), (4 * float(np.finfo(dtype).eps)) ** 2)
+    if not squares[0] <= least * squares.sum():
+        return None
+    Y, shares = unit_columns(R[:, 1:])
+    # Y' U is rounding, of the size of what was added up
+    if not (shares >= _SAFE**0.5 * np.abs(B[:, 1:]).sum(axis=0)).all():
+        return None
+    return Y, shares * lengths.max(), inside[1:] * lengths.max()
 
 
 def _by_reflections(old: Directions, Z: Array) -> Compressed:

@@ -77,7 +77,7 @@ class PCA(base.MiniBatchTransformer):
     ...     | linear_model.LogisticRegression()
     ... )
     >>> evaluate.progressive_val_score(datasets.Phishing(), model, metrics.ROCAUC())
-    ROCAUC: 94.44%
+    ROCAUC: 94.40%
 
     >>> pca = model["PCA"]
     >>> {i: round(ratio, 2) for i, ratio in pca.explained_variance_ratio_.items()}

@@ -118,12 +118,12 @@ def _narrowed(X: Any, wanted: Sequence[str] | None) -> Any:
     """A frame of polars without columns that are not wanted: Arrow may not know their types."""
     if wanted is None or not type(X).__module__.startswith("polars."):
         return X
-    choose(
-        X.columns, wanted, lambda place: True
-    )  # names what is missing, and what is there instead
+    if len(X.columns) == 1:  # of vectors, which need no name
+        return X
+    choose(X.columns, wanted, lambda place: True)  # or says which are missing
     known = {*wanted, *(name.rpartition("_")[0] for name in wanted)}
     kept = [name for name in X.columns if name in known]
-    return X.select(kept) if known.intersection(kept) and len(X.columns) > 1 else X
+    return X.select(kept)
 
 
 # --- pandas -----------------------------------------------------------------------------------

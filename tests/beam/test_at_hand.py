@@ -8,7 +8,7 @@ from apache_beam.transforms.window import FixedWindows
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import MomentsFn
-from beam_pipelines.learning import carry
+from beam_pipelines.learning import carry as carrying
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.learning.running import Learning
@@ -88,7 +88,7 @@ def read(monkeypatch):
         counts[found.n_samples_seen] += 1
         return found
 
-    monkeypatch.setattr(carry.Checkpoint, "from_bytes", counted)
+    monkeypatch.setattr(carrying.Checkpoint, "from_bytes", counted)
     return counts
 
 
@@ -159,7 +159,7 @@ def test_a_model_that_is_not_what_state_holds_is_not_used(fn, read):
 
 
 def test_only_some_keys_are_at_hand(fn, read, monkeypatch):
-    monkeypatch.setattr(carry, "_AT_HAND", 2)
+    monkeypatch.setattr(carrying, "_AT_HAND", 2)
     keys = [Key(json.dumps(name)) for name in "abc"]
     for minute in range(2):
         for i, key in enumerate(keys):
@@ -181,6 +181,6 @@ def test_checkpoints_are_the_same_to_the_last_bit_as_of_models_read_from_state(
         return [c.to_bytes() for key in ("k0", "k1") for c in store.history(key)]
 
     kept = run("kept")
-    monkeypatch.setattr(carry, "_AT_HAND", 0)
+    monkeypatch.setattr(carrying, "_AT_HAND", 0)
     assert kept == run("read")
     assert len(kept) == 12

@@ -126,4 +126,4 @@ def test_on_other_file_systems_a_day_has_to_pass(tmp_path, waiting):
     store.write(make())
     assert (young.exists(), old.exists(), notes.exists()) == (True, False, True)
     assert store.latest() == make()
-    assert files._TEMPORARY not in map(str, store.keys())
+    assert files.TEMPORARY not in map(str, store.keys())

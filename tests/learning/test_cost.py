@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extras import needs_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,7 +134,10 @@ def test_beyond_4096_features_dense_memory_is_not_slower():
         (4000, {"n_components": 2}, "factored", "dense would take 122.1 MiB, 15.4 times"),
         (9000, {"n_components": 2}, "factored", "dense would take 618.0 MiB"),
         (1100, {"n_components": 0.9}, "dense", "all eigenvalues are needed"),
-        (100, {"solver": "first_order"}, "minibatch", "for first-order steps"),
+        pytest.param(
+            *(100, {"solver": "first_order"}, "minibatch", "for first-order steps"),
+            marks=needs_torch,
+        ),
     ],
 )
 def test_an_estimator_says_which_memory_it_has_and_why(n, options, memory, why):

@@ -45,7 +45,9 @@ def _rows(reading) -> None:
         return
     values = reading.values
     first = values[:1].max(initial=0.0)
-    shown = values > 10 * n * 2 * UNIT[stream.dtype] * first
+    # and variances below a few steps between numbers of the mean's size are none
+    step = 8 * reading.u * float(np.abs(mean).max())
+    shown = values > max(10 * n * 2 * UNIT[stream.dtype] * first, step * step)
     scale = np.where(shown, np.sqrt(np.where(shown, values, 1.0)), 0.0)
     reading.within("whitened", white * scale, Z * (scale > 0) + white * 0, 2 * slack)
     if shown.all():
