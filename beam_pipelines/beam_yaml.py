@@ -24,6 +24,7 @@ from apache_beam.coders.typecoders import registry
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from beam_pipelines import run, transforms
+from beam_pipelines.job import job_of
 from beam_pipelines.rows import BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.yaml_options import takes
@@ -193,7 +194,7 @@ class LearnFromFiles(beam.PTransform):
         self._bad_rows = _output_of(error_handling)
         if asked.get("bad_rows", "fail") not in ("fail", "skip"):
             raise ValueError("bad_rows: give fail or skip, or name an output by error_handling")
-        self._job = run.job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
+        self._job = job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
 
     def expand(self, begin: Any) -> Any:
         """Build the steps."""

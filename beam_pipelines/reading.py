@@ -26,9 +26,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.formats import source_of
 from beam_pipelines.learning import slots
-from beam_pipelines.rows import BAD_ROWS, BadRow
-from beam_pipelines.rows.block import BLOCKS, Block
-from beam_pipelines.rows.places import Place
+from beam_pipelines.rows import BAD_ROWS, BLOCKS, BadRow, Block, Place
 from streampca.files import Columns, Order, Rows, formats, read_source
 
 Key = str | int | None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.stores.filesystems import is_beams, open_store
+from beam_pipelines.stores import is_beams, open_store
 from streampca.wire import WireError, decode, encode
 
 NAME = "_job.arrow"

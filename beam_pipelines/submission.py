@@ -27,7 +27,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineState
 
-from beam_pipelines.stores.filesystems import without_file_scheme
+from beam_pipelines.stores import without_file_scheme
 
 ANSWERS, STARTS = 10.0, 25.0
 """Seconds within which a job service has to answer, and workers to start."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -23,20 +23,27 @@ from apache_beam.transforms.window import (
 from beam_pipelines.learning import (
     Arrived,
     CarryModel,
+    Grouped,
     MomentsFn,
+    OneCopy,
     Options,
+    OwnWindow,
+    RerunModel,
     ResumeModel,
-    Span,
     TagRows,
     TagWindow,
     early_trigger,
     resume_points,
     slots,
 )
-from beam_pipelines.learning.resume import RerunModel
-from beam_pipelines.rows import BAD_ROWS, GatherBlocks, ReadBlocks, RowReader
-from beam_pipelines.rows.block import BLOCKS
-from beam_pipelines.rows.blocks import TimedBlocks
+from beam_pipelines.rows import (
+    BAD_ROWS,
+    BLOCKS,
+    GatherBlocks,
+    ReadBlocks,
+    RowReader,
+    TimedBlocks,
+)
 from streampca import Checkpoint
 
 Key = str | int | None
@@ -180,7 +187,7 @@ class LearnComponents(beam.PTransform):
             )
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:
-            rows |= "OneCopy" >> beam.ParDo(_OneCopy(windowing.windowfn))
+            rows |= "OneCopy" >> beam.ParDo(OneCopy(windowing.windowfn))
         blocks, bad_rows = self._read(rows)
         # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
         early = asked.early_every if streaming or not rows.is_bounded else None
@@ -199,7 +206,7 @@ class LearnComponents(beam.PTransform):
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
         if overlapping:
-            checkpoints |= "OwnWindow" >> beam.ParDo(_OwnWindow()).with_output_types(
+            checkpoints |= "OwnWindow" >> beam.ParDo(OwnWindow()).with_output_types(
                 tuple[Key, Checkpoint]
             )
         return Learned(checkpoints, bad_rows) if asked.bad_rows else checkpoints
@@ -221,7 +228,7 @@ class LearnComponents(beam.PTransform):
         asked = self._asked
         tag: TagWindow
         if asked.needs_rows:
-            grouped = blocks | "Moments" >> _Grouped()
+            grouped = blocks | "Moments" >> Grouped()
             tag = TagRows(windowfn, asked.carry)
         else:
             moments = MomentsFn(features=asked.features, **asked.options)
@@ -253,51 +260,3 @@ class LearnComponents(beam.PTransform):
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
         return self._asked.display_data()
-
-
-class _Grouped(beam.PTransform):
-    """The rows of a key and window together, by steps of the names that CombinePerKey has.
-
-    So no step has another name, or other coders, because an option asks for rows in order.
-    """
-
-    def expand(self, blocks: Any) -> Any:
-        return blocks | beam.GroupByKey() | "Combine" >> _AsTheyAre()
-
-
-class _AsTheyAre(beam.PTransform):
-    def expand(self, grouped: Any) -> Any:
-        rows = tuple[str, Iterable[BLOCKS]]
-        return grouped | "ParDo(CombineValuesDoFn)" >> beam.Map(_same).with_output_types(rows)
-
-
-def _same(element: Any) -> Any:
-    return element
-
-
-class _OneCopy(beam.DoFn):
-    """Keep one copy of a row that lies in several windows.
-
-    Assigning windows again takes each copy for a row: those in two windows would count twice.
-    """
-
-    def __init__(self, windowfn: WindowFn) -> None:
-        self._windowfn = windowfn
-
-    def process(
-        self,
-        element: Any,
-        timestamp: Any = beam.DoFn.TimestampParam,
-        window: Any = beam.DoFn.WindowParam,
-    ) -> Iterator[Any]:
-        context = WindowFn.AssignContext(timestamp, element)
-        if window.end == min(each.end for each in self._windowfn.assign(context)):
-            yield element
-
-
-class _OwnWindow(beam.DoFn):
-    """Keep the copy of a checkpoint in the very window that it covers: sliding windows overlap."""
-
-    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
-        if Span.of(window).end == element[1].window_end:
-            yield element

@@ -29,8 +29,8 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning.pending import PENDING_CODER, Arrived, Pending
 from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.windows import LAST_OF_ALL
-from beam_pipelines.sizes import LIMIT, say_once
 from streampca import Checkpoint
 
 _TIMER_STEP = 999

@@ -15,10 +15,15 @@ import numpy as np
 from apache_beam.coders import BytesCoder, Coder, IterableCoder
 
 from beam_pipelines.learning.parameters import check
-from beam_pipelines.rows import Names, RowReader, moments_to_bytes, places
-from beam_pipelines.rows.block import Block
-from beam_pipelines.rows.coders import moments_from_wire, names_of
-from beam_pipelines.rows.places import PlacedSum, Rows
+from beam_pipelines.rows import (
+    Block,
+    Names,
+    PlacedSum,
+    RowReader,
+    moments_from_wire,
+    moments_to_bytes,
+    names_of,
+)
 from streampca.arrays import one_thread
 from streampca.learning import resolve_parameters
 from streampca.moments import Moments, make_moments
@@ -187,7 +192,7 @@ class MomentsFn(beam.CombineFn):
         if not data:
             return found
         wire = decode(data)
-        if wire.kind == places.KIND:
+        if wire.kind == PlacedSum.KIND:
             found.placed = PlacedSum.from_wire(wire, self._moments_of, _few)
             found.names, found.n_features = names_of(wire), found.placed.n_features
             return found
@@ -200,10 +205,10 @@ class MomentsFn(beam.CombineFn):
             accumulator.moments = self._folded(accumulator.moments, accumulator.blocks)
             accumulator.blocks, accumulator.n_waiting = [], 0
 
-    def _moments_of(self, rows: Rows) -> Moments:
+    def _moments_of(self, rows: list[Any]) -> Moments:
         return self._folded(None, rows)
 
-    def _folded(self, moments: Moments | None, blocks: Rows) -> Moments:
+    def _folded(self, moments: Moments | None, blocks: list[Any]) -> Moments:
         """Moments with rows added to them."""
         X = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         if moments is None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
-from beam_pipelines import sizes
+from beam_pipelines.learning import sizes
 from beam_pipelines.learning.parameters import check, plain
 from beam_pipelines.learning.running import Learning
 from streampca.rows import LARGEST

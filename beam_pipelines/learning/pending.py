@@ -18,7 +18,7 @@ from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from beam_pipelines.learning.combine import Accumulator
 from beam_pipelines.learning.windows import Span, covering
-from beam_pipelines.rows import Block, moments_from_bytes, without_shard
+from beam_pipelines.rows import BLOCKS, Block, moments_from_bytes, without_shard
 
 
 class Pending(NamedTuple):
@@ -113,3 +113,24 @@ def _opened(element: Any) -> Block:
 
 def _bytes(block: Block) -> bytes:
     return block.values.tobytes()
+
+
+class Grouped(beam.PTransform):
+    """The rows of a key and window together, by steps of the names that CombinePerKey has.
+
+    So no step has another name, or other coders, because an option asks for rows in order.
+    """
+
+    def expand(self, blocks: Any) -> Any:
+        """Build the steps."""
+        return blocks | beam.GroupByKey() | "Combine" >> _AsTheyAre()
+
+
+class _AsTheyAre(beam.PTransform):
+    def expand(self, grouped: Any) -> Any:
+        rows = tuple[str, Iterable[BLOCKS]]
+        return grouped | "ParDo(CombineValuesDoFn)" >> beam.Map(_same).with_output_types(rows)
+
+
+def _same(element: Any) -> Any:
+    return element

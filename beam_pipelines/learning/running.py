@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from beam_pipelines.learning.combine import described, empty_moments
 from beam_pipelines.learning.pending import Pending
-from beam_pipelines.rows import Block, Names, moments_from_bytes, moments_to_bytes
-from beam_pipelines.rows.block import MAGIC
+from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state

@@ -8,8 +8,7 @@ from apache_beam.coders.typecoders import registry
 from beam_pipelines.rows.block import MAGIC, Block, are_names
 from streampca.checkpoint import Checkpoint
 from streampca.moments import Moments, moments_from_state
-from streampca.wire import WireError, decode, encode
-from streampca.wire.arrays import Wire
+from streampca.wire import Wire, WireError, decode, encode
 
 Names = tuple[str, ...] | None
 

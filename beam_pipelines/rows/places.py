@@ -15,10 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.moments import Moments, moments_from_state
-from streampca.wire import WireError, encode
-from streampca.wire.arrays import Wire
-
-KIND = "placed moments"
+from streampca.wire import Wire, WireError, encode
 
 Rows = list[NDArray[Any]]
 
@@ -56,6 +53,9 @@ class PlacedSum:
     few : callable
         How many rows stay rows, by the number of features.
     """
+
+    KIND = "placed moments"
+    """What the bytes say that they are."""
 
     def __init__(self, fold: Fold, few: Callable[[int], int]) -> None:
         self._fold = fold
@@ -148,7 +148,7 @@ class PlacedSum:
                 state = node.moments.state()
             arrays |= {f"{i}/{name}": array for name, array in state.items()}
         meta = {"names": None if names is None else list(names), "places": places}
-        return encode(KIND, arrays, meta)
+        return encode(self.KIND, arrays, meta)
 
     @classmethod
     def from_wire(cls, wire: Wire, fold: Fold, few: Callable[[int], int]) -> Self:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_pipelines import LearnComponents, MomentsFn, sizes
+from beam_pipelines import LearnComponents, MomentsFn, SizeWarning
+from beam_pipelines.learning import sizes
 from beam_pipelines.learning.parameters import check
 from streampca import StreamingPCA
 
@@ -44,7 +45,7 @@ def test_the_table_of_the_page_is_what_is_computed():
     ],
 )
 def test_a_pipeline_that_is_too_large_for_dataflow_says_so(n, options, says):
-    with pytest.warns(sizes.SizeWarning, match=says):
+    with pytest.warns(SizeWarning, match=says):
         LearnComponents(**{"n_components": 10, "features": n} | options)
 
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 from typing import Any
 
+from beam_pipelines.learning.parameters import check
 from streampca.learning import resolve_parameters
 
 LIMIT = 80_000_000
@@ -96,8 +97,6 @@ def _megabytes(size: int) -> str:
 
 def table() -> str:
     """The table of docs/deploy.md: sizes by number of features and memory, with 10 components."""
-    from beam_pipelines.learning.parameters import check
-
     lines = ["| features | memory | element, MB | state, MB | Dataflow |", "|---|---|---|---|---|"]
     for n_features in (100, 1000, 2000, 3000, 4096, 10_000, 100_000, 1_000_000):
         for memory in ("dense", "factored"):
