@@ -19,9 +19,16 @@ def arguments(folder, store, *more):
     return [*given, *([] if "--window" in more else ["--window", "20m"]), *engines.flags()]
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=needs_torch if c == "descent" else ()) for c in CASES]
-)
+FEW = ("plain", "sessions, each its own", "half-life", "forgetting")
+"""A case takes two jobs: the others are for `make engines`."""
+
+
+def marks(case):
+    torch = [needs_torch] if case == "descent" else []
+    return torch if case in FEW else [*torch, pytest.mark.engines]
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=marks(c)) for c in CASES])
 def test_whatever_files_were_written_the_rest_is_made_bit_for_bit(tmp_path, case, engine, capsys):
     write(tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
