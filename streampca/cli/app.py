@@ -24,7 +24,7 @@ class Commands(TyperGroup):
     """All commands; no traceback leaves them."""
 
     def main(self, args: Any = None, *_: Any, standalone_mode: bool = True, **others: Any) -> Any:
-        """Run one command; exit code 0, 1 for something found, 2 for bad use or bad input."""
+        """Run one command; exit code 0, 1 for alarms and the like, 2 for bad input."""
         with warnings.catch_warnings():
             warnings.showwarning = _show
             warnings.simplefilter("always", CheckpointWarning)

@@ -119,7 +119,7 @@ def read(
     keep : sequence of str
         Columns to pass through as they are.
     say : callable
-        Takes what was found out and is worth a look, one sentence at a time; by default the
+        Takes notes on how files are read, one sentence at a time; by default the
         logger ``streampca.files`` does.
     **asked
         Options of docs/files.md: `columns`, `exclude`, `key_column`, `timestamp_column`,
