@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from streampca.files import Option, add_to_parser
+from streampca.files.options import Option, add_to_parser
 
 TIMES = (
     Option("allowed_lateness", "TIME",

@@ -70,7 +70,7 @@ class Accumulator:
 
     def __iter__(self) -> Iterator[bytes]:
         assert self._fn is not None
-        yield self._fn.to_bytes(self)
+        yield self._fn._to_bytes(self)
 
 
 class MomentsFn(beam.CombineFn):
@@ -109,7 +109,7 @@ class MomentsFn(beam.CombineFn):
 
     def add_input(self, accumulator: Any, element: Any) -> Accumulator:
         """Add an element: one row, or many."""
-        accumulator = self.opened(accumulator)
+        accumulator = self._opened(accumulator)
         block = Block.opened(element) or self._read(element)
         values = block.values
         accumulator.check(block.names, values.shape[1])
@@ -128,7 +128,7 @@ class MomentsFn(beam.CombineFn):
         """Merge; the order does not matter, beyond rounding where rows have no places."""
         merged = Accumulator(self)
         for given in accumulators:
-            accumulator = self.opened(given)
+            accumulator = self._opened(given)
             self._fold(accumulator)
             if not accumulator.n_features:
                 continue
@@ -148,14 +148,14 @@ class MomentsFn(beam.CombineFn):
 
     def compact(self, accumulator: Any) -> Accumulator:
         """Fold what waits, before the accumulator is shuffled."""
-        accumulator = self.opened(accumulator)
+        accumulator = self._opened(accumulator)
         self._fold(accumulator)
         self._spare.clear()
         return accumulator
 
     def extract_output(self, accumulator: Any) -> bytes:
         """Return the moments' bytes; no bytes if there was no row."""
-        accumulator = self.opened(accumulator)
+        accumulator = self._opened(accumulator)
         self._fold(accumulator)
         moments = accumulator.moments
         if accumulator.placed is not None:
@@ -169,7 +169,7 @@ class MomentsFn(beam.CombineFn):
         """Beam's own, for sealed bytes: see `Accumulator`."""
         return IterableCoder(BytesCoder())
 
-    def to_bytes(self, accumulator: Accumulator) -> bytes:
+    def _to_bytes(self, accumulator: Accumulator) -> bytes:
         """Return an accumulator as sealed bytes; an empty one is no bytes."""
         if accumulator.placed is None:
             return self.extract_output(accumulator)
@@ -177,7 +177,7 @@ class MomentsFn(beam.CombineFn):
             raise ValueError("rows of one key come from files and from elsewhere: use one source")
         return accumulator.placed.to_bytes(accumulator.names)
 
-    def opened(self, accumulator: Any) -> Accumulator:
+    def _opened(self, accumulator: Any) -> Accumulator:
         """Return an accumulator, also where it has crossed workers.
 
         Raises

@@ -13,10 +13,11 @@ from streampca.files.bad_rows import BadRow, BadRows
 from streampca.files.chunk import BEGIN, Place
 from streampca.files.columns import Columns, choose_columns
 from streampca.files.names import form_of
-from streampca.files.options import Option, add_to_parser, nearest
+from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule
+from streampca.files.values import counted
 
 __all__ = [
     "BEGIN",
@@ -24,15 +25,14 @@ __all__ = [
     "BadRow",
     "BadRows",
     "Columns",
-    "Option",
     "Order",
     "Place",
     "Rows",
     "Rule",
     "Source",
-    "add_to_parser",
     "choose_columns",
     "complete",
+    "counted",
     "form_of",
     "local_path",
     "nearest",

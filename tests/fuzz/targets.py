@@ -106,8 +106,8 @@ def moments(data: bytes) -> None:
 
 def accumulator(data: bytes) -> None:
     fn = MomentsFn(n_components=1)
-    (again,) = fn.opened([data])
-    fn.opened([again])
+    (again,) = fn._opened([data])
+    fn._opened([again])
 
 
 def block(data: bytes) -> None:
