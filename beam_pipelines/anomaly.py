@@ -28,6 +28,8 @@ class PCAReconstruction(AnomalyDetector):
         "both" is SPE / E[SPE] + T^2 / p: about 2 for normal rows.
     half_life : float, optional
         Rows after which a row has half its weight.
+    scale : bool, default=False
+        Whether features count in units of their standard deviations as they are by now.
     features : iterable of str, optional
         Which fields of a row to use; all by default.
     **kwargs
@@ -58,12 +60,14 @@ class PCAReconstruction(AnomalyDetector):
         statistic: str = "both",
         half_life: float | None = None,
         features: Iterable[str] | None = None,
+        scale: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(features=features, **kwargs)
         self._scorer = RecordScorer(
             {
                 "n_components": n_components,
+                "scale": scale,
                 "forgetting_factor": 1.0,
                 "half_life": half_life,
                 "missing": "error",

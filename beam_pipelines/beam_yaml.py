@@ -48,6 +48,7 @@ class CheckpointRow(NamedTuple):
     explained_variance_ratio: Sequence[float]
     total_variance: float
     drift_angle: Optional[float]  # noqa: UP045
+    scale: Sequence[float]  # none where features have their own units
 
 
 class BadYamlRow(NamedTuple):
@@ -65,7 +66,8 @@ registry.register_coder(BadYamlRow, RowCoder)
 _ROWS = tuple(
     option
     for option in options.TABLE
-    if option.name in ("columns", "exclude", "key_column", "missing", "half_life", "memory")
+    if option.name
+    in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
 """Options that say something of rows that are there already; the others are about files."""
 
@@ -114,7 +116,7 @@ class LearnComponents(beam.PTransform):
             "idle_timeout": idle_timeout,
             "resume_from": resume_from,
             "bad_rows": self._bad_rows is not None,
-            **{name: asked[name] for name in ("missing", "memory") if name in asked},
+            **{name: asked[name] for name in ("missing", "memory", "scale") if name in asked},
             **_half_life(asked.get("half_life")),
             **dict(options or {}),
         }
@@ -263,6 +265,7 @@ def _as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:
         explained_variance_ratio=found.explained_variance_ratio.tolist(),
         total_variance=found.total_variance,
         drift_angle=None if found.drift is None else found.drift.angle,
+        scale=[] if found.scale is None else found.scale.tolist(),
     )
 
 

@@ -141,7 +141,7 @@ def job_of(
 
 def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
     """Parameters of LearnComponents by the options of the table."""
-    found = {"missing": asked["missing"]} if "missing" in asked else {}
+    found: dict[str, Any] = {n: asked[n] for n in ("missing", "scale") if n in asked}
     if "half_life" in asked:
         rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
         found |= (

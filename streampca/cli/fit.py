@@ -179,7 +179,7 @@ def _points(store: CheckpointStore) -> list[tuple[Any, int | None, int]]:
 
 def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]:
     """Parameters of the estimator, and a half-life that is a time."""
-    names = ("n_components", "memory", "missing", "batch_size", "dtype")
+    names = ("n_components", "memory", "missing", "scale", "batch_size", "dtype")
     parameters = {name: settings[name] for name in names if settings[name] is not None}
     half_life_us = None
     if settings["half_life"] is not None:

@@ -50,12 +50,24 @@ class ExactComponents(_Components):
         The share of variance that is enough.
     warm : bool
         Whether a solution starts from the last one, whose number of components must be the same.
+    scaled : bool
+        Whether features count in units of their standard deviations as they are when it is read.
     """
 
-    def __init__(self, n_components: int, *, share: float | None, warm: bool) -> None:
+    def __init__(
+        self, n_components: int, *, share: float | None, warm: bool, scaled: bool = False
+    ) -> None:
         self.n_components, self._share, self._warm = n_components, share, warm
+        self._scaled = scaled
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
+        if not self._scaled:
+            return self._solved(moments, previous)
+        scale = moments.scale
+        model = self._solved(moments.rescaled(scale), previous)
+        return replace(model, mean=moments.mean, scale=scale)
+
+    def _solved(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         count = self.n_components
         solution = solve(moments, count, self._start(moments, previous))
         values, excess = self._variances(moments, to_numpy(solution.eigenvalues))
@@ -110,7 +122,10 @@ class ExactComponents(_Components):
             return None  # written when this was not made sure of: solved again
         weights = np.arange(saved.components.shape[0], 0, -1.0)
         loss = len(weights) * saved.total_variance - float(weights @ saved.explained_variance)
-        return _saved_model(saved, moments, loss)
+        if saved.scale is None:
+            return _saved_model(saved, moments, loss)
+        model = _saved_model(saved, moments.rescaled(saved.scale), loss)
+        return replace(model, mean=moments.mean, scale=saved.scale)
 
 
 class SteppedComponents(_Components, Stepped[Model]):
@@ -203,7 +218,8 @@ def _exact(parameters: dict[str, Any], options: Resolved) -> ExactComponents:
     asked = parameters["n_components"]
     share = asked if isinstance(asked, float) else None
     warm = asked is not None and share is None
-    return ExactComponents(options.n_components, share=share, warm=warm)
+    scaled = bool(parameters["scale"])
+    return ExactComponents(options.n_components, share=share, warm=warm, scaled=scaled)
 
 
 def adopt(learner: ComponentLearner, parameters: dict[str, Any]) -> None:

@@ -49,6 +49,8 @@ class Fitted(Protocol):
     @property
     def feature_names(self) -> tuple[str, ...] | None: ...
     @property
+    def scale(self) -> NDArray[Any] | None: ...
+    @property
     def moments_kind(self) -> str: ...
     @property
     def moments(self) -> Mapping[str, NDArray[Any]]: ...
@@ -154,7 +156,7 @@ class Monitor:
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
         D: Float64 = rows.astype("float64") - self._mean
-        return D
+        return D if self._fitted.scale is None else D / self._fitted.scale
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -169,6 +171,8 @@ class Monitor:
         known = np.zeros(0)
         if fitted.moments_kind in ("dense", "factored"):
             moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
+            if fitted.scale is not None:
+                moments = moments.rescaled(np.asarray(fitted.scale))
             known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
         rest = len(self._mean) - p - len(known)
         missing = self.statistics.expected_spe - float(known.sum())
