@@ -164,7 +164,7 @@ class Model:
         noise = self._invertible_noise
         if self.scale is not None and noise <= 0 and len(C) < C.shape[1]:
             Q, R = self._span_of_rows  # the pseudo-inverse of Q R diag(variances) R' Q'
-            inverse = np.linalg.solve(R.T, Q.T)
+            inverse = np.linalg.solve(R, Q.T)
             return np.asarray((inverse.T / variances) @ inverse)
         rest = 1.0 / noise if noise > 0 else 0.0  # singular: nothing outside the components
         precision = (C.T * (1.0 / variances - rest)) @ C
