@@ -22,8 +22,8 @@ class PCAReconstruction(AnomalyDetector):
 
     Parameters
     ----------
-    n_components : int or float, default=3
-        How many; or the share of variance to explain, such as 0.9.
+    n_components : int, float or "parallel", default=3
+        How many; or the share of variance to explain, such as 0.9; or parallel analysis.
     statistic : {"both", "spe", "t2"}
         "both" is SPE / E[SPE] + T^2 / p: about 2 for normal rows.
     half_life : float, optional
@@ -56,7 +56,7 @@ class PCAReconstruction(AnomalyDetector):
 
     def __init__(
         self,
-        n_components: int | float = 3,
+        n_components: int | float | str = 3,
         statistic: str = "both",
         half_life: float | None = None,
         features: Iterable[str] | None = None,

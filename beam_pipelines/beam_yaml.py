@@ -80,7 +80,7 @@ class LearnComponents(beam.PTransform):
     number is in seconds here.
 
     Args:
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       early_every: Seconds after which an open window is reported.
@@ -92,7 +92,7 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         early_every: Optional[float] = None,  # noqa: UP045
@@ -170,7 +170,7 @@ class LearnFromFiles(beam.PTransform):
     Args:
       files: Files, patterns or URIs.
       window: As for the Beam job: 1h, sliding:1h,10m, session:10m or global.
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       error_handling: Name of an output for rows that cannot be used, as {"output": name}.
@@ -182,7 +182,7 @@ class LearnFromFiles(beam.PTransform):
         self,
         files: Sequence[str],
         window: str = "global",
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
@@ -221,7 +221,7 @@ def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
     return error_handling["output"]
 
 
-def _whole(n_components: float | None) -> Any:
+def _whole(n_components: Any) -> Any:
     """A count as such, where YAML or JSON made it a float."""
     if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
         return int(n_components)

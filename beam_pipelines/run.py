@@ -41,7 +41,7 @@ class Job(NamedTuple):
     columns: Columns
     asked: dict[str, Any]  # options of the table
     windowfn: WindowFn
-    n_components: int | float | None
+    n_components: int | float | str | None
     output: str | None
     carry: bool
     memory: str
@@ -94,7 +94,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
 def job_of(
     files: list[str],
     window: str,
-    n_components: int | float | None,
+    n_components: int | float | str | None,
     output: str | None,
     asked: dict[str, Any],
     *,

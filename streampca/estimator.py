@@ -37,8 +37,10 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
 
     Parameters
     ----------
-    n_components : int, float or None, default=None
-        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+    n_components : int, float, "parallel" or None, default=None
+        Number of components p; or the share of variance to explain, such as 0.95; or "parallel",
+        those larger than what rows of independent features give (Horn's parallel analysis, 95th
+        percentile), at least 1; or None for all.
     whiten : bool, default=False
         Whether `transform` divides each coordinate by its standard deviation.
     scale : bool, default=False
@@ -133,7 +135,7 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
         scale: bool = False,

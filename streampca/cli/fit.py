@@ -57,7 +57,8 @@ def fit(
             "--n-components",
             "-n",
             metavar="P",
-            help="How many, or the share of the variance to explain such as 0.95; default: all.",
+            help="How many, or the share of the variance to explain such as 0.95, or parallel "
+            "(those larger than chance gives); default: all.",
         ),
     ] = None,
     batch_size: Annotated[
@@ -141,7 +142,7 @@ def fit(
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
 
 
-def _refuse_more(n_components: int | float | None, chosen: Columns, source: Source) -> None:
+def _refuse_more(n_components: int | float | str | None, chosen: Columns, source: Source) -> None:
     """Raise where there are fewer features than components."""
     if isinstance(n_components, int) and n_components > len(chosen.names):
         raise typer.BadParameter(

@@ -70,7 +70,7 @@ def names(text: str | None) -> list[str] | None:
     return table.check({"columns": text})["columns"]  # type: ignore[no-any-return]
 
 
-def number_or_share(text: str | None) -> int | float | None:
+def number_or_share(text: str | None) -> int | float | str | None:
     """How many components, or the share of the variance to explain; None for all.
 
     Examples

@@ -41,6 +41,12 @@ def is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_open(n_components: Any) -> bool:
+    """Whether eigenvalues say how many components: a share of variance, or parallel analysis."""
+    share = isinstance(n_components, float) and 0 < n_components < 1
+    return share or (isinstance(n_components, str) and n_components == "parallel")
+
+
 def one_of(*values: Any) -> Constraint:
     """The constraint that a value is one of these."""
     return Constraint(lambda v: any(v is x or v == x for x in values), f"one of {values}")
@@ -48,8 +54,8 @@ def one_of(*values: Any) -> Constraint:
 
 CONSTRAINTS = {
     "n_components": Constraint(
-        lambda v: v is None or is_int(v, 1) or (isinstance(v, float) and 0 < v < 1),
-        "a whole number of at least 1, a share of variance between 0 and 1, or None",
+        lambda v: v is None or is_int(v, 1) or is_open(v),
+        'a whole number of at least 1, a share of variance between 0 and 1, "parallel" or None',
     ),
     "whiten": Constraint(lambda v: isinstance(v, bool), "True or False"),
     "scale": Constraint(lambda v: isinstance(v, bool), "True or False"),
@@ -148,7 +154,7 @@ def resolve_parameters(
         If there are fewer features than components, or the choices contradict each other.
     """
     p = parameters["n_components"]
-    whole = p is None or isinstance(p, float)
+    whole = p is None or is_open(p)
     if not whole and p > n_features:
         raise ValueError(
             f"n_components={p} is more than the {n_features} features of the rows: "

@@ -28,7 +28,8 @@ class PCA(base.MiniBatchTransformer):
     Parameters
     ----------
     n_components
-        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+        Number of components p; or the share of variance to explain, such as 0.95; or "parallel",
+        those larger than what independent features give; or None for all.
         A number may exceed that of the features: then there are more later, or coordinates of 0.
     whiten
         Whether coordinates are divided by their standard deviations.
@@ -93,7 +94,7 @@ class PCA(base.MiniBatchTransformer):
 
     def __init__(
         self,
-        n_components: int | float | None = 10,
+        n_components: int | float | str | None = 10,
         whiten: bool = False,
         forgetting_factor: float = 1.0,
         half_life: float | dt.timedelta | None = None,

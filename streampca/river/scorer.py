@@ -26,7 +26,7 @@ class PCAScorer(base.AnomalyDetector):
     Parameters
     ----------
     n_components
-        Number of components p; or the share of variance to explain, such as 0.9.
+        Number of components p; or the share of variance to explain, such as 0.9; or "parallel".
     statistic
         "both", "spe" or "t2".
     scale
@@ -86,7 +86,7 @@ class PCAScorer(base.AnomalyDetector):
 
     def __init__(
         self,
-        n_components: int | float = 3,
+        n_components: int | float | str = 3,
         statistic: str = "both",
         forgetting_factor: float = 1.0,
         half_life: float | dt.timedelta | None = None,

@@ -65,7 +65,7 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
         scale: bool = False,
