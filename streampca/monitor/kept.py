@@ -25,7 +25,12 @@ NO_REST = (
 
 
 def leaves_a_rest(model: Any) -> bool:
-    """Whether the components of a model leave out more variance than rounding."""
+    """Whether the components of a model leave out more variance than rounding.
+
+    Where nothing varied at all they do: whatever comes that is not the same is an alarm.
+    """
+    if model.total_variance <= 0:
+        return True
     values = np.asarray(model.explained_variance, "float64")
     return _rest(model, values) > 0
 
