@@ -36,7 +36,7 @@ class Job(NamedTuple):
     columns: Columns
     asked: dict[str, Any]  # options of the table
     windowfn: WindowFn
-    n_components: int | float | None
+    n_components: int | float | str | None
     output: str | None
     carry: bool
     bad_rows: str | None
@@ -91,7 +91,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
 def job_of(
     files: list[str],
     window: str,
-    n_components: int | float | None,
+    n_components: int | float | str | None,
     output: str | None,
     asked: dict[str, Any],
     *,
@@ -141,7 +141,7 @@ def job_of(
 
 def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of LearnComponents by the options of the table, and by those of the job."""
-    found = {name: asked[name] for name in ("missing", "memory") if name in asked} | dict(more)
+    found = {name: asked[name] for name in ("missing", "memory", "scale") if name in asked} | dict(more)
     if "half_life" in asked and "forgetting_factor" in found:
         raise ValueError(
             "--half-life and --forgetting-factor both say how fast to forget: give one of them"

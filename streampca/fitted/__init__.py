@@ -7,6 +7,7 @@ are what one of them has. Nothing here decides what is learned.
 from streampca.fitted.checkpoints import Checkpoints
 from streampca.fitted.components import Results
 from streampca.fitted.coordinates import Coordinates
+from streampca.fitted.joining import Joining
 from streampca.fitted.pairs import PairResults
 from streampca.fitted.parameters import parameters_of
 from streampca.fitted.shared import refuse_other_names
@@ -14,6 +15,7 @@ from streampca.fitted.shared import refuse_other_names
 __all__ = [
     "Checkpoints",
     "Coordinates",
+    "Joining",
     "PairResults",
     "Results",
     "parameters_of",

@@ -86,6 +86,13 @@ class Moments(Stream):
         its other entries are not used.
         """
 
+    def rescaled(self, scale: NDArray[np.float64]) -> Moments:
+        """These moments of rows whose features are divided by `scale` (n,)."""
+        raise ValueError(
+            f"{self.kind} memory cannot give features other units: the directions that it has "
+            "dropped may be the leading ones then"
+        )
+
     @property
     def discarded_variance(self) -> float:
         """A bound on the spectral norm of (true Sigma - remembered Sigma); 0 where exact."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from streampca.arrays import (
     frobenius,
     namespace,
     one_thread,
+    to_device,
     to_numpy,
     zeros,
 )
@@ -82,6 +84,32 @@ class DenseMoments(Moments):
     @property
     def _scatter_diagonal(self) -> Array:
         return self._sum.diagonal
+
+    def rescaled(self, scale: NDArray[np.float64]) -> Self:
+        """These moments of rows whose features are divided by `scale` (n,).
+
+        A feature divided by its own standard deviation has variance 1, to the last bit.
+        """
+        by, varies = to_device(scale, self.device), self._varies()
+        S = self._scatter / by[:, None]  # one side first: two scales' product may leave float64
+        S /= by
+        S *= varies  # what rounding left of a constant feature is no part of others'
+        S *= varies[:, None]
+        own = to_device(scale == self.scale, self.device) & (varies > 0)
+        xp: Any = namespace(S)
+        kept = xp.diagonal(S)
+        diagonal = xp.where(own, cast(own, "float64") * self.denominator, kept)
+        if xp is np:
+            S[np.diag_indices(self.n_features)] = diagonal
+        else:
+            kept.copy_(diagonal)
+        made = copy.copy(self)
+        made._mean, made._sum, made._scratch = self._mean / by, Scatter(S), None
+        return made
+
+    def _varies(self) -> Array:
+        """1 for features that vary and 0 for the others, (n,) float64."""
+        return to_device((~self.constant).astype("float64"), self.device)
 
     def leading(self, k: int) -> tuple[Array, Array]:
         values, vectors = eigh_descending(self._scatter)
