@@ -8,13 +8,14 @@ from streampca.fitted.checkpoints import Checkpoints
 from streampca.fitted.components import Results
 from streampca.fitted.coordinates import Coordinates
 from streampca.fitted.pairs import PairResults
-from streampca.fitted.parameters import parameters_of
+from streampca.fitted.parameters import Parameters, parameters_of
 from streampca.fitted.shared import refuse_other_names
 
 __all__ = [
     "Checkpoints",
     "Coordinates",
     "PairResults",
+    "Parameters",
     "Results",
     "parameters_of",
     "refuse_other_names",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from streampca.solvers.exact import cold_start, solve
 from streampca.solvers.invariants import ROUNDING, holds, within_total
+from streampca.solvers.many import solve_many
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "cold_start",
     "holds",
     "solve",
+    "solve_many",
     "solve_pairs",
     "within_total",
 ]
