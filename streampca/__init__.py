@@ -29,7 +29,11 @@ _LAYER = ("NestedLinearAutoencoder", "NestedMSELoss", "nested_mse_loss")
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for."""
+    """What needs torch, and the version, are read when a program uses them."""
+    if name == "__version__":
+        from streampca.version import version
+
+        return version()
     if name not in _LAYER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from streampca import layer
@@ -38,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAYER})
+    return sorted({*globals(), *_LAYER, "__version__"})

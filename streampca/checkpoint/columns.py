@@ -8,7 +8,6 @@ a checkpoint is for record.py to say.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from streampca import wire
 from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
+from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
@@ -125,7 +125,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
         VERSION_KEY: str(SCHEMA_VERSION),
-        b"streampca.version": _library_version(),
+        b"streampca.version": version(),
     }
     fields = [field.with_type(arrays[field.name].type) for field in SCHEMA]
     return pa.RecordBatch.from_arrays(
@@ -256,13 +256,3 @@ def _checksum(checkpoint: Mapping[str, Any]) -> int:
         total = zlib.crc32(repr((array.shape, array.dtype.name)).encode(), total)
         total = zlib.crc32(array.astype(array.dtype.newbyteorder("<"), copy=False).data, total)
     return total
-
-
-@functools.cache
-def _library_version() -> str:
-    import importlib.metadata  # a tenth of what `import streampca` takes
-
-    try:
-        return importlib.metadata.version("streampca")
-    except importlib.metadata.PackageNotFoundError:  # run from a tree that is not installed
-        return "unknown"

@@ -1,4 +1,4 @@
-"""`streampca fit`: what is asked for, checked; the loop itself is in fitting.py."""
+"""`streampca fit`: its options, checked; the loop itself is in fitting.py."""
 
 from __future__ import annotations
 

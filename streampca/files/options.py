@@ -191,7 +191,7 @@ def _listed(names: Sequence[str], say: Any) -> str:
 
 
 def add_to_parser(parser: argparse.ArgumentParser, options: Iterable[Option] = TABLE) -> None:
-    """Give a parser these options; values are for `check` to look at."""
+    """Give a parser these options; `check` reads their values."""
     for option in options:
         parser.add_argument(
             option.flag,

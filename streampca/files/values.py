@@ -13,7 +13,15 @@ import zoneinfo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["CHECKS", "half_life_of", "list_of_names", "nearest", "number_or_share", "whole"]
+__all__ = [
+    "CHECKS",
+    "counted",
+    "half_life_of",
+    "list_of_names",
+    "nearest",
+    "number_or_share",
+    "whole",
+]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -111,6 +119,17 @@ def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, f
     if found[2] is None or found[2].startswith("row"):
         return float(found[1]), None
     return None, float(found[1]) * _SECONDS[found[2]]
+
+
+def counted(n: int, what: str) -> str:
+    """So many of something, as people write it.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def number_or_share(text: str) -> int | float:

@@ -68,15 +68,13 @@ class ExactComponents(_Components):
         A = completed(np.where(values > 0, A, 0.0))
         C = oriented(A.T, previous)
         components = cast_components(C.T, moments.dtype)
-        weights = np.arange(count, 0, -1.0)
-        loss = count * moments.total_variance - float(weights @ values)
         return _model(
             moments,
             components=components,
             eigenvalues=values,
             decoder=components.T,
             encoder=components,
-            loss=loss,
+            loss=_loss_at(values, moments.total_variance),
             residuals=to_numpy(solution.residuals)[:count],
             excess=excess,
         )
@@ -108,8 +106,7 @@ class ExactComponents(_Components):
         kept = holds(saved.components, saved.explained_variance, saved.total_variance)
         if moments.of_all_rows and not kept:
             return None  # written when this was not made sure of: solved again
-        weights = np.arange(saved.components.shape[0], 0, -1.0)
-        loss = len(weights) * saved.total_variance - float(weights @ saved.explained_variance)
+        loss = _loss_at(saved.explained_variance, saved.total_variance)
         return _saved_model(saved, moments, loss)
 
 
@@ -132,6 +129,12 @@ class SteppedComponents(_Components, Stepped[Model]):
 
     def restored(self, saved: Saved, moments: Moments) -> Model:
         return _saved_model(saved, moments, self._first_order.read(moments).loss)
+
+
+def _loss_at(values: NDArray[np.float64], total: float) -> float:
+    """The nested loss at its minimum: sum_k (total - values[0] - ... - values[k - 1])."""
+    weights = np.arange(len(values), 0, -1.0)
+    return len(values) * total - float(weights @ values)
 
 
 def _saved_model(saved: Saved, moments: Moments, loss: float) -> Model:

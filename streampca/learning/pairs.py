@@ -194,7 +194,7 @@ def _resolved(parameters: dict[str, Any], n_features: int, n_targets: int) -> Re
 def add_pairs(learner: PairLearner, X: Array, Y: Array, weights: Float64 | None) -> None:
     """Learn from inputs and their targets, stacked one minibatch at a time.
 
-    So sparse inputs are never made dense as a whole.
+    So sparse inputs are never made dense all at once.
     """
     start, stop = 0, X.shape[0]
     while start < stop:

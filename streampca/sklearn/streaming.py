@@ -121,8 +121,8 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         sample_weight : array-like of shape (m,), optional
             How many copies each row stands for.
         check_input : bool, default=True
-            False for arrays of floats that need no look at shape, type and names. Their entries
-            are looked at all the same.
+            False for arrays of floats whose shape, type and names need no check. Their entries
+            are checked all the same.
 
         Returns
         -------

@@ -17,6 +17,7 @@ PACKAGES = ("streampca", "beam_pipelines")
 
 WINGS = (
     "streampca/exceptions.py",
+    "streampca/version.py",
     "streampca/arrays",
     "streampca/loss.py",
     "streampca/metrics.py",
