@@ -141,7 +141,8 @@ def job_of(
 
 def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of LearnComponents by the options of the table, and by those of the job."""
-    found = {name: asked[name] for name in ("missing", "memory", "scale") if name in asked} | dict(more)
+    shared = ("missing", "memory", "scale")
+    found = {name: asked[name] for name in shared if name in asked} | dict(more)
     if "half_life" in asked and "forgetting_factor" in found:
         raise ValueError(
             "--half-life and --forgetting-factor both say how fast to forget: give one of them"
