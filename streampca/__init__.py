@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from streampca.bank import KeyedPCA
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
-from streampca.exceptions import NotFittedError
+from streampca.exceptions import NotFittedError, UnknownKeyError
 from streampca.merging import merge_all
 from streampca.regression import StreamingReducedRankRegression
 
@@ -15,11 +16,13 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "CheckpointWarning",
+    "KeyedPCA",
     "NestedLinearAutoencoder",
     "NestedMSELoss",
     "NotFittedError",
     "StreamingPCA",
     "StreamingReducedRankRegression",
+    "UnknownKeyError",
     "merge_all",
     "nested_mse_loss",
 ]

@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from streampca.arrays import Array, dtype_name, namespace
-from streampca.checkpoint import Part
-from streampca.fitted import Checkpoints, Coordinates
+from streampca.fitted import Checkpoints, Coordinates, Joining
 from streampca.learning import (
     ComponentLearner,
     adopt,
@@ -19,7 +18,6 @@ from streampca.learning import (
     learn_parts,
     learner_of_components,
 )
-from streampca.moments import Moments
 from streampca.rows import (
     InputRows,
     check_weighted,
@@ -30,7 +28,7 @@ from streampca.rows import (
 )
 
 
-class StreamingPCA(Coordinates, Checkpoints):
+class StreamingPCA(Coordinates, Checkpoints, Joining):
     """Ordered principal components of a stream, exact at any time and for any batch size.
 
     A linear autoencoder with decoder A and encoder B that descends the nested loss of Oftadeh,
@@ -39,10 +37,16 @@ class StreamingPCA(Coordinates, Checkpoints):
 
     Parameters
     ----------
-    n_components : int, float or None, default=None
-        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+    n_components : int, float, "parallel" or None, default=None
+        Number of components p; or the share of variance to explain, such as 0.95; or "parallel",
+        those larger than what rows of independent features give (Horn's parallel analysis, 95th
+        percentile), at least 1; or None for all.
     whiten : bool, default=False
         Whether `transform` divides each coordinate by its standard deviation.
+    scale : bool, default=False
+        Whether features count in units of their standard deviations (correlation instead of
+        covariance), as they are at each reading: exact after any order, forgetting, merging and
+        weights. Needs dense memory. Constant features are divided by 1.
     copy : bool, default=True
         There for callers of `IncrementalPCA`: rows are never changed, whatever it says.
     batch_size : int, optional
@@ -88,6 +92,10 @@ class StreamingPCA(Coordinates, Checkpoints):
         As in scikit-learn; variances are about `mean_` and unbiased.
     mean_, var_ : ndarray of shape (n_features_in_,)
         Weighted mean and variance of each feature.
+    scale_, constant_features_ : ndarray
+        With `scale=True` what centred features are divided by, (n_features_in_,); variances,
+        components and what follows from them are then of features in these units. And which
+        features have not varied.
     noise_variance_ : float
         Mean of the variances left out, from the exact total variance.
     n_samples_seen_, weight_ : int, float
@@ -127,9 +135,10 @@ class StreamingPCA(Coordinates, Checkpoints):
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
+        scale: bool = False,
         copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
@@ -146,6 +155,7 @@ class StreamingPCA(Coordinates, Checkpoints):
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.scale = scale
         self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
@@ -228,32 +238,6 @@ class StreamingPCA(Coordinates, Checkpoints):
         learner.add(rows.minibatch(weights), self._feature_names)
         return self
 
-    def decay(self, factor: float) -> Self:
-        """Multiply the weight of all rows so far by a factor between 0 and 1.
-
-        Forgetting by time: ``decay(2 ** (-elapsed / half_life))`` before rows of a later time.
-        """
-        if not 0 <= factor <= 1:
-            raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
-        if self._learner is not None:
-            self._learner.decay(factor)
-        return self
-
-    def merge(self, other: StreamingPCA | Moments) -> Self:
-        """Add what another estimator (or moments) has learned, as if its rows had come here.
-
-        The other does not change. Features with names are matched by them, in any order. For
-        bytes, checkpoints, and many at once there is `streampca.merge_all`.
-
-        Raises
-        ------
-        TypeError
-            If it is anything else.
-        ValueError
-            If the two do not have the same features or kind of memory; nothing is changed.
-        """
-        return self._add(other, or_moments=True)
-
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
         refuse_what_is_read_once(X)
@@ -292,8 +276,3 @@ class StreamingPCA(Coordinates, Checkpoints):
         parameters, dtype = self._given(), self.dtype or dtype
         check_parameters(parameters)
         return learner_of_components(parameters, n_features, dtype, device, memory)
-
-    def _learner_like(self, part: Part, device: str | None) -> ComponentLearner:
-        moments = part.moments
-        assert moments is not None
-        return self._made(moments.n_features, moments.dtype, device, moments.kind)

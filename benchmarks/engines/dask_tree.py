@@ -15,9 +15,9 @@ import dask.array as da
 from dask.distributed import Client, LocalCluster
 
 from benchmarks.engines.common import P, check, error, made, measured, report
+from streampca import StreamingPCA, merge_all
 
 # --8<-- [start:tree]
-from streampca import StreamingPCA, merge_all
 
 
 def learn(block):
@@ -68,21 +68,21 @@ def main() -> None:
     X = made()
     rows = da.from_array(X, chunks=(1000, 5))
     dask.config.set({"distributed.scheduler.allowed-failures": 20})
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        with Client(cluster):
-            for what in ("tree, cold", "tree, warm"):
-                with measured() as cost:
-                    pca = merge_all([tree(rows).compute()])
-                report("Dask", dask.__version__, what, len(X), check(pca, X), 0, cost)
-            thread, done = killed(cluster, 5, 2.0)
-            slowly = rows.rechunk({1: -1}).map_blocks(slow, dtype=rows.dtype)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        for what in ("tree, cold", "tree, warm"):
             with measured() as cost:
-                pca = merge_all([tree(slowly).compute()])
-                while thread.is_alive():
-                    pca = merge_all([tree(slowly + 0).compute()])
-            thread.join()
-            report("Dask", dask.__version__, "tree, killed", len(X), check(pca, X), len(done), cost)
-            theirs(rows, X)
+                pca = merge_all([tree(rows).compute()])
+            report("Dask", dask.__version__, what, len(X), check(pca, X), 0, cost)
+        thread, done = killed(cluster, 5, 2.0)
+        slowly = rows.rechunk({1: -1}).map_blocks(slow, dtype=rows.dtype)
+        with measured() as cost:
+            pca = merge_all([tree(slowly).compute()])
+            while thread.is_alive():
+                pca = merge_all([tree(slowly + 0).compute()])
+        thread.join()
+        report("Dask", dask.__version__, "tree, killed", len(X), check(pca, X), len(done), cost)
+        theirs(rows, X)
 
 
 def theirs(rows: da.Array, X) -> None:

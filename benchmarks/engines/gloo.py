@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-
-from benchmarks.engines.common import check, made, measured, report
-
-# --8<-- [start:hook]
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from benchmarks.engines.common import check, made, measured, report
 from streampca import StreamingPCA, merge_all
+
+# --8<-- [start:hook]
 
 
 def learned(model, layer, rows, rank, ranks):

@@ -16,15 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.engines.common import P, check, error, made, measured, report
+from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:batch]
-import pyarrow as pa
-
-from streampca import Checkpoint, StreamingPCA, merge_all
 
 
 def learn(batches):

@@ -7,7 +7,8 @@ store.py how files are written and read. part.py is less than a checkpoint: mome
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
-from streampca.checkpoint.fields import time_text
+from streampca.checkpoint.fields import Key, time_text
+from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.record import Checkpoint
@@ -19,8 +20,10 @@ __all__ = [
     "CheckpointStore",
     "CheckpointWarning",
     "Drift",
+    "Key",
     "Part",
     "Side",
+    "check_key",
     "fields_of",
     "heading",
     "measure_drift",

@@ -10,11 +10,9 @@ import numpy as np
 from streampca.arrays import device_name
 from streampca.checkpoint import Checkpoint, CheckpointStore, fields_of
 from streampca.fitted.components import Results
-from streampca.fitted.parts import Parts
-from streampca.learning import ComponentLearner
 
 
-class Checkpoints(Parts[ComponentLearner], Results):
+class Checkpoints(Results):
     """Takes checkpoints, and makes estimators from them; knows nothing of how they are stored."""
 
     _start: Any

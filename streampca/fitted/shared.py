@@ -134,3 +134,14 @@ class Fitted(Parameters, Generic[L]):
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._learner is not None
+
+
+def refuse_other_names(
+    what: str, here: tuple[str, ...] | None, there: tuple[str, ...] | None
+) -> None:
+    """Raise if both sides of a merge have names, and not the same ones in the same order."""
+    if None not in (here, there) and here != there:
+        raise ValueError(
+            f"cannot merge: the {what} names differ or stand in another order: "
+            f"{here} here, {there} there"
+        )

@@ -33,6 +33,7 @@ WINGS = (
     "streampca/regression.py",
     "streampca/given.py",
     "streampca/merging.py",
+    "streampca/bank",
     "streampca/__init__.py",
     "streampca/files",
     "streampca/monitor",
