@@ -36,7 +36,7 @@ def learn(batches):
 
 def components_of(frame):
     """One model of all rows of a data frame of numbers; arrays are features by name, too."""
-    parts = frame.mapInArrow(learn, "part binary").toLocalIterator()
+    parts = frame.mapInArrow(learn, "part binary").collect()
     return merge_all(row.part for row in parts)
 
 
