@@ -183,12 +183,12 @@ class LearnFromFiles(beam.PTransform):
         )
         self._job = job._replace(resume=resume)
 
-    def expand(self, begin: Any) -> Any:
+    def expand(self, start: Any) -> Any:
         """Build the steps."""
         apart = self._bad_rows is not None or self._job.skip
         if self._store is not None:
             begin(self._job.record, self._store, self._job.resume)
-        checkpoints, bad = run.learned(begin.pipeline, self._job, bad_rows=apart)
+        checkpoints, bad = run.learned(start.pipeline, self._job, bad_rows=apart)
         return _outputs(checkpoints, bad, self._store, self._bad_rows)
 
 
