@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
         "--n-components",
         type=_components,
         metavar="P",
-        help="how many, or the share of variance to explain, such as 0.95",
+        help="how many, or the share of variance to explain, such as 0.95, or parallel",
     )
     add("--output", metavar="STORE", help="folder or URI for the checkpoints")
     options.add_to_parser(made)
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _components(text: str) -> int | float:
+def _components(text: str) -> int | float | str:
     try:
         return options.number_or_share(text)
     except ValueError as error:

@@ -31,7 +31,8 @@ from streampca.files import options
 _ROWS = tuple(
     option
     for option in options.TABLE
-    if option.name in ("columns", "exclude", "key_column", "missing", "half_life", "memory")
+    if option.name
+    in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
 """Options that say something of rows that are there already; the others are about files."""
 
@@ -44,7 +45,7 @@ class LearnComponents(beam.PTransform):
     number is in seconds here.
 
     Args:
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       early_every: Seconds after which an open window is reported.
@@ -57,7 +58,7 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         early_every: Optional[float] = None,  # noqa: UP045
@@ -85,7 +86,7 @@ class LearnComponents(beam.PTransform):
             "bad_rows": self._bad_rows is not None,
         }
         more = [
-            {name: asked[name] for name in ("missing", "memory") if name in asked},
+            {name: asked[name] for name in ("missing", "memory", "scale") if name in asked},
             {each.name: asked[each.name] for each in job_options.TABLE if each.name in asked},
             _half_life(asked.get("half_life")),
             dict(options or {}),
@@ -143,7 +144,7 @@ class LearnFromFiles(beam.PTransform):
     Args:
       files: Files, patterns or URIs.
       window: As for the Beam job: 1h, sliding:1h,10m, session:10m or global.
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       center: False does not take the mean away.
@@ -158,7 +159,7 @@ class LearnFromFiles(beam.PTransform):
         self,
         files: Sequence[str],
         window: str = "global",
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         center: bool = True,
@@ -214,7 +215,7 @@ def _refuse_twice(before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name} is given twice, as an option and otherwise: give it once")
 
 
-def _whole(n_components: float | None) -> Any:
+def _whole(n_components: Any) -> Any:
     """A count as such, where YAML or JSON made it a float."""
     if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
         return int(n_components)

@@ -37,7 +37,7 @@ class Job(NamedTuple):
     columns: Columns
     asked: dict[str, Any]  # options of the table
     windowfn: WindowFn
-    n_components: int | float | None
+    n_components: int | float | str | None
     output: str | None
     carry: bool
     bad_rows: str | None
@@ -86,7 +86,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
 def job_of(
     files: list[str],
     window: str,
-    n_components: int | float | None,
+    n_components: int | float | str | None,
     output: str | None,
     asked: dict[str, Any],
     *,
@@ -145,7 +145,8 @@ def _record(job: Job, window: str) -> JobRecord:
 
 def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of LearnComponents by the options of the table, and by those of the job."""
-    found = {name: asked[name] for name in ("missing", "memory") if name in asked} | dict(more)
+    shared = ("missing", "memory", "scale")
+    found = {name: asked[name] for name in shared if name in asked} | dict(more)
     if "half_life" in asked and "forgetting_factor" in found:
         raise ValueError(
             "--half-life and --forgetting-factor both say how fast to forget: give one of them"

@@ -69,7 +69,7 @@ class LearnComponents(beam.PTransform):
 
     Parameters
     ----------
-    n_components : int, float or None
+    n_components : int, float, "parallel" or None
         As in `StreamingPCA`, as are all `options`.
     features : sequence of str or int, optional
         Names of the features in the order of the model, or how many there are. By default all that
@@ -143,7 +143,7 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         features: Sequence[str] | int | None = None,
         carry: bool = True,

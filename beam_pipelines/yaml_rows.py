@@ -30,6 +30,7 @@ class CheckpointRow(NamedTuple):
     explained_variance_ratio: Sequence[float]
     total_variance: float
     drift_angle: Optional[float]  # noqa: UP045
+    scale: Sequence[float]  # none where features have their own units
 
 
 class BadYamlRow(NamedTuple):
@@ -62,6 +63,7 @@ def as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:
         explained_variance_ratio=found.explained_variance_ratio.tolist(),
         total_variance=found.total_variance,
         drift_angle=None if found.drift is None else found.drift.angle,
+        scale=[] if found.scale is None else found.scale.tolist(),
     )
 
 

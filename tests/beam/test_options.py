@@ -36,6 +36,8 @@ OPTIONS = [
     {"missing": "impute", "device": "cpu"},
     {"dtype": "float32"},
     {"dtype": "float64"},
+    {"scale": True},
+    {"n_components": "parallel", "scale": True},
 ]
 
 
