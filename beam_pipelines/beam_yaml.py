@@ -23,6 +23,7 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from beam_pipelines import job_options, run, transforms
 from beam_pipelines.job import job_of
+from beam_pipelines.record import begin
 from beam_pipelines.stores import WriteCheckpoints, absolute
 from beam_pipelines.yaml_options import takes
 from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row
