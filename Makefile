@@ -145,8 +145,9 @@ dask: $(STAMP)  ## parts merged in a tree by two processes of Dask, some of them
 	$(AS_ENGINE) -m benchmarks.engines.dask_tree
 
 gloo: $(STAMP)  ## hooks of torch in three processes that end with the same bits
-	$(ENGINE) "torch>=2.13"
+	$(ENGINE) "torch>=2.13" peft
 	$(AS_ENGINE) -m benchmarks.engines.gloo
+	$(AS_ENGINE) -m benchmarks.engines.activations
 
 spark: $(STAMP)  ## batch, keys and streams of Spark in two executors, some of them killed
 	@command -v java >/dev/null || { echo "make spark is left out: there is no Java"; exit 0; }; set -e; \

@@ -128,7 +128,7 @@ def session(folder: Path) -> SparkSession:
 
 def pids(word: str) -> list[int]:
     """Processes whose command line has this word, below this one."""
-    found = subprocess.run(["pgrep", "-f", word], capture_output=True, text=True, check=False)
+    found = subprocess.run(["pgrep", "-f", "--", word], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split() if int(pid) != os.getpid()]
 
 
