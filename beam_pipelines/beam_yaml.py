@@ -24,6 +24,7 @@ from apache_beam.coders.typecoders import registry
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from beam_pipelines import run, transforms
+from beam_pipelines.job import job_of
 from beam_pipelines.rows import BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.yaml_options import takes
@@ -48,6 +49,7 @@ class CheckpointRow(NamedTuple):
     explained_variance_ratio: Sequence[float]
     total_variance: float
     drift_angle: Optional[float]  # noqa: UP045
+    scale: Sequence[float]  # none where features have their own units
 
 
 class BadYamlRow(NamedTuple):
@@ -65,7 +67,8 @@ registry.register_coder(BadYamlRow, RowCoder)
 _ROWS = tuple(
     option
     for option in options.TABLE
-    if option.name in ("columns", "exclude", "key_column", "missing", "half_life", "memory")
+    if option.name
+    in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
 """Options that say something of rows that are there already; the others are about files."""
 
@@ -78,7 +81,7 @@ class LearnComponents(beam.PTransform):
     number is in seconds here.
 
     Args:
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       early_every: Seconds after which an open window is reported.
@@ -90,7 +93,7 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         early_every: Optional[float] = None,  # noqa: UP045
@@ -114,7 +117,7 @@ class LearnComponents(beam.PTransform):
             "idle_timeout": idle_timeout,
             "resume_from": resume_from,
             "bad_rows": self._bad_rows is not None,
-            **{name: asked[name] for name in ("missing", "memory") if name in asked},
+            **{name: asked[name] for name in ("missing", "memory", "scale") if name in asked},
             **_half_life(asked.get("half_life")),
             **dict(options or {}),
         }
@@ -168,7 +171,7 @@ class LearnFromFiles(beam.PTransform):
     Args:
       files: Files, patterns or URIs.
       window: As for the Beam job: 1h, sliding:1h,10m, session:10m or global.
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       error_handling: Name of an output for rows that cannot be used, as {"output": name}.
@@ -180,7 +183,7 @@ class LearnFromFiles(beam.PTransform):
         self,
         files: Sequence[str],
         window: str = "global",
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
@@ -193,7 +196,7 @@ class LearnFromFiles(beam.PTransform):
         self._bad_rows = _output_of(error_handling)
         if asked.get("bad_rows", "fail") not in ("fail", "skip"):
             raise ValueError("bad_rows: give fail or skip, or name an output by error_handling")
-        self._job = run.job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
+        self._job = job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
 
     def expand(self, begin: Any) -> Any:
         """Build the steps."""
@@ -219,7 +222,7 @@ def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
     return error_handling["output"]
 
 
-def _whole(n_components: float | None) -> Any:
+def _whole(n_components: Any) -> Any:
     """A count as such, where YAML or JSON made it a float."""
     if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
         return int(n_components)
@@ -263,6 +266,7 @@ def _as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:
         explained_variance_ratio=found.explained_variance_ratio.tolist(),
         total_variance=found.total_variance,
         drift_angle=None if found.drift is None else found.drift.angle,
+        scale=[] if found.scale is None else found.scale.tolist(),
     )
 
 

@@ -1,7 +1,12 @@
 """Checkpoints on the filesystems that Beam knows."""
 
 from beam_pipelines.stores.checkpoints import ReadCheckpoints, Unreadable, WriteCheckpoints
-from beam_pipelines.stores.filesystems import is_beams, matching, open_store
+from beam_pipelines.stores.filesystems import (
+    is_beams,
+    matching,
+    open_store,
+    without_file_scheme,
+)
 
 __all__ = [
     "ReadCheckpoints",
@@ -10,4 +15,5 @@ __all__ = [
     "is_beams",
     "matching",
     "open_store",
+    "without_file_scheme",
 ]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Array, torch
 from streampca.learning.buffer import RowBuffer
+from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
 from streampca.learning.lock import Lock
-from streampca.learning.model import has_gaps
 from streampca.learning.options import Resolved
 from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver

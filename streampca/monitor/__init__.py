@@ -5,6 +5,7 @@ And the same question of models: `trends` of a history of checkpoints, and limit
 
 from streampca.monitor.assessment import Assessment
 from streampca.monitor.assessment import in_limits as in_limits
+from streampca.monitor.kept import leaves_a_rest as leaves_a_rest
 from streampca.monitor.limits import empirical_limit
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch

@@ -16,6 +16,7 @@ from streampca.arrays import is_tensor, to_numpy
 from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
+from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
@@ -49,6 +50,8 @@ class Fitted(Protocol):
     @property
     def feature_names(self) -> tuple[str, ...] | None: ...
     @property
+    def scale(self) -> NDArray[Any] | None: ...
+    @property
     def moments_kind(self) -> str: ...
     @property
     def moments(self) -> Mapping[str, NDArray[Any]]: ...
@@ -65,6 +68,15 @@ class Monitor:
     ----------
     model : Checkpoint or StreamingPCA
         The model as it stands now; a monitor does not change when the model learns on.
+    n_components : int, float, "parallel", "auto" or None, default=None
+        How many of its components to use: so many, the share of the variance, by parallel analysis
+        (those larger than what independent features give), or all. "auto" is all where they leave
+        something for SPE, and parallel analysis where not.
+
+    Raises
+    ------
+    ValueError
+        Of SPE's limits, where the components leave nothing out.
 
     Notes
     -----
@@ -92,12 +104,13 @@ class Monitor:
     1
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
         fitted: Fitted = model.checkpoint() if hasattr(model, "checkpoint") else model
+        k = self.n_components = components_to_keep(fitted, n_components)
         self._fitted = fitted
         self._mean = np.asarray(fitted.mean, dtype="float64")
         self.statistics = Statistics(
-            fitted.components, fitted.explained_variance, fitted.total_variance
+            fitted.components[:k], fitted.explained_variance[:k], fitted.total_variance
         )
         self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
 
@@ -154,7 +167,7 @@ class Monitor:
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
         D: Float64 = rows.astype("float64") - self._mean
-        return D
+        return D if self._fitted.scale is None else D / self._fitted.scale
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -162,13 +175,15 @@ class Monitor:
     def left_out(self) -> Float64:
         """Variances along the directions that are no components, largest first.
 
-        Exact from dense moments. Factored ones know the next directions; what remains, and all of
-        it where the model came without moments, is spread evenly over the rest.
+        Exact from dense moments. Factored ones know the next directions, and a model without
+        moments those of its own that are not used; what remains is spread evenly over the rest.
         """
         fitted, p = self._fitted, self.statistics.n_kept
-        known = np.zeros(0)
+        known = np.maximum(np.asarray(fitted.explained_variance, "float64")[p:], 0.0)
         if fitted.moments_kind in ("dense", "factored"):
             moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
+            if fitted.scale is not None:
+                moments = moments.rescaled(np.asarray(fitted.scale))
             known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
         rest = len(self._mean) - p - len(known)
         missing = self.statistics.expected_spe - float(known.sum())
@@ -218,6 +233,9 @@ class Monitor:
             nearly all that is left out), it gives way to the second. "empirical": the quantile of
             what `calibrate` saw.
         """
+        if self.n_components == len(self._fitted.components) and not leaves_a_rest(self._fitted):
+            p, n = self._fitted.components.shape
+            raise ValueError("the model " + NO_REST.format(p=p, n=n))
         if method == "empirical":
             return self._normal_spe.limit(confidence)
         limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
