@@ -37,7 +37,7 @@ async def on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404 and message == "Not Found":
         message = f"there is nothing at {path!r}: / is the page, /keys lists the models"
     elif error.status_code == 405 and message == "Method Not Allowed":
-        allowed = (error.headers or {}).get("allow") or (error.headers or {}).get("Allow", "")
+        allowed = " or ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         message = f"{request.method[:20]} is not answered at {path!r}: use {allowed}"
     return Json(said(message), error.status_code, headers=error.headers)
 

@@ -11,20 +11,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from strain import look, told
 
 from streampca.serve import serve
-
-
-def look(port, key=""):
-    answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/events?key={key}", timeout=30)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    return answer
-
-
-def told(answer):
-    for line in answer:
-        if line.startswith(b"data: "):
-            yield json.loads(line[6:])
 
 
 def test_events_say_what_was_written(store, fill, port):

@@ -16,7 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 from strain import FAULTS, answers, ask, connect, leave, request
+
+from streampca import CheckpointStore, StreamingPCA
+from streampca.serve import create_app
 
 SERVER = """
 import sys
@@ -62,32 +66,62 @@ class Server:
             assert time.monotonic() < end, self.said
             time.sleep(0.05)
 
+    def settle(self):
+        """Wait until it answers, and has closed what was opened for that."""
+        assert self.get()[0] == 200
+        last = -1
+        while (now := self.sockets) != last:
+            last = now
+            time.sleep(0.3)
 
-@pytest.fixture
-def serving(store, tmp_path):
-    """Starts servers with so many seconds for heads and for bodies."""
-    with contextlib.ExitStack() as stack:
 
-        def starting(head=30.0, body=30.0):
-            log = tmp_path / "server.log"
-            command = [sys.executable, "-c", SERVER, store.uri, str(head), str(body)]
-            process = stack.enter_context(
-                subprocess.Popen(command, stderr=stack.enter_context(log.open("w")))
-            )
-            stack.callback(process.kill)
+@contextlib.contextmanager
+def start(store, log, head=30.0, body=30.0):
+    """A server with so many seconds for heads and for bodies."""
+    command = [sys.executable, "-c", SERVER, store.uri, str(head), str(body)]
+    with log.open("w") as file, subprocess.Popen(command, stderr=file) as process:
+        try:
             server = Server(process, 0, log)
             server.until(lambda: "Ctrl-C" in server.said)
             server.port = int(re.search(r":(\d+)/ shows", server.said)[1])
-            return server
+            server.settle()
+            yield server
+        finally:
+            process.kill()
 
-        yield starting
+
+@pytest.fixture
+def serving(store, tmp_path):
+    """Starts servers of the test's own store."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **seconds: stack.enter_context(start(store, tmp_path / "log", **seconds))
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """One server for many tests: no deadline comes while they run. It has the model "a"."""
+    folder = tmp_path_factory.mktemp("patient")
+    store = CheckpointStore(folder / "store")
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    store.write(StreamingPCA(2).fit(rows).checkpoint(key="a"))
+    with start(store, folder / "log") as server:
+        yield server
+        assert "Traceback" not in server.said
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory):
+    """One server for many tests, with half a second for everything."""
+    folder = tmp_path_factory.mktemp("hasty")
+    with start(CheckpointStore(folder / "store"), folder / "log", 0.5, 0.5) as server:
+        yield server
+        assert "Traceback" not in server.said
 
 
 @pytest.mark.parametrize("kind", ["silent", "head", "body", "chunked body", "unread answer"])
-def test_eighty_connections_that_never_end_shut_nobody_out(serving, store, fill, kind):
+def test_eighty_connections_that_never_end_shut_nobody_out(patient, kind):
     """Neither another address nor the same one; deadlines of 30 seconds have not come yet."""
-    fill(store, "a")
-    server = serving()
+    server = patient
     starts = {
         "silent": b"",
         "head": b"GET /keys HTTP/1.1\r\nHost: localhost\r\nX-A: ",
@@ -102,12 +136,11 @@ def test_eighty_connections_that_never_end_shut_nobody_out(serving, store, fill,
             assert server.get(host=host)[0] == 200
             status, answer = ask(server.port, "/transform", [[1.0, 2.0, 3.0]], host)
             assert (status, answer["key"]) == (200, "a")
-    assert "Traceback" not in server.said
 
 
-def test_a_head_that_does_not_end_is_ended(serving):
+def test_a_head_that_does_not_end_is_ended(hasty):
     """Bytes that trickle in put nothing off; an answer says why."""
-    server = serving(head=0.5)
+    server = hasty
     with connect(server.port) as slow, connect(server.port) as silent:
         slow.sendall(b"GET /keys HTTP/1.1\r\n")
         with contextlib.suppress(OSError):
@@ -120,8 +153,8 @@ def test_a_head_that_does_not_end_is_ended(serving):
         assert silent.recv(1) == b""  # who has said nothing is told nothing
 
 
-def test_a_body_that_does_not_end_is_ended(serving):
-    server = serving(body=0.5)
+def test_a_body_that_does_not_end_is_ended(hasty):
+    server = hasty
     with connect(server.port) as slow:
         slow.sendall(request("POST", "/transform", length=1000) + b"[[")
         ((status, body),) = answers(slow)
@@ -130,9 +163,9 @@ def test_a_body_that_does_not_end_is_ended(serving):
 
 
 @pytest.mark.parametrize("path", ["/keys", "/nowhere", "/transform"])
-def test_a_body_that_nobody_reads_keeps_no_connection(serving, path):
+def test_a_body_that_nobody_reads_keeps_no_connection(hasty, path):
     """The answer comes at once, and the connection goes after the deadline."""
-    server = serving(head=0.5)
+    server = hasty
     base = server.sockets
     with connect(server.port) as slow:
         slow.sendall(request("POST", path, length=10**9, kind="text/plain"))
@@ -146,10 +179,9 @@ def test_a_body_that_nobody_reads_keeps_no_connection(serving, path):
         server.until(lambda: server.sockets == base)
 
 
-def test_an_answer_that_nobody_takes_is_ended(serving, store, fill):
+def test_an_answer_that_nobody_takes_is_ended(hasty):
     """More than the system buffers, asked for and never read."""
-    fill(store, "a")
-    server = serving(head=0.5)
+    server = hasty
     base = server.sockets
     with connect(server.port, buffer=4096) as slow:
         with contextlib.suppress(OSError):
@@ -177,9 +209,8 @@ def test_more_connections_than_there_is_room_for(serving):
         assert [status for status, _ in answers(other)] == [200]
 
 
-def test_who_sends_no_more_still_gets_the_answer(serving, store, fill):
-    fill(store, "a")
-    server = serving()
+def test_who_sends_no_more_still_gets_the_answer(patient):
+    server = patient
     body = json.dumps([[1, 2, 3]]).encode()
     sent = request("GET", "/keys") + request("POST", "/transform", length=len(body)) + body
     with connect(server.port) as half:
@@ -190,14 +221,16 @@ def test_who_sends_no_more_still_gets_the_answer(serving, store, fill):
 
 @pytest.mark.parametrize("close", [False, True])
 @pytest.mark.parametrize("path", ["/transform", "/keys", "/nowhere"])
-def test_a_refused_body_is_answered_to_who_reads_only_after_sending(serving, close, path):
+def test_a_refused_body_is_answered_to_who_reads_only_after_sending(patient, close, path):
     """With "Connection: close" too, where closing at once would tear the answer."""
-    server = serving(head=4.0)
+    server = patient
     with connect(server.port) as client:
         size = 8 * 2**20
         client.sendall(request("POST", path, length=size, close=close) + b" " * size)
         expected = {"/transform": 413, "/keys": 405, "/nowhere": 404}[path]
-        assert [status for status, _ in answers(client)] == [expected]
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert (answer.status, set(json.loads(answer.read()))) == (expected, {"error"})
 
 
 LONG = "x" * 40_000
@@ -219,7 +252,7 @@ LONG = "x" * 40_000
         (request("GET", "http://localhost/keys"), 404, "nothing at"),
         (request("OPTIONS", "*"), 404, "nothing at '*'"),
         (request("CONNECT", "localhost:80"), 404, "nothing at"),
-        (request("BREW", "/keys"), 405, "BREW is not answered at '/keys': use GET"),
+        (request("BREW", "/keys"), 405, "BREW is not answered at '/keys': use GET or HEAD"),
         (request("GET", "/transform"), 405, "use POST"),
         (request("GET", "/keys", host="evil.example"), 421, "'evil.example' is not answered"),
         (request("POST", "/transform", length=5, kind="text/plain") + b"[[1]]", 415, "text/plain"),
@@ -231,23 +264,16 @@ LONG = "x" * 40_000
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value)[:20],
 )
-def test_every_error_is_json(serving, store, fill, sent, status, said):
-    fill(store, "a", hours=1)
-    server = serving(head=0.5)
-    with connect(server.port) as client:
+def test_every_error_is_json(hasty, sent, status, said):
+    with connect(hasty.port) as client:
         client.sendall(sent)
         first, *_ = answers(client)
     assert first[0] == status
     assert set(first[1]) == {"error"}
     assert said in first[1]["error"]
-    assert "Traceback" not in server.said
 
 
 def test_a_defect_is_json_too(store, monkeypatch):
-    from starlette.testclient import TestClient
-
-    from streampca.serve import create_app
-
     monkeypatch.setattr(type(store), "keys", lambda self: 1 / 0)
     client = TestClient(
         create_app(store), base_url="http://localhost", raise_server_exceptions=False
@@ -312,7 +338,7 @@ def test_a_stray_file_is_warned_about_once(serving, store, fill):
     ]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_mixture_of_faults_is_survived(serving, store, fill, seed):
     """Others are answered in the midst of it, errors are JSON, and no socket stays."""
     fill(store, "a")
@@ -321,7 +347,7 @@ def test_any_mixture_of_faults_is_survived(serving, store, fill, seed):
     base = server.sockets
     with contextlib.ExitStack() as stack:
         clients = []
-        for name in rng.choice(sorted(FAULTS), 60):
+        for name in rng.choice(sorted(FAULTS), 30):
             client = stack.enter_context(connect(server.port))
             clients.append((name, client))
             with contextlib.suppress(OSError):  # it may be told that it is enough
@@ -350,9 +376,8 @@ def read_until(stream, wanted):
     raise AssertionError(f"the stream ended without {wanted!r}")
 
 
-def test_who_leaves_during_a_post_leaves_no_traceback(serving, store, fill):
-    fill(store, "a")
-    server = serving()
+def test_who_leaves_during_a_post_leaves_no_traceback(patient):
+    server = patient
     head = request("POST", "/transform", length=10_000)
     for n, how in enumerate(["close", "reset", "half"] * 4):
         with connect(server.port) as client:
@@ -362,4 +387,4 @@ def test_who_leaves_during_a_post_leaves_no_traceback(serving, store, fill):
             if how == "reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert server.get()[0] == 200
-    assert server.said.count("\n") == 1
+    assert "Traceback" not in server.said

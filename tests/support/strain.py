@@ -4,6 +4,21 @@ import http.client
 import json
 import socket
 import struct
+import urllib.request
+
+
+def look(port, key=""):
+    """A page of a key that is open."""
+    answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/events?key={key}", timeout=30)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    return answer
+
+
+def told(answer):
+    """What it is told, as it comes."""
+    for line in answer:
+        if line.startswith(b"data: "):
+            yield json.loads(line[6:])
 
 
 def request(
