@@ -29,15 +29,18 @@ class RowBuffer:
         """Copy at most `n_free` rows in."""
         stop = self.n_held + rows.X.shape[0]
         self._X[self.n_held : stop] = to_numpy(rows.X)
-        self._weights[self.n_held : stop] = 1.0 if rows.weights is None else rows.weights
-        self._weighted |= rows.weights is not None
+        if rows.weights is not None:  # all the others are ones
+            self._weights[self.n_held : stop] = rows.weights
+            self._weighted = True
         self._squares += rows.most
         self.n_held = stop
 
     def take(self) -> Minibatch:
         """Return the rows held (views, valid until the next append) and become empty."""
         held = slice(0, self.n_held)
-        weights = self._weights[held] if self._weighted else None
+        weights = None
+        if self._weighted:
+            weights, self._weights = self._weights[held], np.ones_like(self._weights)
         batch = Minibatch(self._X[held], weights, known=Squares(self._squares))
         self.n_held, self._weighted, self._squares = 0, False, 0.0
         return batch

@@ -77,7 +77,8 @@ class DenseMoments(Moments):
         self._scatter *= factor
 
     def _product(self, V: Array) -> Array:
-        return self._scatter @ cast(V, "float64")
+        # symmetric: thin products on this side take 4/5 of the time of those on the other
+        return (cast(V, "float64").T @ self._scatter).T
 
     @property
     def _scatter_diagonal(self) -> Array:

@@ -124,7 +124,7 @@ class FactoredMoments(Moments):
     def _absorb(self, rows: CentredRows) -> None:
         squares = self._squares + rows.squares
         if rows.n_rows <= self.n_directions:
-            self._keep(stack(self._settled(), rows.densified(0, rows.n_rows)))
+            self._keep(stack(self._settled(), rows.few()))
         elif self.n_directions == self.n_features:
             self._keep(whole(self._settled(), rows))
         elif not self._has_all_directions():

@@ -27,7 +27,7 @@ from streampca.arrays import (
     torch,
 )
 from streampca.moments.pairs import Pairs
-from streampca.moments.parts import alike, parts, signed_sums
+from streampca.moments.parts import alike, one_less, parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
 from streampca.rows import Known, Look
@@ -56,6 +56,14 @@ class Unformed:
     @property
     def dtype(self) -> str:
         return dtype_name(self.X)
+
+    def densified(self, start: int, stop: int) -> Array:
+        """Rows start to stop of Z as an array."""
+        raise NotImplementedError
+
+    def few(self) -> Array:
+        """All rows of Z as an array, or one less with the same Z'Z."""
+        return one_less(self.densified(0, self.n_rows), int(self.X.shape[0]))
 
 
 @dataclass
