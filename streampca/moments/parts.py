@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
 from streampca.arrays import Array, dtype_name, is_tensor, namespace, one_thread, torch
+
+_MOST_ONES = 2**14
+"""Ones that are kept."""
 
 
 def alike(X: Array, V: Array) -> tuple[Array, Array]:
@@ -15,6 +19,18 @@ def alike(X: Array, V: Array) -> tuple[Array, Array]:
         dtype = torch.promote_types(X.dtype, V.dtype)
         return X.to(dtype), V.to(dtype)
     return X, V
+
+
+@cache
+def _ones(dtype: str) -> Array:
+    ones = np.ones(_MOST_ONES, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
+def ones(n_rows: int, dtype: str) -> Array:
+    """So many ones, (n_rows,), not to be written to."""
+    return _ones(dtype)[:n_rows] if n_rows <= _MOST_ONES else np.ones(n_rows, dtype)
 
 
 def parts(n_rows: int, count: int) -> list[slice]:
