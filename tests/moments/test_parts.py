@@ -21,7 +21,8 @@ def test_rows_about_their_mean_are_one_less(m, n, extra, scale, dtype, seed):
     X = np.random.default_rng(seed).normal(size=(m, n)) * scale
     Z = np.concatenate([X - X.mean(axis=0), X[:extra] * 3.0]).astype(dtype)
     fewer = one_less(Z, m)
-    assert fewer.shape == (m - 1 + extra, n) and fewer.dtype == dtype
+    assert fewer.shape == (m - 1 + extra, n)
+    assert fewer.dtype == dtype
     expected = Z.astype("float64").T @ Z.astype("float64")
     error = np.abs(fewer.astype("float64").T @ fewer.astype("float64") - expected).max()
     # each entry is rounded twice, and v'Z, which is left out, has the rounding of m terms
