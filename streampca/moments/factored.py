@@ -121,6 +121,9 @@ class FactoredMoments(Moments):
         squares[places] = to_numpy(self._squares)
         return self._widened_with(places, mean, directions=directions, squares=squares)
 
+    def operations(self, m: int) -> float:
+        return 4.0 * m * self.n_features * self.n_directions
+
     def _absorb(self, rows: CentredRows) -> None:
         squares = self._squares + rows.squares
         if rows.n_rows <= self.n_directions:
