@@ -1,26 +1,26 @@
 """What importing takes: `import streampca` beside what it cannot do without.
 
-    python -m benchmarks.imports            medians of nine processes each, a minute at most
+    python -m benchmarks.imports            the fastest of nine processes each, a minute at most
     python -m benchmarks.imports --times 3
 
 Each line is a new process, with the files in the cache of the operating system; lines take turns,
-so that a busy moment of the machine meets all of them. Time to start Python itself is left out.
-`import streampca` is to take no more than 0.25 s; the process ends with 1 where it took longer than
-that on a machine that imports numpy and pyarrow in 0.15 s, or as much longer as these did.
+so that a busy moment of the machine meets all of them, and the fastest counts: other work on the
+machine only ever adds to a time. Time to start Python itself is left out.
+`import streampca` is to take no more than 0.25 s. A machine that needs longer for numpy and pyarrow
+alone is slow or busy: there the limit is twice what these take. The process ends with 1 above it.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import statistics
 import subprocess
 import sys
 import time
 
 LIMIT = 0.25
-ALLOWED = LIMIT / 0.15
-"""Of what numpy and pyarrow take: on a slow or busy machine these take longer too."""
+ALLOWED = 2.0
+"""Times what numpy and pyarrow take; on a quiet machine `import streampca` takes 1.4 times that."""
 
 LINES = {
     "numpy, pyarrow": "import numpy, pyarrow",
@@ -40,7 +40,7 @@ def seconds(line: str) -> float:
 
 
 def measured(times: int) -> dict[str, float]:
-    """Median seconds of each line, less those of a Python that imports nothing."""
+    """Shortest seconds of each line, less those of a Python that imports nothing."""
     lines = {"nothing": "pass"} | {
         name: line
         for name, line in LINES.items()
@@ -50,9 +50,9 @@ def measured(times: int) -> dict[str, float]:
     for _ in range(times + 1):
         for name, line in lines.items():
             taken[name].append(seconds(line))
-    medians = {name: statistics.median(each[1:]) for name, each in taken.items()}  # first: cold
-    nothing = medians.pop("nothing")
-    return {name: median - nothing for name, median in medians.items()}
+    shortest = {name: min(each[1:]) for name, each in taken.items()}  # the first run is cold
+    nothing = shortest.pop("nothing")
+    return {name: took - nothing for name, took in shortest.items()}
 
 
 def main() -> int:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from streampca.bank import KeyedPCA
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
-from streampca.exceptions import NotFittedError
+from streampca.exceptions import NotFittedError, UnknownKeyError
 from streampca.regression import StreamingReducedRankRegression
 
 if TYPE_CHECKING:
@@ -14,11 +15,13 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "CheckpointWarning",
+    "KeyedPCA",
     "NestedLinearAutoencoder",
     "NestedMSELoss",
     "NotFittedError",
     "StreamingPCA",
     "StreamingReducedRankRegression",
+    "UnknownKeyError",
     "nested_mse_loss",
 ]
 
@@ -26,7 +29,11 @@ _LAYER = ("NestedLinearAutoencoder", "NestedMSELoss", "nested_mse_loss")
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for."""
+    """What needs torch, and the version, are read when a program uses them."""
+    if name == "__version__":
+        from streampca.version import version
+
+        return version()
     if name not in _LAYER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from streampca import layer
@@ -35,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAYER})
+    return sorted({*globals(), *_LAYER, "__version__"})

@@ -67,7 +67,7 @@ def _syrk(dtype: str) -> Callable[..., None] | None:
 
 @cache
 def _numpys_library() -> ctypes.CDLL | None:
-    """Numpy's own extension: the names of its BLAS are found through it, and no other BLAS's."""
+    """Numpy's own extension: the names of its BLAS are read through it, and no other BLAS's."""
     found = find_spec("numpy._core._multiarray_umath")
     if found is None or found.origin is None:
         return None

@@ -41,7 +41,7 @@ def _blas() -> list[Any]:
 
 
 class _OneThread:
-    """The number of threads is one of the whole process: the last to leave puts it back."""
+    """The number of threads belongs to the process: the last to leave puts it back."""
 
     def __init__(self) -> None:
         self._start_afresh()

@@ -1,7 +1,7 @@
 """The command line: adapters between files, people and the library; no mathematics.
 
-source.py, lines.py, formats.py and reading.py turn files into checked rows; models.py, ledger.py
-and fitting.py learn from them; one file for each other command.
+Rows come from `streampca.files`; models.py, ledger.py and fitting.py learn from them; one file for
+each other command.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from streampca import CheckpointWarning
 from streampca.cli import output
 from streampca.files import nearest
+from streampca.version import version
 
 __all__ = ["app"]
 
@@ -24,7 +25,7 @@ class Commands(TyperGroup):
     """All commands; no traceback leaves them."""
 
     def main(self, args: Any = None, *_: Any, standalone_mode: bool = True, **others: Any) -> Any:
-        """Run one command; exit code 0, 1 for something found, 2 for bad use or bad input."""
+        """Run one command; exit code 0, 1 for alarms and the like, 2 for bad input."""
         with warnings.catch_warnings():
             warnings.showwarning = _show
             warnings.simplefilter("always", CheckpointWarning)
@@ -95,9 +96,26 @@ def _show(message: Any, *_: Any, **__: Any) -> None:
 app = typer.Typer(
     cls=Commands,
     name="streampca",
-    help="Ordered principal components of a stream: learn them from files, ask, see and use them.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.text(f"streampca {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Say which version it is."
+        ),
+    ] = False,
+) -> None:
+    """Ordered principal components of a stream: learn them from files, ask, see and use them."""

@@ -9,6 +9,7 @@ import numpy as np
 from streampca import Checkpoint
 from streampca.checkpoint import heading, time_text, variances
 from streampca.cli import output
+from streampca.files import counted
 
 __all__ = ["component_table", "described", "feature_names", "heading"]
 
@@ -24,6 +25,7 @@ def described(checkpoint: Checkpoint) -> dict[str, Any]:
     return heading(checkpoint) | {
         "feature_names": checkpoint.feature_names,
         "mean": checkpoint.mean,
+        "scale": checkpoint.scale,
         "components": checkpoint.components,
         **variances(checkpoint),
         "settings": dict(checkpoint.settings),
@@ -35,7 +37,7 @@ def title(checkpoint: Checkpoint) -> str:
     whose = "" if checkpoint.key is None else f" of {checkpoint.key}"
     end = time_text(checkpoint.window_end)
     when = "" if end is None else f" up to {end}"
-    return f"Components{whose} after {checkpoint.n_samples_seen:,} rows{when}"
+    return f"Components{whose} after {counted(checkpoint.n_samples_seen, 'row')}{when}"
 
 
 def component_table(checkpoint: Checkpoint, features: int | None = None) -> output.Titled:

@@ -1,6 +1,6 @@
 """The loop of `fit`: rows of files into models, and every so often what has been learned for good.
 
-Nothing here depends on the clock but what is asked to: where minibatches are cut is decided by
+Only --checkpoint-seconds depends on the clock: where minibatches are cut is decided by
 numbers of rows, so that a run that was killed and went on ends with the same bits as one that was
 not.
 """
@@ -59,7 +59,7 @@ class Fit:
     watch : callable
         Called with the rows read so far and the bytes behind them.
     say : callable
-        Takes what was found out, for people.
+        Takes notes on how a file is read, for people.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
     keys: list[dict[str, Any]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CheckpointWarning)
-        for key in store.keys():  # noqa: SIM118 - a method that looks at files
+        for key in store.keys():  # noqa: SIM118 - a method that lists files
             history = store.history(key, moments=True)
             if history:
                 keys.append(heading(history[-1]) | {"n_checkpoints": len(history)})

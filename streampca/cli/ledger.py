@@ -1,7 +1,7 @@
 """What a fit has read and which checkpoints hold it: one small file in the store, written last.
 
 Checkpoints of several keys appear one after another; a run may be killed between two of them. So
-what counts is this file, which is replaced whole after they are all there: it names the
+what counts is this file, which is replaced in one step after they are all there: it names the
 checkpoints that belong together and how far each file had been read then. Checkpoints that a killed
 run wrote after it are passed over, and written again.
 """
@@ -76,7 +76,7 @@ class Ledger:
     settings: dict[str, Any]  # columns, key, half-life: what must be as before
 
     def write(self, store: CheckpointStore) -> None:
-        """Replace the file, whole or not at all."""
+        """Replace the file in one step."""
         content = {"version": _VERSION, **dataclasses.asdict(self)}
         atomic.write(path_in(store), json.dumps(content).encode() + b"\n")
 

@@ -10,7 +10,7 @@ from streampca.cli import output
 from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
-from streampca.files import no_rows
+from streampca.files import counted, no_rows
 
 __all__ = ["finished", "interrupted"]
 
@@ -18,9 +18,10 @@ __all__ = ["finished", "interrupted"]
 def interrupted(run: Fit, store: str | None) -> str:
     """What a fit that was stopped says."""
     if store is None:
-        return f"interrupted after {run.n_rows:,} rows; nothing is kept without --output"
+        return f"interrupted after {counted(run.n_rows, 'row')}; nothing is kept without --output"
     kept = run.ledger.n_rows - run.n_lost
-    return f"interrupted: {kept:,} rows are in {store}; go on with --resume"
+    verb = "is" if kept == 1 else "are"
+    return f"interrupted: {counted(kept, 'row')} {verb} in {store}; go on with --resume"
 
 
 def finished(
@@ -63,17 +64,20 @@ def _brief(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _summary(run: Fit, latest: Sequence[Checkpoint], store: str | None, seconds: float) -> str:
-    parts = [f"{run.n_rows:,} rows read in {seconds:.1f} s"]
+    parts = [f"{counted(run.n_rows, 'row')} read in {seconds:.1f} s"]
     if run.ledger.n_bad:
         where = run.ledger.bad_rows
-        parts.append(f"{run.ledger.n_bad:,} bad rows {'skipped' if where == 'skip' else where}")
+        bad = counted(run.ledger.n_bad, "bad row")
+        parts.append(f"{bad} {'skipped' if where == 'skip' else where}")
     if len(latest) == 1:
         (one,) = latest
         p, n = one.components.shape
         share = one.explained_variance_ratio.sum()
-        parts.append(f"{p} components of {n} features explain {share:.1%} of the variance")
+        verb = "explains" if p == 1 else "explain"
+        of = f"{counted(p, 'component')} of {counted(n, 'feature')}"
+        parts.append(f"{of} {verb} {share:.1%} of the variance")
     else:
-        parts.append(f"{len(latest):,} models")
+        parts.append(counted(len(latest), "model"))
     if store is not None:
         parts.append(f"checkpoints in {store}")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Rows out: CSV, JSON lines or Parquet, to stdout or to a file that appears whole or not at all."""
+"""Rows out: CSV, JSON lines or Parquet, to stdout or to a file that appears when it is complete."""
 
 from __future__ import annotations
 

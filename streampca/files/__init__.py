@@ -17,6 +17,7 @@ from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule
+from streampca.files.values import counted
 
 __all__ = [
     "BEGIN",
@@ -31,6 +32,7 @@ __all__ = [
     "Source",
     "choose_columns",
     "complete",
+    "counted",
     "form_of",
     "local_path",
     "nearest",

@@ -58,6 +58,6 @@ class Layout(NamedTuple):
     types: dict[str, Any]  # Arrow types of its columns; None where the cells have to say
     texts: dict[str, str]  # columns without a number in the first rows, with a cell of each
     first: dict[str, list[Any]]  # some first cells of columns, where they are known
-    said: tuple[str, ...] = ()  # what was found out, for people
+    said: tuple[str, ...] = ()  # notes on how the file is read, for people
     dialect: Any = None  # of CSV and text
     unnamed: tuple[str, ...] = ()  # columns whose names were made up

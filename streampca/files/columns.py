@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from streampca.rows import LARGEST
 __all__ = ["Columns", "check_columns", "choose_columns"]
 
 _FIRST = 200
+_LIKE_TIMES = re.compile("time|timestamp|date|datetime|epoch|ts", re.IGNORECASE)
+"""Names of columns of numbers that are seldom meant to be features."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,7 @@ def choose_columns(
     rule : Rule, optional
         What times mean, where an earlier run has settled that.
     say : callable
-        Takes what was found out, for people.
+        Takes notes on how a file is read, for people.
 
     Raises
     ------
@@ -94,6 +97,12 @@ def choose_columns(
     _check_features(source, found, chosen)
     names = _feature_names(source, asked, found, chosen)
     tell(source, found, say)
+    if timestamp is None and columns is None:
+        for name in filter(_LIKE_TIMES.fullmatch, chosen):
+            say(
+                f"{source.name}: column {name!r} is learned as a feature; if it says when each row "
+                "happened, name it with --timestamp-column, else choose with --columns"
+            )
     if timestamp is not None and rule is None:
         first = _first_cells(source, asked, found, timestamp)
         form, unit = asked.get("timestamp_format"), asked.get("timestamp_unit")
@@ -132,7 +141,7 @@ def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) ->
 
 
 def tell(source: Source, found: Layout, say: Callable[[str], None]) -> None:
-    """Say once how a file is read, where that was found out."""
+    """Say once how a file is read, where that was guessed."""
     if not source.told:
         source.told = True
         for text in found.said:

@@ -50,6 +50,8 @@ NULLS = frozenset(
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_SPREADSHEET = re.compile(rb'"?sep=([,;|\t])"?\r?[\r\n]', re.IGNORECASE)
+"""The line by which a spreadsheet says what stands between cells."""
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d\d?:\d\d")
 
 
@@ -85,7 +87,14 @@ def layout(stream: Stream, asked: Mapping[str, Any], name: str) -> Layout:
     if not body.strip():
         raise ValueError(f"{name}: the file is empty" + (" after --skip-rows" if skip else ""))
     mark = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
-    delimiter = asked.get("delimiter") or _delimiter(body[mark:], eol, asked.get("decimal"))
+    told = _SPREADSHEET.match(body, mark)
+    if told:
+        lines, at, body, mark = lines + 1, at + told.end(), body[told.end() :], 0
+    delimiter = (
+        asked.get("delimiter")
+        or (told and told[1].decode())
+        or _delimiter(body[mark:], eol, asked.get("decimal"))
+    )
     spans = list(records(body, eol, delimiter))
     if not complete and len(spans) > 2:
         spans.pop()  # cut short
@@ -127,7 +136,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
         whole = found if sample.endswith((b"\n", b"\r")) else found[:-1]
         rows = whole[skip + 1 :]
         if ended or size > SAMPLE or any(re.search(rb"\d", sample[a:b]) for a, b in rows):
-            # not more than was waited for: how fast a pipe is must not change what is found
+            # not more than was waited for: how fast a pipe is must not change the result
             return (sample if ended or not rows else sample[: rows[0][1] + 1]), True
 
 
@@ -264,7 +273,7 @@ def _is_time_unit(cell: str, below: Sequence[str]) -> bool:
 
 
 def is_time(text: str) -> bool:
-    """Whether a cell looks like a time."""
+    """Whether a cell has the form of a time."""
     return _TIME.search(text) is not None
 
 

@@ -23,7 +23,7 @@ _TEXT = ("csv", "jsonl")
 
 
 def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
-    """What a file has, by its first rows; looked at once.
+    """What a file has, by its first rows; read once.
 
     Raises
     ------

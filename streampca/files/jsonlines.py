@@ -127,7 +127,7 @@ def _by_arrow(
     known: Collection[str] | None,
     place: Place,
 ) -> Chunk | None:
-    """A block by Arrow's parser, ten times as fast; None where a line needs a closer look."""
+    """A block by Arrow's parser, ten times as fast; None where lines must be read one by one."""
     others = [name for name in wanted if name not in numbers]
     if _may_be_deep(block) or b"\n\n" in block.data:
         return None
@@ -150,7 +150,7 @@ def _by_arrow(
         return None
     for name in others:
         kinds = (pa.string(), pa.int64(), pa.float64())
-        # what looks like a time may be a key: Arrow would read it as a time
+        # text in the form of a time may be a key: Arrow would read it as a time
         if name not in names or table.schema.field(name).type not in kinds:
             return None
     columns = {name: table.column(name).combine_chunks() for name in wanted}

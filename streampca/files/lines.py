@@ -141,7 +141,7 @@ def blocks(
                     f"a line of more than {_LONGEST >> 20} MiB after line {line}: not a text file, "
                     "or a quote that is never closed"
                 )
-            wanted = max(2 * len(data), _SIZE)  # twice as much: what is there is looked at again
+            wanted = max(2 * len(data), _SIZE)  # twice as much: what is there is read again
             continue
         block = Block(data[:cut], offset, line, eol, delimiter)
         yield block

@@ -18,6 +18,7 @@ from streampca.files.chunk import BEGIN, Chunk, Place
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.source import Source
 from streampca.files.times import times
+from streampca.files.values import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
 
@@ -92,14 +93,10 @@ class Order:
         """A sentence, or None where there is nothing to be said."""
         parts = []
         if self.n_back:
-            parts.append(f"{_count(self.n_back, 'row')} came after a later one")
+            parts.append(f"{counted(self.n_back, 'row')} came after a later one")
         if self.n_twice:
-            parts.append(f"{_count(self.n_twice, 'time')} came twice")
+            parts.append(f"{counted(self.n_twice, 'time')} came twice")
         return "times: " + ", ".join(parts) if parts else None
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def read(
@@ -119,7 +116,7 @@ def read(
     keep : sequence of str
         Columns to pass through as they are.
     say : callable
-        Takes what was found out and is worth a look, one sentence at a time; by default the
+        Takes notes on how files are read, one sentence at a time; by default the
         logger ``streampca.files`` does.
     **asked
         Options of docs/files.md: `columns`, `exclude`, `key_column`, `timestamp_column`,
@@ -185,7 +182,7 @@ def _read(
 def no_rows(sources: Sequence[Source], n_bad: int) -> str:
     """A sentence about files without a row that can be used."""
     shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
-    bad = f": {_count(n_bad, 'bad row')}" if n_bad else ""
+    bad = f": {counted(n_bad, 'bad row')}" if n_bad else ""
     return f"{shown}: there is no row that can be used{bad}"
 
 

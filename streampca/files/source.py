@@ -53,7 +53,7 @@ class Source:
         self.partitions = partitions or {}
         self._form = form
         self._opened: os.stat_result | None = None
-        self.layout: Any = None  # what formats.layout has found
+        self.layout: Any = None  # what formats.layout returned
         self.text: Any = None  # a pipe's text, in UTF-8
         self.told = False  # whether it has been said how the file is read
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 __all__ = ["Pipe", "Stream", "decompressed", "transcoded"]
 
 _WAIT = 0.2
-"""Seconds between looks at the clock and at signals while a pipe gives nothing."""
+"""Seconds between readings of the clock and of signals while a pipe gives nothing."""
 
 _KEPT = 4096
 """First bytes of a pipe that are kept: by them it is known again."""
@@ -86,7 +86,7 @@ class Pipe:
 
 
 class Stream:
-    """Bytes in order, of which the first can be looked at before they are read.
+    """Bytes in order, of which the first can be peeked at before they are read.
 
     Parameters
     ----------

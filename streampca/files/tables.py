@@ -68,7 +68,7 @@ def read(
             drop = max(start.offset - at, 0)
             if drop >= batch.num_rows:
                 continue
-            # a chunk that holds the place is given whole from there on
+            # from the chunk with the place on, chunks are complete
             batch, at = batch.slice(drop), at + drop
             columns = {name: batch.column(name) for name in wanted}
             m = batch.num_rows

@@ -74,7 +74,7 @@ def rule_of(
 
 
 def _digits(value: Any) -> str | None:
-    """A number as text, whole where it is whole; None for anything else."""
+    """A number as text, without decimals where it has none; None for anything else."""
     if isinstance(value, str):
         value = value.strip()
         return value if re.fullmatch(_DIGITS[1:-1], value) else None

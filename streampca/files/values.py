@@ -13,7 +13,15 @@ import zoneinfo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["CHECKS", "half_life_of", "list_of_names", "nearest", "number_or_share", "whole"]
+__all__ = [
+    "CHECKS",
+    "counted",
+    "half_life_of",
+    "list_of_names",
+    "nearest",
+    "number_or_share",
+    "whole",
+]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -113,8 +121,19 @@ def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, f
     return None, float(found[1]) * _SECONDS[found[2]]
 
 
-def number_or_share(text: str) -> int | float:
-    """How many components, or the share of the variance to explain.
+def counted(n: int, what: str) -> str:
+    """So many of something, as people write it.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def number_or_share(text: str) -> int | float | str:
+    """How many components, or the share of the variance to explain, or "parallel".
 
     Raises
     ------
@@ -123,9 +142,11 @@ def number_or_share(text: str) -> int | float:
 
     Examples
     --------
-    >>> number_or_share("4"), number_or_share("0.95")
-    (4, 0.95)
+    >>> number_or_share("4"), number_or_share("0.95"), number_or_share("parallel")
+    (4, 0.95, 'parallel')
     """
+    if text == "parallel":
+        return text
     try:
         number: int | float = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
     except ValueError:
@@ -133,5 +154,6 @@ def number_or_share(text: str) -> int | float:
     if (isinstance(number, int) and number >= 1) or 0 < number < 1:
         return number
     raise ValueError(
-        f"{text}: give a whole number of at least 1, or a share of the variance between 0 and 1"
+        f"{text}: give a whole number of at least 1, a share of the variance between 0 and 1, or "
+        "parallel"
     )

@@ -7,14 +7,17 @@ are what one of them has. Nothing here decides what is learned.
 from streampca.fitted.checkpoints import Checkpoints
 from streampca.fitted.components import Results
 from streampca.fitted.coordinates import Coordinates
+from streampca.fitted.joining import Joining
 from streampca.fitted.pairs import PairResults
-from streampca.fitted.parameters import parameters_of
+from streampca.fitted.parameters import Parameters, parameters_of
 from streampca.fitted.shared import refuse_other_names
 
 __all__ = [
     "Checkpoints",
     "Coordinates",
+    "Joining",
     "PairResults",
+    "Parameters",
     "Results",
     "parameters_of",
     "refuse_other_names",

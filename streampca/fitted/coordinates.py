@@ -64,7 +64,7 @@ class Coordinates(Results):
     ) -> InputRows:
         """Validated rows; their width and names are those of the rows seen before.
 
-        `later` says which tensors' entries are looked at on their way into a device, `squares`
+        `later` says which tensors' entries are checked on their way into a device, `squares`
         whether sums of squares are wanted of so many rows.
         """
         return read_rows(

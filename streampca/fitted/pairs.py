@@ -85,7 +85,7 @@ class PairResults(Fitted[PairLearner]):
 
     @property
     def rank_(self) -> int:
-        """Directions of the features that coefficients were found for."""
+        """Directions of the features that have coefficients."""
         return self._model.pairs.rank
 
     @property

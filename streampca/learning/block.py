@@ -104,7 +104,7 @@ class Block:
         return self.X[:m], None if self.weights is None else self.weights[:m]
 
     def look(self) -> None:
-        """Look at the rows, beside what is computed; nobody waits for what is found."""
+        """Check the rows beside other work; nobody waits for the result."""
         self.send()
         self._lane.after(self._lane.mark())
         with self._lane:
@@ -119,7 +119,7 @@ class Block:
 
     @property
     def seen(self) -> Look:
-        """What was found; read it when the report has come."""
+        """The result; read it when the report has come."""
         total, near = self._report.tolist()
         return Look(self._sums, self._lengths, total, bool(near))
 
@@ -134,7 +134,7 @@ class Block:
     def leave_out_unfit(self, largest: float, call: int) -> tuple[int, str]:
         """Keep the rows that can be used; how many cannot, and a sentence on the first of them.
 
-        The host waits, and the rows that are kept are looked at again.
+        The host waits, and the stored rows are checked again.
         """
         self.settle()
         X, weights = self.held

@@ -77,7 +77,7 @@ def _scaled(itemsize: int) -> float:
 
 
 def sketch_columns(n: int, q: int) -> int:
-    """Directions, and probes, that a sketch looks at the rows through."""
+    """Directions, and probes, through which a sketch sees the rows."""
     return sketched_directions(q) + min(PROBES, n - q)
 
 
@@ -121,7 +121,7 @@ def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
         symmetric = n * (n + 1) * scaled if q == n else 0.0
         return Work(symmetric=symmetric, rows=8 * n * itemsize)
     r = sketch_columns(n, q)
-    padded = -(-r // 16) * 16  # BLAS computes whole blocks of columns
+    padded = -(-r // 16) * 16  # BLAS computes complete blocks of columns
     work = Work(
         symmetric=r * r * scaled,
         thin=4 * n * padded * scaled,
@@ -133,7 +133,7 @@ def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
 
 def minibatch_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
     """What each minibatch of m rows costs beside its rows."""
-    if memory == "dense" and n <= FEW_FEATURES:  # X'X is made whole, and added in float64
+    if memory == "dense" and n <= FEW_FEATURES:  # all of X'X is formed, and added in float64
         return Work(arrays=(7 * itemsize + 16) * n * n, calls=1)
     if memory == "dense":  # BLAS adds X'X to one triangle
         return Work(arrays=itemsize * n * n, calls=1)
@@ -154,7 +154,7 @@ def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     _, most = cold_start(n, p)
     if most == 0:
         return direct_solution(n)
-    # as many columns as spectra like 1 / i need, three looks at them, Cholesky's proof for every
+    # as many columns as spectra like 1 / i need, three passes over them, Cholesky's proof for every
     # other one; in float64.
     # Blocks are thin: each passes over Sigma once and over the columns so far four times
     space = min(_COLUMNS + 2.8 * p, most)

@@ -1,6 +1,6 @@
 """Rows on their way into moments on a device: nothing waits for them, and bad ones do not get in.
 
-A minibatch is folded in when the next one is complete. By then it has been looked at, beside
+A minibatch is folded in when the next one is complete. By then it has been checked, beside
 whatever was computed meanwhile, and the host learns without waiting whether its rows can be used.
 Until then it lies in a block of memory that nobody else writes to. The host is at most two
 minibatches ahead of the device.
@@ -40,7 +40,7 @@ class Landing:
     largest : float
         Entries above it cannot be used.
     looks : bool
-        Whether rows are looked at; without, they have been checked, or have gaps, and are folded
+        Whether rows are checked; without, they have been checked, or have gaps, and are folded
         in at once.
     """
 
@@ -69,7 +69,7 @@ class Landing:
         self._waits = False  # whether the other block holds rows
 
     def looks_at(self, X: torch.Tensor) -> bool:
-        """Whether nobody need look at these rows before: it would be waited for."""
+        """Whether these rows need no check before: it would be waited for."""
         return self._looks and (X.device.type != "cpu" or self._is_pinned(X))
 
     def _is_pinned(self, X: torch.Tensor) -> bool:
@@ -135,7 +135,7 @@ class Landing:
     # --- minibatches out ---------------------------------------------------------------------
 
     def flush(self, fold: Fold) -> None:
-        """Fold in all rows; wait for what is found in them.
+        """Fold in all rows; wait for the result of their check.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class Landing:
         self._complain()
 
     def _close(self, fold: Fold) -> None:
-        """Look at the open block, fold in the other one, and go on with that."""
+        """Check the open block, fold in the other one, and go on with that."""
         if self._looks:
             self._open.look()
         waiting = self._waits

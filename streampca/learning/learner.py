@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Array, as_last, as_pays, torch
 from streampca.learning.buffer import RowBuffer
+from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
 from streampca.learning.lock import Lock
-from streampca.learning.model import has_gaps
 from streampca.learning.options import Resolved
 from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver
@@ -75,7 +75,7 @@ class Learner(Generic[M]):
         self._landing: Landing | None = None  # what stands for the buffer on a device
         if device is not None:
             largest = LARGEST if dtype == "float64" else float(np.finfo(dtype).max)
-            # rows with gaps, and those that came checked, are not looked at
+            # rows with gaps, and those that came checked, are not checked again
             self._landing = Landing(
                 options.batch_size, n, dtype, device, largest=largest, looks=missing == "error"
             )
@@ -92,7 +92,7 @@ class Learner(Generic[M]):
 
     @property
     def looks_at(self) -> Callable[[torch.Tensor], bool] | None:
-        """Says which tensors are looked at on their way in, so that nobody need wait for that."""
+        """Says which tensors are checked on their way in, so that nobody need wait for that."""
         return None if self._landing is None else self._landing.looks_at
 
     def wants_squares(self, n_rows: int) -> bool:
@@ -214,7 +214,7 @@ class Learner(Generic[M]):
             self._solved = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy: what pickles this looks at the arrays after the lock is gone.
+        # A copy: what pickles this reads the arrays after the lock is gone.
         with self.lock:
             return copy.deepcopy({k: v for k, v in self.__dict__.items() if k != "lock"})
 

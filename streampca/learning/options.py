@@ -44,6 +44,12 @@ def is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_open(n_components: Any) -> bool:
+    """Whether eigenvalues say how many components: a share of variance, or parallel analysis."""
+    share = isinstance(n_components, float) and 0 < n_components < 1
+    return share or (isinstance(n_components, str) and n_components == "parallel")
+
+
 def one_of(*values: Any) -> Constraint:
     """The constraint that a value is one of these."""
     return Constraint(lambda v: any(v is x or v == x for x in values), f"one of {values}")
@@ -51,10 +57,11 @@ def one_of(*values: Any) -> Constraint:
 
 CONSTRAINTS = {
     "n_components": Constraint(
-        lambda v: v is None or is_int(v, 1) or (isinstance(v, float) and 0 < v < 1),
-        "a whole number of at least 1, a share of variance between 0 and 1, or None",
+        lambda v: v is None or is_int(v, 1) or is_open(v),
+        'a whole number of at least 1, a share of variance between 0 and 1, "parallel" or None',
     ),
     "whiten": Constraint(lambda v: isinstance(v, bool), "True or False"),
+    "scale": Constraint(lambda v: isinstance(v, bool), "True or False"),
     "batch_size": Constraint(
         lambda v: v is None or is_int(v, 1), "a whole number of at least 1, or None"
     ),
@@ -99,7 +106,7 @@ def check_parameters(
 
 
 CHANGEABLE = (
-    *("n_components", "whiten", "copy", "batch_size"),
+    *("n_components", "whiten", "scale", "copy", "batch_size"),
     *("forgetting_factor", "half_life", "missing"),
 )
 """Parameters of StreamingPCA that hold for what comes when they change between rows."""
@@ -150,7 +157,7 @@ def resolve_parameters(
         If there are fewer features than components, or the choices contradict each other.
     """
     p = parameters["n_components"]
-    whole = p is None or isinstance(p, float)
+    whole = p is None or is_open(p)
     if not whole and p > n_features:
         raise ValueError(
             f"n_components={p} is more than the {n_features} features of the rows: "
@@ -162,7 +169,13 @@ def resolve_parameters(
     beyond = parameters["oversample"]
     q = default_directions(count) if beyond is None else count + int(beyond)
     q = min(n_features, q)
-    found, why = _memory(parameters, n_features, whole, count, q, slower)
+    scaled = bool(parameters.get("scale"))
+    if scaled and parameters["solver"] != "exact":
+        raise ValueError(
+            "scale=True needs solver='exact': first-order steps descend in units that must not "
+            "change; put a scaler in front of them"
+        )
+    found, why = _memory(parameters, n_features, whole or scaled, count, q, slower)
     exact = (found, memory) in (("dense", "factored"), ("factored", "dense"))
     if parameters["memory"] == "auto" and exact:
         found, why = str(memory), "as what was learned before"
@@ -171,6 +184,12 @@ def resolve_parameters(
         raise ValueError(
             f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
+        )
+    if scaled and memory != "dense":
+        raise ValueError(
+            f"scale=True needs all of the covariance, which {memory} memory does not hold (rows "
+            f"have {n_features} features): give memory='dense', {8e-6 * n_features**2:,.0f} MB, or "
+            "put a scaler in front and leave scale out"
         )
     given = parameters["batch_size"]
     batch_size = given or cost.batch_size(memory, n_features, q)
@@ -214,6 +233,6 @@ def _memory(
         return "minibatch", "for first-order steps"
     if whole:  # which factored memory cannot answer
         dense = n_features <= choice.DENSE_LIMIT
-        return ("dense", "all eigenvalues are needed") if dense else ("factored", "too large")
+        return ("dense", "all of the covariance is needed") if dense else ("factored", "too large")
     memory = "dense" if choice.dense_pays(n_features, p, q, slower=slower) else "factored"
     return memory, choice.reason(memory, n_features, p, q)

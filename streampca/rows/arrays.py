@@ -160,7 +160,7 @@ def from_anything(X: Any, names: Names) -> Floats:
     if array.ndim == 0 and array.dtype == object:
         raise NoNumber(_no_rows(X))
     if array.dtype.kind in "USTMm" or (array.dtype.kind == "c" and isinstance(X, (list, tuple))):
-        # numpy made all entries alike, [[1.0, "a"]] all text: look at what was given instead
+        # numpy made all entries alike, [[1.0, "a"]] all text: read what was given instead
         array = np.array(X, dtype=object)
     return from_numpy(array, names)
 
@@ -195,7 +195,7 @@ def _as_float(X: Floats) -> Floats:
     if kind not in "fiub":
         return X
     small = size <= (4 if kind == "f" else 2)
-    with np.errstate(over="ignore"):  # a long double that becomes infinite is found and named
+    with np.errstate(over="ignore"):  # a long double that becomes infinite is named
         return X.astype(np.float32 if small else np.float64, copy=False)
 
 

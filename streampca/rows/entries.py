@@ -32,7 +32,7 @@ def check_entries(
     """Raise if an entry is NaN (unless allowed), infinite or too large, naming the first one.
 
     Return the sum of squares of an array (m, n), and with `by_feature` that of each feature, where
-    that is all that need be looked at; its rows are then read once for both.
+    that is all that need be read; its rows are then read once for both.
     """
     largest = min(largest, _MOST[dtype_name(values)])
     squares: Squares | None = None

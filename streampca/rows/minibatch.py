@@ -52,7 +52,7 @@ class Minibatch(NamedTuple):
     decay: Float64 | None = None
     """(m,) how much of each row is remembered at the end of the minibatch, in [0, 1]."""
     known: Known = None
-    """What a pass over the rows has found; they need not be read again for it."""
+    """What a pass over the rows has computed; they need not be read again for it."""
 
     @property
     def n_rows(self) -> int:

@@ -77,7 +77,7 @@ def read_rows(
     largest : float, optional
         The largest absolute value that can be computed with.
     later : callable, optional
-        Whether the entries of a tensor are looked at by who gets it, and not here.
+        Whether the entries of a tensor are checked by who gets it, and not here.
     squares : callable, optional
         Whether the sums of squares of each feature are wanted of so many rows.
     least : int, default=1

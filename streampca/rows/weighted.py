@@ -24,7 +24,7 @@ def check_weighted(
 ) -> None:
     """Raise where an entry is too large for its weight; the first one is named.
 
-    Rows that are looked at later are looked at now if some will not come so far: what is found
+    Rows that are checked later are checked now if some will not come so far: what is wrong
     later is named by its place among those that do.
     """
     heaviest = max(float(weights.max()), 1.0)

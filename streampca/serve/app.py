@@ -159,7 +159,7 @@ class _Watched:
         if found is None:
             raise errors.missing("the checkpoint has been deleted meanwhile; ask again")
         self.checkpoint: Checkpoint = found
-        self.monitor = Monitor(found)
+        self.monitor = Monitor(found, n_components="auto")
 
 
 def _static(name: str, media_type: str) -> Callable[[Request], Response]:

@@ -114,8 +114,8 @@ class IncrementalPCA(Face):
         y : ignored
             There by convention.
         check_input : bool, default=True
-            False for arrays of floats that need no look at shape, type and names. Their entries
-            are looked at all the same.
+            False for arrays of floats whose shape, type and names need no check. Their entries
+            are checked all the same.
 
         Returns
         -------

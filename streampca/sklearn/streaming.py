@@ -26,7 +26,7 @@ class StreamingPCA(Face):
 
     Parameters
     ----------
-    n_components, whiten, copy, batch_size, memory, oversample, solver, optimizer, \
+    n_components, whiten, scale, copy, batch_size, memory, oversample, solver, optimizer, \
 forgetting_factor, half_life, center, missing, device, dtype, random_state
         As in `streampca.StreamingPCA`.
 
@@ -57,15 +57,18 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     loss_ = Fitted("The nested loss per unit of weight.")
     residuals_ = Fitted("||Sigma a - lambda a|| / lambda_1 of each component, (p,).")
     discarded_variance_ = Fitted("Bound on what factored memory may have lost of the covariance.")
+    scale_ = Fitted("What centred features are divided by, (n,); None without `scale=True`.")
+    constant_features_ = Fitted("Features that have not varied: names, or else numbers.")
     memory_ = Fitted("Memory that was chosen.")
     memory_reason_ = Fitted("Why.")
     batch_size_ = Fitted("Rows that are folded in at once.")
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
+        scale: bool = False,
         copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
@@ -82,6 +85,7 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.scale = scale
         self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
@@ -121,8 +125,8 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         sample_weight : array-like of shape (m,), optional
             How many copies each row stands for.
         check_input : bool, default=True
-            False for arrays of floats that need no look at shape, type and names. Their entries
-            are looked at all the same.
+            False for arrays of floats whose shape, type and names need no check. Their entries
+            are checked all the same.
 
         Returns
         -------

@@ -17,6 +17,7 @@ PACKAGES = ("streampca", "beam_pipelines")
 
 WINGS = (
     "streampca/exceptions.py",
+    "streampca/version.py",
     "streampca/arrays",
     "streampca/loss.py",
     "streampca/metrics.py",
@@ -31,6 +32,7 @@ WINGS = (
     "streampca/estimator.py",
     "streampca/regression.py",
     "streampca/given.py",
+    "streampca/bank",
     "streampca/__init__.py",
     "streampca/files",
     "streampca/monitor",
