@@ -146,7 +146,7 @@ class DenseMoments(Moments):
             self._scatter *= factor
 
     def _product(self, V: Array) -> Array:
-V = cast(V, "float64")
+        V = cast(V, "float64")
         if self._thin is not None:
             return self._thin.product(V)
         # symmetric: thin products on this side take 4/5 of the time of those on the other
