@@ -33,6 +33,7 @@ OPTIONS = {
     "--random-state": ["--random-state", "5"],
     "--no-carry": ["--no-carry"],
     "--bad-rows": ["--bad-rows", "bad.jsonl"],
+    "--scale": ["--scale"],
     "--device": ["--device", "cpu"],
 }
 WAYS = {
@@ -130,3 +131,5 @@ def test_a_launcher_may_write_switches_with_values(tmp_path, monkeypatch):
     given += ["--output=store", "--key-column=press"]
     assert not run.read_arguments([*given, "--no-carry=true", "--resume=false"]).carry
     assert run.read_arguments([*given, "--no-carry=false"]).carry
+    assert run.read_arguments([*given, "--scale=true"]).parameters["scale"] is True
+    assert not run.read_arguments([*given, "--scale=false"]).parameters.get("scale")
