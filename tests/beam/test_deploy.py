@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import apache_beam as beam
+import engines
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import write
@@ -133,3 +134,7 @@ def test_a_launcher_may_write_switches_with_values(tmp_path, monkeypatch):
     assert run.read_arguments([*given, "--no-carry=false"]).carry
     assert run.read_arguments([*given, "--scale=true"]).parameters["scale"] is True
     assert not run.read_arguments([*given, "--scale=false"]).parameters.get("scale")
+
+
+def test_what_runners_lack_is_on_the_page_about_beam():
+    assert engines.table() in (ROOT / "docs/beam.md").read_text()
