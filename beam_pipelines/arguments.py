@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         help="how many, or the share of variance to explain, such as 0.95, or parallel",
     )
     add("--output", metavar="STORE", help="folder or URI for the checkpoints")
-    options.add_to_parser(made)
+    options.add_to_parser(made, [each for each in options.TABLE if each.kind is not bool])
     job_options.add(made)
     return made
 

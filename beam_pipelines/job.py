@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines import job_options
@@ -78,6 +79,11 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         more=job_options.parameters(given),
         say=say,
     )
+    if given.resume and PipelineOptions(beam_options).view_as(StandardOptions).streaming:
+        raise ValueError(
+            "--resume is for a bounded job, and --streaming makes it a stream: leave --streaming "
+            "out, or drain the stream and start another job"
+        )
     places = {"--input": job.paths[0], "--output": job.output, "--bad-rows": job.bad_rows}
     check(beam_options, {name: path for name, path in places.items() if path})
     return job._replace(resume=given.resume)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from streampca.files.options import TABLE as FILES
 from streampca.files.options import Option, add_to_parser, flag
 
 TIMES = (
@@ -47,23 +48,34 @@ SWITCHES = {
     "same options and files",
 }
 
+OF_FILES = tuple(option for option in FILES if option.kind is bool)
+"""Switches of the table of files, which a template's launcher sets as it sets these."""
+
+SWITCH = "true|false"
+
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Give a parser these options; values are for `check` to look at."""
+    """Give a parser these options, and all switches; values are for `check` to judge."""
     add_to_parser(parser, TABLE)
     for name, meaning in SWITCHES.items():
-        # A launcher of templates writes --no-carry=true.
-        parser.add_argument(
-            "--" + name.replace("_", "-"),
-            nargs="?",
-            const=True,
-            default=False,
-            type=_switch,
-            metavar="true|false",
-            help=meaning,
-        )
+        _add_switch(parser, name, meaning, default=False)
+    for option in OF_FILES:
+        _add_switch(parser, option.name, option.help, default=None)
+
+
+def _add_switch(parser: argparse.ArgumentParser, name: str, meaning: str, default: Any) -> None:
+    # A launcher of templates writes --no-carry=true.
+    parser.add_argument(
+        flag(name),
+        nargs="?",
+        const=True,
+        default=default,
+        type=_switch,
+        metavar=SWITCH,
+        help=meaning,
+    )
 
 
 def _switch(text: str) -> bool:

@@ -86,16 +86,14 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
     return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
 
 
-def run(job: Job) -> Summary:
-    """Run a job to its end.
+def run(pipeline: beam.Pipeline, job: Job) -> Summary:
+    """Run a job, of which these are the steps, to its end.
 
     Raises
     ------
     RuntimeError
         If the pipeline failed; its text holds the reason.
     """
-    pipeline = beam.Pipeline(options=PipelineOptions(job.beam_options))
-    build(pipeline, job)
     check_workers(job.beam_options)
     result = pipeline.run()
     state = result.wait_until_finish()
@@ -113,13 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from a command line; returns 0, 1 if the pipeline failed, 2 if it could not start."""
     try:
         job = read_arguments(argv)
+        pipeline = beam.Pipeline(options=PipelineOptions(job.beam_options))
+        build(pipeline, job)
         assert job.record is not None
         begin(job.record, str(job.output), job.resume)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        summary = run(job)
+        summary = run(pipeline, job)
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
         say_last(f"error: {reason(error)}")
         return 1

@@ -40,7 +40,8 @@ def _parameter(action: Any) -> dict[str, Any]:
         "isOptional": action.dest not in NEEDED,
         "paramType": "TEXT",
     }
-    return found | ({"regexes": ["^(true|false)$"]} if action.dest in job_options.SWITCHES else {})
+    switch = action.metavar == job_options.SWITCH
+    return found | ({"regexes": ["^(true|false)$"]} if switch else {})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What an engine costs: the main job on Prism with one and two workers, beside this process.
 
-    python -m benchmarks.beam_engines
+    python -m benchmarks.beam_engines            (ROWS=48000 TURNS=1: few rows, once)
 
 100 keys, 24 windows of an hour, 20 features: wall time, and CPU time of all processes of a job.
 Each way runs three times in turn; the median is printed. Prism and the pool start anew each time,
-but before the clock does.
+but before the clock does. On a machine that does other work, only CPU times can be compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import engines
 
 from beam_pipelines import run
 
-KEYS, HOURS, FEATURES, TURNS = 100, 24, 20, 3
+KEYS, HOURS, FEATURES = 100, 24, 20
+TURNS = int(os.environ.get("TURNS", "3"))
 ROWS = int(os.environ.get("ROWS", "480000"))
 
 
@@ -93,6 +94,8 @@ def main() -> None:
         for _ in range(TURNS):
             for way in ways:
                 found[way].append(measure(Path(text), way))
+    print(f"{ROWS:,} rows, {KEYS} keys, {HOURS} windows: {KEYS * HOURS:,} checkpoints")
+    print(f"{os.cpu_count()} cores; processes that want them: {os.getloadavg()[0]:.1f}")
     print("| way | wall, s | CPU, s |\n|---|---|---|")
     for way, times in found.items():
         wall, cpu = (statistics.median(each) for each in zip(*times, strict=True))

@@ -52,6 +52,7 @@ def test_early_reports_forget_as_the_last_one_does(tmp_path, engine):
     np.testing.assert_allclose([first.weight, early.weight, last.weight], [30, 30, 45])
 
 
+@pytest.mark.needs("a clock in step")
 def test_the_global_window_is_reported_again_and_again(tmp_path, engine):
     X, times = stream(60)
     events = streams_of_tests.TestStream()

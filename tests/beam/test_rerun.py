@@ -110,6 +110,11 @@ def test_other_input_does_not_go_on(tmp_path, capsys):
     pq.write_table(pq.read_table(write_other).slice(1), write_other)
     assert run.main([*given, "--resume"]) == 2
     assert f"{write_other} has changed since" in capsys.readouterr().err
+    kept = write_other.read_bytes()
+    write_other.unlink()
+    assert run.main([*given, "--resume"]) == 2
+    assert f"{write_other} was among the files" in capsys.readouterr().err
+    write_other.write_bytes(kept)
     # Without --resume it may run over what is there; but then nobody knows whose the files are.
     assert run.main(given) == 0
     assert run.main([*given, "--resume"]) == 2
@@ -126,3 +131,19 @@ def test_checkpoints_of_nobody_known_are_not_gone_on_from(tmp_path, capsys):
     (tmp_path / "store" / record.NAME).write_bytes(b"no record")
     assert run.main([*given, "--resume"]) == 2
     assert "is no record of a job" in capsys.readouterr().err
+
+
+def test_names_with_signs_of_patterns_are_in_the_record(tmp_path, capsys):
+    write(tmp_path)
+    odd = tmp_path / "rows[1].parquet"
+    (tmp_path / "rows1.parquet").rename(odd)
+    given = arguments(tmp_path, tmp_path / "store")
+    assert run.main(given) == 0
+    assert odd.name in {path.rpartition("/")[2] for path, *_ in recorded(tmp_path)}
+    pq.write_table(pq.read_table(odd).slice(1), odd)
+    assert run.main([*given, "--resume"]) == 2
+    assert f"{odd} has changed since" in capsys.readouterr().err
+
+
+def recorded(folder):
+    return record.JobRecord.read(str(folder / "store")).input

@@ -59,6 +59,17 @@ LACKS = {
 }
 """What a test may need: the runners that lack it, each with the reason."""
 
+
+def table():
+    """The table of docs/beam.md: what a runner lacks, and the reason."""
+    lines = ["| what a test needs | runners that lack it | reason |", "|---|---|---|"]
+    for need, reasons in LACKS.items():
+        for reason in dict.fromkeys(reasons.values()):
+            names = ", ".join(f"`{name}`" for name, each in reasons.items() if each == reason)
+            lines.append(f"| {need} | {names} | {reason} |")
+    return "\n".join(lines)
+
+
 _current = "direct"
 _servers: dict[str, "_Server"] = {}
 
