@@ -135,6 +135,13 @@ class Events:
         self._calm += 1
         return [] if self._calm < self._rules.hold_off else [self._ended()]
 
+    @property
+    def rows_in_mind(self) -> set[int]:
+        """Numbers of the rows that events to come may name, besides rows to come."""
+        if self._open is not None:
+            return {self._open[name] for name in ("start", "end", "peak_row")}
+        return {entry["row"] for entry in self._recent if entry is not None}
+
     def finish(self) -> list[Event]:
         """The event that is open when there are no more rows, as it stands; it stays open."""
         return [] if self._open is None else [self._event(self._open, is_over=False)]

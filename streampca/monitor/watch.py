@@ -114,6 +114,11 @@ class Watch:
             self._count += 1
         return found
 
+    @property
+    def rows_in_mind(self) -> set[int]:
+        """Numbers of the rows that events to come may name, besides rows to come."""
+        return self._events.rows_in_mind
+
     def finish(self) -> list[Event]:
         """The event that is open still, as it stands, if there is one."""
         return self._events.finish()
