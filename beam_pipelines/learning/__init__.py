@@ -2,7 +2,7 @@
 
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.combine import MomentsFn
-from beam_pipelines.learning.options import Options
+from beam_pipelines.learning.options import Options, seconds
 from beam_pipelines.learning.pending import Arrived, TagRows, TagWindow
 from beam_pipelines.learning.resume import ResumeModel, resume_points
 from beam_pipelines.learning.windows import LAST_OF_ALL, Span, early_trigger, parse, slots
@@ -20,5 +20,6 @@ __all__ = [
     "early_trigger",
     "parse",
     "resume_points",
+    "seconds",
     "slots",
 ]

@@ -11,6 +11,7 @@ from streampca.monitor.limits import empirical_limit
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch
 from streampca.monitor.rules import Rules
+from streampca.monitor.slim import slim as slim
 from streampca.monitor.statistics import Statistics
 from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
 from streampca.monitor.trend import same_features as same_features

@@ -5,19 +5,18 @@ Imports no estimator: whatever has components, their variances and the total can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import is_tensor, to_numpy
-from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
 from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
 from streampca.monitor.quantiles import QuantileSketch, Smooth
+from streampca.monitor.slim import known_variances
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
 
@@ -30,31 +29,6 @@ _SPE_LIMITS = {
     "saddlepoint": limits.saddlepoint,
     "box": limits.box,
 }
-
-
-class Fitted(Protocol):
-    """What a `Checkpoint` has, and `StreamingPCA.checkpoint()` gives."""
-
-    @property
-    def mean(self) -> NDArray[Any]: ...
-    @property
-    def components(self) -> NDArray[Any]: ...
-    @property
-    def explained_variance(self) -> NDArray[Any]: ...
-    @property
-    def total_variance(self) -> float: ...
-    @property
-    def n_samples_seen(self) -> int: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def feature_names(self) -> tuple[str, ...] | None: ...
-    @property
-    def scale(self) -> NDArray[Any] | None: ...
-    @property
-    def moments_kind(self) -> str: ...
-    @property
-    def moments(self) -> Mapping[str, NDArray[Any]]: ...
 
 
 class Monitor:
@@ -105,7 +79,7 @@ class Monitor:
     """
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
-        fitted: Fitted = model.checkpoint() if hasattr(model, "checkpoint") else model
+        fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model
         k = self.n_components = components_to_keep(fitted, n_components)
         self._fitted = fitted
         self._mean = np.asarray(fitted.mean, dtype="float64")
@@ -123,7 +97,8 @@ class Monitor:
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the features, where the model has them."""
-        return self._fitted.feature_names
+        names: tuple[str, ...] | None = self._fitted.feature_names
+        return names
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -187,11 +162,9 @@ class Monitor:
         """
         fitted, p = self._fitted, self.statistics.n_kept
         known = np.maximum(np.asarray(fitted.explained_variance, "float64")[p:], 0.0)
-        if fitted.moments_kind in ("dense", "factored"):
-            moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
-            if fitted.scale is not None:
-                moments = moments.rescaled(np.asarray(fitted.scale))
-            known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
+        variances = known_variances(fitted)
+        if variances is not None:
+            known = variances[p:]
         rest = len(self._mean) - p - len(known)
         missing = self.statistics.expected_spe - float(known.sum())
         return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
