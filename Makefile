@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint format house types bench fast peers cost paper docs docs-serve clean \
+.PHONY: help install run test check prism engines kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
     fuzz kill soak lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
@@ -37,6 +37,28 @@ check: $(STAMP)  ## all that continuous integration runs; it stops at the first 
 	@for step in $(CHECKS); do \
 	    echo "== make $$step"; $(MAKE) --no-print-directory ARGS= $$step || exit 1; \
 	done
+
+# Prism and Beam's pool of workers listen on every interface: where Linux lets us, they do it in a
+# network of their own.
+ALONE := $(shell unshare -rn ip link set lo up >/dev/null 2>&1 && \
+    echo "unshare -rn sh -c 'ip link set lo up && exec \"\$$@\"' alone")
+PRISM ?= $(BIN)/prism
+BEAM = $$($(BIN)/python -c "import importlib.metadata as m; print(m.version('apache-beam'))")
+
+prism: $(STAMP)  ## Beam's portable runner, of the version of the installed Beam; needs Go
+	@if command -v go >/dev/null; then \
+	    GOBIN="$(abspath $(dir $(PRISM)))" go install "github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)"; \
+	else echo "there is no Go: Prism is not installed, and tests that need it skip"; fi
+
+engines: $(STAMP)  ## tests of pipelines on Prism and on the older local runner (ARGS="-k pool")
+	@test -x "$(PRISM)" || $(MAKE) prism
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
+	    -m engines -n auto --maxprocesses 4 --dist loadfile tests/beam $(ARGS)
+
+kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, and resumed (KILLS=200)
+	@test -x "$(PRISM)" || $(MAKE) prism
+	KILLS=$${KILLS:-50} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) \
+	    $(BIN)/python -m pytest -q -s -m engines -k killed tests/beam/test_engines.py $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .

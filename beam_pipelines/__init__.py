@@ -21,7 +21,7 @@ finally:
 
 # ruff: noqa: E402 - these import Beam
 from beam_pipelines.alarms import Alarms
-from beam_pipelines.learning import MomentsFn
+from beam_pipelines.learning import MomentsFn, SizeWarning
 from beam_pipelines.project import ProjectComponents
 from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
@@ -40,6 +40,7 @@ __all__ = [
     "ReadCheckpoints",
     "Score",
     "ScoredRow",
+    "SizeWarning",
     "Unreadable",
     "WriteCheckpoints",
 ]

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import argparse
 import functools
-import re
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_pipelines import job_options
+from beam_pipelines.submission import of_engines
 from streampca.files import options
 
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
 
+NEEDED = ("input", "window", "n_components", "output")
+"""Options that have no default."""
+
 
 def refuse_unknown(beam_options: Sequence[str]) -> None:
-    """Raise for an option that neither this job nor Beam knows, with the nearest that is.
+    """Raise for an option that neither this job nor Beam nor the engine knows.
 
-    What a portable runner's job server may know, Beam does not: there only what is nearly one of
-    ours is refused.
+    Beam itself drops such an option, and the job runs without what it should have said.
 
     Raises
     ------
     ValueError
-        Naming the option.
+        Naming the option, and the nearest that is known.
 
     Examples
     --------
@@ -33,16 +36,12 @@ def refuse_unknown(beam_options: Sequence[str]) -> None:
         ...
     ValueError: there is no option --half-lif: did you mean --half-life?
     """
-    ours = _names_of(parser())
-    known = ours | _beam_names()
-    portable = any(
-        re.search(r"(Portable|Flink|Spark|Prism|Samza)Runner", option) for option in beam_options
-    )
+    known = _names_of(parser()) | _beam_names()
     for option in beam_options:
         name = option.partition("=")[0]
         if not name.startswith("--") or name in known or name.replace("-", "_") in known:
             continue
-        if portable and options.nearest(name[2:], [each[2:] for each in ours]) is None:
+        if name[2:].replace("-", "_") in of_engines(beam_options):
             continue
         options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say=_dashed)
 
@@ -92,12 +91,8 @@ def parser() -> argparse.ArgumentParser:
         help="how many, or the share of variance to explain, such as 0.95, or parallel",
     )
     add("--output", metavar="STORE", help="folder or URI for the checkpoints")
-    add(
-        "--no-carry",
-        action="store_true",
-        help="each window's own components instead of the running model's",
-    )
     options.add_to_parser(made)
+    job_options.add(made)
     return made
 
 

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from streampca.bank import KeyedPCA
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
-from streampca.exceptions import NotFittedError
+from streampca.exceptions import NotFittedError, UnknownKeyError
 from streampca.regression import StreamingReducedRankRegression
 
 if TYPE_CHECKING:
@@ -14,11 +15,13 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "CheckpointWarning",
+    "KeyedPCA",
     "NestedLinearAutoencoder",
     "NestedMSELoss",
     "NotFittedError",
     "StreamingPCA",
     "StreamingReducedRankRegression",
+    "UnknownKeyError",
     "nested_mse_loss",
 ]
 

@@ -15,3 +15,21 @@ class NotFittedError(ValueError, AttributeError):
     >>> hasattr(StreamingPCA(2), "components_")
     False
     """
+
+
+class UnknownKeyError(KeyError):
+    """A key has no model: no row of it has been seen.
+
+    A `KeyError` whose text is a sentence.
+
+    Examples
+    --------
+    >>> from streampca import KeyedPCA
+    >>> KeyedPCA(2)["press 4"]
+    Traceback (most recent call last):
+        ...
+    streampca.exceptions.UnknownKeyError: key 'press 4' has no model: no row of it has been learned
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0])

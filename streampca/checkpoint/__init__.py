@@ -7,7 +7,8 @@ store.py how files are written and found.
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
-from streampca.checkpoint.fields import time_text
+from streampca.checkpoint.fields import Key, time_text
+from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
@@ -18,6 +19,8 @@ __all__ = [
     "CheckpointStore",
     "CheckpointWarning",
     "Drift",
+    "Key",
+    "check_key",
     "fields_of",
     "heading",
     "measure_drift",

@@ -9,7 +9,7 @@ from streampca.fitted.components import Results
 from streampca.fitted.coordinates import Coordinates
 from streampca.fitted.joining import Joining
 from streampca.fitted.pairs import PairResults
-from streampca.fitted.parameters import parameters_of
+from streampca.fitted.parameters import Parameters, parameters_of
 from streampca.fitted.shared import refuse_other_names
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Coordinates",
     "Joining",
     "PairResults",
+    "Parameters",
     "Results",
     "parameters_of",
     "refuse_other_names",

@@ -20,7 +20,7 @@ from streampca.learning.options import Constraint, Resolved
 from streampca.learning.solver import Solver
 from streampca.learning.stepping import Stepped
 from streampca.loss import nested_loss
-from streampca.moments import Moments, make_moments
+from streampca.moments import DenseMoments, Moments, make_moments
 from streampca.rows import Minibatch
 from streampca.solvers import Pairs, solve_pairs
 
@@ -104,7 +104,8 @@ class ExactPairs(Solver[PairModel]):
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> PairModel:
         k = self.n_features
         # the scatter matrix, not the covariance: a ridge means what it does in scikit-learn
-        S = moments.state()["scatter"]
+        assert isinstance(moments, DenseMoments)
+        S = moments.scatter
         Sxx, Syx, total = S[:k, :k], S[k:, :k], float(np.trace(S[k:, k:]))
         if not np.isfinite(S).all():
             raise FloatingPointError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streampca.arrays import device_name
+from streampca.moments.bank import MomentsBank
 from streampca.moments.base import LEAST_WEIGHT, Moments
 from streampca.moments.dense import DenseMoments
 from streampca.moments.directions import PROBES, default_directions, sketched_directions
@@ -24,6 +25,7 @@ __all__ = [
     "FactoredMoments",
     "MinibatchMoments",
     "Moments",
+    "MomentsBank",
     "default_directions",
     "look",
     "make_moments",

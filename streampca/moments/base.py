@@ -194,6 +194,16 @@ class Moments(Stream):
 
     # --- state -------------------------------------------------------------------------------
 
+    @property
+    def _stored_names(self) -> tuple[str, ...]:
+        """Attributes that hold the second moment now, for kinds that hold it in several ways."""
+        return self._second_names
+
+    @classmethod
+    def _names_in(cls, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """Attributes that hold the second moment in this state."""
+        return cls._second_names
+
     def _widened_with(
         self, places: NDArray[np.int64], mean: NDArray[np.float64], **second: np.ndarray[Any, Any]
     ) -> Self:
@@ -214,7 +224,7 @@ class Moments(Stream):
             "single_precision": np.bool_(self.dtype == "float32"),
             "mean": self._mean,
         }
-        values |= {name: getattr(self, "_" + name) for name in self._second_names}
+        values |= {name: getattr(self, "_" + name) for name in self._stored_names}
         return {name: np.array(to_numpy(value)) for name, value in values.items()}
 
     @classmethod
@@ -222,7 +232,8 @@ class Moments(Stream):
         """Rebuild from `state()`."""
         state = with_pairs(state)
         names = ("n_samples", "weight", "n_copies", "pairs", "center", "single_precision", "mean")
-        missing = [name for name in (*names, *cls._second_names) if name not in state]
+        second = cls._names_in(state)
+        missing = [name for name in (*names, *second) if name not in state]
         if missing:
             raise ValueError(f"the state of {cls.kind} moments lacks {', '.join(missing)}")
         self = cls._empty_like(state, device)
@@ -230,7 +241,7 @@ class Moments(Stream):
         self.weight = float(state["weight"])
         self.n_copies = float(state["n_copies"])
         self.pairs = Pairs(*np.asarray(state["pairs"], "float64").reshape(2).tolist())
-        for name in ("mean", *cls._second_names):
+        for name in ("mean", *second):
             own = getattr(self, "_" + name)
             value = np.array(state[name])
             if value.shape != tuple(own.shape):

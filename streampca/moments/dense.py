@@ -1,8 +1,12 @@
-"""Dense moments: all of Sigma, n x n, exact to rounding; merging is addition."""
+"""Dense moments: all of Sigma, exact to rounding; merging is addition.
+
+Few rows are kept as they are (thin.py), until they make an n x n matrix.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,11 +21,13 @@ from streampca.arrays import (
     one_thread,
     to_device,
     to_numpy,
+    writeable,
     zeros,
 )
 from streampca.moments.base import Moments
 from streampca.moments.centre import CentredRows
 from streampca.moments.scatter import Scatter
+from streampca.moments.thin import ThinScatter
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
 """Numbers whose squares are inside float64, for matrices of a few million of them."""
@@ -30,8 +36,9 @@ _SMALLEST, _LARGEST = 1e-150, 1e150
 class DenseMoments(Moments):
     """Scatter matrix summed in float64 over products in the dtype of the rows.
 
-    Memory is 8 n**2 bytes, and the sum of the last minibatches while it waits. The answer does not
-    depend on the order or the batching of the rows beyond rounding.
+    Memory is 8 n**2 bytes, and the sum of the last minibatches while it waits; 8 r n for r rows
+    that are fewer than n / 2, which are kept as they are. The answer does not depend on the order
+    or the batching of the rows beyond rounding.
 
     Examples
     --------
@@ -52,38 +59,99 @@ class DenseMoments(Moments):
         self, n_features: int, *, center: bool = True, dtype: str = "float32", device: str | None
     ) -> None:
         super().__init__(n_features, center=center, dtype=dtype, device=device)
-        self._sum = Scatter(zeros((n_features, n_features), "float64", device))
+        # one of the two; on a device products cost nothing, and shapes do not change
+        self._thin: ThinScatter | None = None
+        self._sum: Scatter | None = None
+        if device is None:
+            self._thin = ThinScatter.empty(n_features)
+        else:
+            self._sum = Scatter(zeros((n_features, n_features), "float64", device))
+
+    # --- in which of two ways -------------------------------------------------------------
 
     @property
     def _scatter(self) -> Array:
         """All of it, (n, n) float64, to be changed in place."""
-        return self._sum.whole
+        return self._turned_dense().whole
 
     @_scatter.setter
     def _scatter(self, value: Array) -> None:
-        self._sum.whole = value
+        self._turned_dense().whole = value
+
+    @property
+    def _factor(self) -> Array:
+        """The rows (r, n) that it is the scatter of, while they are few."""
+        assert self._thin is not None
+        return self._thin.Z
+
+    @_factor.setter
+    def _factor(self, value: Array) -> None:
+        self._thin = ThinScatter.of(to_numpy(value))
+        if self.device is not None or not self._thin.has_room_for(0):
+            self._turned_dense()
+
+    def _turned_dense(self) -> Scatter:
+        """The matrix, made of the rows where they have been kept so far."""
+        if self._sum is None:
+            assert self._thin is not None
+            self._sum = Scatter(to_device(self._thin.whole(), self.device))
+        self._thin = None
+        return self._sum
+
+    @property
+    def scatter(self) -> NDArray[np.float64]:
+        """All of it, (n, n) on the host; a copy."""
+        if self._thin is not None:
+            return self._thin.whole()
+        return np.array(to_numpy(self._scatter))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"_thin": None} | state)  # which the first had not
+        if self._thin is not None:
+            self._thin.Z = writeable(self._thin.Z)
+
+    # --- what kinds implement ---------------------------------------------------------------
 
     def widened(self, places: NDArray[np.int64], mean: NDArray[np.float64]) -> DenseMoments:
+        if self._thin is not None:
+            factor = np.zeros((len(self._thin.Z), len(mean)))
+            factor[:, places] = self._thin.Z
+            return self._widened_with(places, mean, factor=factor)
         scatter = np.zeros((len(mean), len(mean)))
         scatter[np.ix_(places, places)] = to_numpy(self._scatter)
         return self._widened_with(places, mean, scatter=scatter)
 
     def _absorb(self, rows: CentredRows) -> None:
-        rows.add_scatter(self._sum)
+        if self._thin is not None and self._thin.has_room_for(rows.n_rows):
+            self._thin = ThinScatter.of(self._thin.Z, rows.densified(0, rows.n_rows))
+        else:
+            rows.add_scatter(self._turned_dense())
 
     def _merge_second(self, other: Self, between: Array) -> None:
-        self._scatter += other._scatter if self.device is None else other._scatter.to(self.device)
-        self._scatter += between[:, None] * between
+        if other._thin is None:
+            S = self._scatter
+            S += to_device(other._scatter, self.device)
+            S += between[:, None] * between
+            return
+        Z = np.concatenate([other._thin.Z, to_numpy(between)[None]])
+        if self._thin is not None and self._thin.has_room_for(len(Z)):
+            self._thin = ThinScatter.of(self._thin.Z, Z)
+        else:
+            self._scatter += to_device(ThinScatter(Z).whole(), self.device)
 
     def _scale_second(self, factor: float) -> None:
-        self._scatter *= factor
+        if self._thin is not None:
+            self._thin = self._thin.scaled(factor)
+        else:
+            self._scatter *= factor
 
     def _product(self, V: Array) -> Array:
-        return self._scatter @ cast(V, "float64")
+        V = cast(V, "float64")
+        return self._scatter @ V if self._thin is None else self._thin.product(V)
 
     @property
     def _scatter_diagonal(self) -> Array:
-        return self._sum.diagonal
+        return self._turned_dense().diagonal if self._thin is None else self._thin.diagonal
 
     def rescaled(self, scale: NDArray[np.float64]) -> Self:
         """These moments of rows whose features are divided by `scale` (n,).
@@ -91,7 +159,8 @@ class DenseMoments(Moments):
         A feature divided by its own standard deviation has variance 1, to the last bit.
         """
         by, varies = to_device(scale, self.device), self._varies()
-        S = self._scatter / by[:, None]  # one side first: two scales' product may leave float64
+        whole = self._scatter if self._thin is None else self._thin.whole()
+        S = whole / by[:, None]  # one side first: two scales' product may leave float64
         S /= by
         S *= varies  # what rounding left of a constant feature is no part of others'
         S *= varies[:, None]
@@ -105,6 +174,7 @@ class DenseMoments(Moments):
             kept.copy_(diagonal)
         made = copy.copy(self)
         made._mean, made._sum, made._scratch = self._mean / by, Scatter(S), None
+        made._thin = None
         return made
 
     def _varies(self) -> Array:
@@ -112,21 +182,29 @@ class DenseMoments(Moments):
         return to_device((~self.constant).astype("float64"), self.device)
 
     def leading(self, k: int) -> tuple[Array, Array]:
-        values, vectors = eigh_descending(self._scatter)
+        if self._thin is not None:
+            values, vectors = self._thin.leading(k)
+        else:
+            values, vectors = eigh_descending(self._scatter)
         return vectors[:, :k], values[:k] / self.denominator
 
     def solves_directly(self, k: int) -> bool:
         # measured on 2 cores: at n = 128 a full eigendecomposition takes 0.8 ms, and with k above
         # n / 6 a few warm steps cost as much as the full one
-        return self.n_features <= 128 or 6 * k > self.n_features
+        size = self.n_features if self._thin is None else len(self._thin.Z)
+        return size <= 128 or 6 * k > size
 
     @property
     def norm(self) -> float:
         # squares of squares leave float64 where rows are beyond 1e75
         trace = self.total_variance * self.denominator
-        if _SMALLEST < trace < _LARGEST:
-            return frobenius(self._scatter) / self.denominator
-        return frobenius(self._scatter / (trace or 1.0)) * self.total_variance
+        fits = _SMALLEST < trace < _LARGEST
+        unit = 1.0 if fits else trace or 1.0
+        if self._thin is not None:
+            norm = self._thin.scaled(1.0 / unit).norm()
+        else:
+            norm = frobenius(self._scatter if fits else self._scatter / unit)
+        return norm / self.denominator * unit
 
     def misses(self, A: Array, eigenvalues: Array, tolerance: float) -> bool:
         # Cholesky succeeds only where mu I - (Sigma - A diag(lambda) A') is positive definite,
@@ -134,13 +212,35 @@ class DenseMoments(Moments):
         # a full eigendecomposition would give for about ten times as many
         xp: Any = namespace(A)
         mu = eigenvalues[-1] + tolerance * eigenvalues[0]
-        M = (A * (eigenvalues * self.denominator)) @ A.T
-        M -= self._scatter
+        if self._thin is not None:
+            M = -self._thin.left_of(A)
+        else:
+            M = (A * (eigenvalues * self.denominator)) @ A.T
+            M -= self._scatter
         if xp is np:
-            M[np.diag_indices(self.n_features)] += mu * self.denominator
+            M[np.diag_indices(len(M))] += mu * self.denominator
             return not _positive_definite(M)
         xp.diagonal(M).add_(mu * self.denominator)
         return bool(xp.linalg.cholesky_ex(M).info)
+
+    # --- state ------------------------------------------------------------------------------
+
+    @property
+    def _stored_names(self) -> tuple[str, ...]:
+        return ("scatter",) if self._thin is None else ("factor",)
+
+    @classmethod
+    def _names_in(cls, state: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("factor",) if "factor" in state and "scatter" not in state else ("scatter",)
+
+    @classmethod
+    def _empty_like(cls, state: Mapping[str, Any], device: str | None) -> Self:
+        # on the host at first: rows become a matrix where they are to lie
+        self = super()._empty_like(state, device)
+        factor = np.asarray(state.get("factor", 0.0))
+        if "scatter" not in state and factor.ndim == 2:
+            self._thin, self._sum = ThinScatter(np.zeros((len(factor), self.n_features))), None
+        return self
 
 
 _PANEL = 48

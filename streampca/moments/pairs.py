@@ -99,7 +99,7 @@ def row_weights(
     return float(v.sum()), Pairs.of(w, decay), v
 
 
-_ALONE = 1e-6
+ALONE = 1e-6
 """Share of the others beside one row below which it is added alone. In float32 the sum of squares
 of a row about its own mean carries 1e-14 of its square, which beside 1e-6 is still nothing."""
 
@@ -111,7 +111,7 @@ def heaviest(weights: NDArray[np.float64] | None, decay: NDArray[np.float64] | N
     v = np.multiply(1.0 if weights is None else weights, 1.0 if decay is None else decay)
     at = int(np.argmax(v))
     others = float(v[:at].sum()) + float(v[at + 1 :].sum())
-    return at if 0.0 < others < _ALONE * float(v[at]) else None
+    return at if 0.0 < others < ALONE * float(v[at]) else None
 
 
 def with_pairs(state: Mapping[str, Any]) -> dict[str, Any]:

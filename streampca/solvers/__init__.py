@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from streampca.solvers.exact import cold_start, solve
 from streampca.solvers.invariants import ROUNDING, holds, within_total
+from streampca.solvers.many import solve_many
 from streampca.solvers.parallel import count_of_share, parallel_count
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
 
@@ -24,6 +25,7 @@ __all__ = [
     "holds",
     "parallel_count",
     "solve",
+    "solve_many",
     "solve_pairs",
     "within_total",
 ]

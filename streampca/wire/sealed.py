@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-"""1: all there was. 2: checkpoints have a column `scale`."""
+"""2: checkpoints have a column `scale`, and dense moments of few rows are these rows."""
 VERSION_KEY = b"streampca.schema"
 
 # RuntimeError: pyarrow_hotfix, beside older pyarrow, refuses extension types that were pickled.

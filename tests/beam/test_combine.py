@@ -2,6 +2,7 @@
 
 import apache_beam as beam
 import cloudpickle
+import engines
 import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that
@@ -55,14 +56,29 @@ def test_accumulators_cross_workers_half_way():
     check(fn.extract_output(accumulator), X)
 
 
+@pytest.mark.parametrize("m", [1, 6, 24, 25, 60])
+def test_few_rows_cross_workers_as_rows(m):
+    X = np.random.default_rng(0).normal(size=(m, 50)) + 3
+    fn = MomentsFn(n_components=3, dtype="float64")
+    parts = [fn.add_input(fn.create_accumulator(), x) for x in X]
+    coder = fn.get_accumulator_coder()
+    merged = fn.merge_accumulators([coder.decode(coder.encode(part)) for part in parts])
+    data = fn.extract_output(merged)
+    moments, _ = moments_from_bytes(data)
+    assert ("factor" in moments.state()) == (2 * (m - 1) < 50)
+    assert len(data) < 8 * 50 * min(m, 50) + 3500
+    np.testing.assert_allclose(moments.mean, X.mean(0))
+    np.testing.assert_allclose(moments.scatter, np.cov(X.T, ddof=0) * m, atol=1e-12 * m)
+
+
 def test_no_rows_are_no_bytes():
     fn = MomentsFn(n_components=2)
     merged = fn.merge_accumulators([fn.create_accumulator(), fn.create_accumulator()])
     assert fn.extract_output(merged) == b""
 
 
-def test_it_combines_by_itself_in_a_pipeline():
-    with beam.Pipeline("FnApiRunner") as p:
+def test_it_combines_by_itself_in_a_pipeline(engine):
+    with engines.pipeline() as p:
         moments = p | beam.Create(list(X)) | beam.CombineGlobally(MomentsFn(n_components=2))
 
         def same(found):

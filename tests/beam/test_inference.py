@@ -3,6 +3,7 @@
 import time
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.ml.anomaly.thresholds import FixedThreshold, QuantileThreshold
@@ -28,7 +29,7 @@ def store(tmp_path):
     return store
 
 
-def test_every_row_gets_coordinates_and_statistics(store):
+def test_every_row_gets_coordinates_and_statistics(store, engine):
     model = StreamingPCA(2).fit(X)
 
     def check(results):
@@ -41,11 +42,11 @@ def test_every_row_gets_coordinates_and_statistics(store):
             assert result.model_id == "window_end=60000000, sequence=0"
 
     handler = StreamingPCAModelHandler(store.uri, spe=True, t2=True, max_batch_size=32)
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         assert_that(p | beam.Create(list(X)) | RunInference(handler), check)
 
 
-def test_keyed_rows_use_the_model_of_their_key(store):
+def test_keyed_rows_use_the_model_of_their_key(store, engine):
     models = {"a": StreamingPCA(2).fit(X[:40]), 7: StreamingPCA(2).fit(X[40:])}
 
     def check(results):
@@ -55,7 +56,7 @@ def test_keyed_rows_use_the_model_of_their_key(store):
             np.testing.assert_allclose(result.inference.coordinates, expected)
 
     rows = [(("a", 7)[i % 2], x) for i, x in enumerate(X)]
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         handler = StreamingPCAModelHandler(store.uri, keyed=True)
         assert_that(p | beam.Create(rows) | RunInference(handler), check)
 
@@ -79,7 +80,7 @@ def test_until_then_the_store_is_left_alone(store, monkeypatch):
     list(handler.run_inference([X[1]], models))
 
 
-def test_a_path_from_a_side_input_is_used(store, tmp_path):
+def test_a_path_from_a_side_input_is_used(store, tmp_path, engine):
     path = CheckpointStore(tmp_path / "new").write(
         StreamingPCA(4).fit(X).checkpoint(window_end=180_000_000)
     )
@@ -87,7 +88,7 @@ def test_a_path_from_a_side_input_is_used(store, tmp_path):
     def check(results):
         assert [r.inference.coordinates.shape for r in results] == [(4,)] * 80
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         update = p | "Path" >> beam.Create([ModelMetadata(path, "newer")])
         handler = StreamingPCAModelHandler(store.uri)
         found = (
@@ -116,7 +117,7 @@ def broken_rows():
 
 
 @pytest.mark.parametrize("threshold", [FixedThreshold(50), QuantileThreshold(0.9)])
-def test_the_detector_runs_unchanged_in_anomaly_detection(threshold):
+def test_the_detector_runs_unchanged_in_anomaly_detection(threshold, engine):
     detector = PCAReconstruction(1, statistic="both", threshold_criterion=threshold)
 
     def check(results):
@@ -131,7 +132,7 @@ def test_the_detector_runs_unchanged_in_anomaly_detection(threshold):
         assert min(found) > np.quantile(usual, 0.95)
         assert {label for _, label in broken[True]} == {1}
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create([("press 4", row) for _, row in broken_rows()], reshuffle=False)
         assert_that(rows | AnomalyDetection(detector), check)
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from checkpoints import MINUTE, make
 from extras import torch
 
-from beam_pipelines.learning.combine import AccumulatorCoder, MomentsFn
+from beam_pipelines.learning.combine import MomentsFn
 from beam_pipelines.rows.coders import (
     BlockCoder,
     CheckpointCoder,
@@ -105,8 +105,9 @@ def moments(data: bytes) -> None:
 
 
 def accumulator(data: bytes) -> None:
-    coder = AccumulatorCoder(MomentsFn(n_components=1))
-    coder.decode(coder.encode(coder.decode(data)))
+    fn = MomentsFn(n_components=1)
+    (again,) = fn._opened([data])
+    fn._opened([again])
 
 
 def block(data: bytes) -> None:

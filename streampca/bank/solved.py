@@ -1,0 +1,150 @@
+"""Models read off many moments at once, as `ExactComponents` reads one; kept until rows come.
+
+Knows moments and components; knows nothing of keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.arrays import completed
+from streampca.moments import MomentsBank
+from streampca.solvers import solve_many
+
+Float64 = NDArray[np.float64]
+Models = NDArray[np.int64]
+
+
+class One(NamedTuple):
+    """What has been read off one model's moments, as a learner goes on from it (`Saved`)."""
+
+    moments_kind: str
+    moments: dict[str, NDArray[Any]]
+    components: NDArray[Any]
+    explained_variance: Float64
+    total_variance: float
+    decoder: NDArray[Any]
+    encoder: NDArray[Any]
+    residuals: Float64
+    scale: None = None  # features have their own units
+
+
+class Solved:
+    """Components of each model, and which of them are of all its rows.
+
+    Parameters
+    ----------
+    bank : MomentsBank
+    p : int
+        Number of components.
+    """
+
+    def __init__(self, bank: MomentsBank, p: int) -> None:
+        self._bank = bank
+        n = bank.n_features
+        self.components = np.zeros((0, p, n), bank.dtype)
+        self.values, self.residuals = np.zeros((0, p)), np.zeros((0, p))
+        self.totals = np.zeros(0)
+        self._is_fresh, self._was_read = np.zeros(0, bool), np.zeros(0, bool)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what was read."""
+        return sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
+
+    def outdate(self, models: Models) -> None:
+        """Rows have come to these models."""
+        known = models[models < len(self._is_fresh)]
+        self._is_fresh[known] = False
+
+    def forget(self, models: Models) -> None:
+        """These models begin anew: their signs, too."""
+        self.outdate(models)
+        self._was_read[models[models < len(self._was_read)]] = False
+
+    def refresh(self, models: Models) -> None:
+        """Solve those of these models that rows have come to."""
+        self._grow()
+        stale = np.unique(models[~self._is_fresh[models]])
+        for start in range(0, len(stale), 1024):
+            self._solve(stale[start : start + 1024])
+
+    def _grow(self) -> None:
+        """Room for all models there are, and some more."""
+        have, need = len(self.totals), self._bank.n_models
+        if need > have:
+            more = max(need, have + have // 8) - have
+            for name, value in vars(self).items():
+                if isinstance(value, np.ndarray):
+                    room = np.zeros((more, *value.shape[1:]), value.dtype)
+                    setattr(self, name, np.concatenate([value, room]))
+
+    def _solve(self, models: Models) -> None:
+        bank, p = self._bank, self.components.shape[1]
+        found = solve_many(bank, models, p)
+        denominators = bank.denominators(models)
+        values, totals = found.values / denominators[:, None], found.traces / denominators
+        # below this there is only the rounding of the eigenvalue solver itself
+        rounding = bank.n_features * float(np.finfo("float64").eps) * values[:, :1]
+        values = np.where(values > rounding, values, 0.0)
+        excess = values.sum(axis=1) - totals
+        over = excess > 0
+        share = totals[over] / (totals + excess)[over]
+        values[over] *= share[:, None]
+        C = np.where((values > 0)[:, :, None], found.components, 0.0)
+        for i in np.flatnonzero(~(values > 0).all(axis=1)):
+            C[i] = completed(C[i].T).T
+        read = self._was_read[models]
+        self.components[models] = _oriented(C, self.components[models], read)
+        self.values[models], self.totals[models] = values, totals
+        self.residuals[models] = found.residuals
+        self._is_fresh[models], self._was_read[models] = True, True
+
+    def put(self, model: int, saved: Any) -> None:
+        """What was read of a model elsewhere, of the rows that it has."""
+        self._grow()
+        self.components[model] = saved.components
+        self.values[model], self.residuals[model] = saved.explained_variance, saved.residuals
+        self.totals[model] = saved.total_variance
+        self._is_fresh[model] = self._was_read[model] = True
+
+    def one(self, model: int) -> One:
+        """What is read of one model, with its moments."""
+        self.refresh(np.array([model]))
+        C = np.array(self.components[model])
+        return One(
+            "dense",
+            self._bank.load(model).state(),
+            C,
+            np.array(self.values[model]),
+            float(self.totals[model]),
+            C.T,
+            C,
+            np.array(self.residuals[model]),
+        )
+
+    def scales(self, models: Models, dtype: str) -> Float64:
+        """1 / standard deviation of each coordinate (k, p), 0 where there is none."""
+        own, double = (float(np.finfo(d).eps) for d in (self.components.dtype, "float64"))
+        largest = np.abs(self._bank.means(models)).max(axis=1)
+        values = self.values[models]
+        floor = np.maximum(8 * own * values[:, 0], (own * largest) ** 2 / 12)
+        floor = np.maximum(floor, (4 * double * largest) ** 2)
+        shown = values > np.maximum(floor, 1e-70 if dtype == "float32" else 0.0)[:, None]
+        return np.where(shown, np.where(shown, values, 1.0) ** -0.5, 0.0)
+
+
+def _oriented(C: Float64, previous: NDArray[Any], was_read: NDArray[np.bool_]) -> Float64:
+    """As `arrays.oriented`, for components C (k, p, n) of k models."""
+    at = np.abs(C).argmax(axis=2)[:, :, None]
+    signs = np.sign(np.take_along_axis(C, at, axis=2)[:, :, 0])
+    if was_read.any():
+        cosines = C @ previous.astype("float64").transpose(0, 2, 1)
+        at = np.abs(cosines).argmax(axis=2)[:, :, None]
+        nearest = np.take_along_axis(cosines, at, axis=2)[:, :, 0]
+        alike = was_read[:, None] & (np.abs(nearest) > 0.1)
+        signs = np.where(alike, np.sign(nearest), signs)
+    return C * np.where(signs == 0, 1.0, signs)[:, :, None]

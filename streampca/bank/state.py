@@ -1,0 +1,255 @@
+"""What a bank of models is made of: parameters, moments, what was read of them, and their keys.
+
+Knows how one model leaves and enters; nothing of rows but that they are checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.arrays import dtype_name, to_numpy
+from streampca.bank.keys import read_keys
+from streampca.bank.learning import learn
+from streampca.bank.solved import Solved
+from streampca.checkpoint import Checkpoint, Key
+from streampca.estimator import StreamingPCA
+from streampca.exceptions import NotFittedError, UnknownKeyError
+from streampca.fitted import Parameters, refuse_other_names
+from streampca.learning import (
+    ComponentLearner,
+    check_parameters,
+    learner_of_components,
+    refuse_changes,
+    resolve_parameters,
+)
+from streampca.moments import DenseMoments, MomentsBank
+from streampca.rows import LARGEST, check_weighted, read_rows, read_weights
+
+SHARED = ("n_components", "whiten", "forgetting_factor", "half_life", "center", "dtype")
+"""Parameters of a bank, with the names and meanings of `StreamingPCA`'s."""
+
+_CHANGEABLE = ("whiten", "forgetting_factor", "half_life")
+
+
+class Same(NamedTuple):
+    """The key of all rows."""
+
+    key: Key
+
+
+class Rows(NamedTuple):
+    """Rows that count, checked, and whose they are."""
+
+    X: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    keys: list[Key]
+    codes: NDArray[np.int64]
+    names: tuple[str, ...] | None
+    squares: float | None = None
+    """At least the sum of all squares of X, where that is known."""
+
+
+class Models(Parameters):
+    """The models of a bank by their keys."""
+
+    dtype: str | None
+
+    _bank: MomentsBank | None = None
+    _feature_names: tuple[str, ...] | None = None
+
+    # --- beginning ------------------------------------------------------------------------------
+
+    @property
+    def _single(self) -> dict[str, Any]:
+        """Parameters of a `StreamingPCA` that learns the same."""
+        own = {name: getattr(self, name) for name in SHARED}
+        return StreamingPCA().get_params() | own | {"memory": "dense"}
+
+    def _start(self, n_features: int, dtype: str, names: tuple[str, ...] | None) -> None:
+        parameters = self._single
+        check_parameters(parameters)
+        p = parameters["n_components"]
+        if isinstance(p, float):
+            raise ValueError(
+                f"n_components={p!r} is not accepted: the models of a bank have one number of "
+                "components; give a whole number, or None for all"
+            )
+        options = resolve_parameters(parameters, n_features)
+        self._used = {name: parameters[name] for name in SHARED}
+        self._bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
+        self._solved = Solved(self._bank, options.n_components)
+        self._models: dict[Key, int] = {}
+        self._spare: list[int] = []  # numbers of models whose keys have been deleted
+        self._learners: dict[Key, ComponentLearner] = {}
+        self._feature_names = names
+
+    @property
+    def _begun(self) -> MomentsBank:
+        if self._bank is None:
+            raise NotFittedError(
+                f"this {type(self).__name__} has not seen any row: call partial_fit first"
+            )
+        return self._bank
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def _rows(self, X: Any, keys: Any, sample_weight: Any = None) -> Rows:
+        """Rows that count, checked against those before."""
+        dtype = self.dtype if self._bank is None else self._bank.dtype
+        rows = read_rows(
+            X,
+            feature_names=self._feature_names,
+            n_features=None if self._bank is None else self._bank.n_features,
+            largest=float(np.finfo("float32").max) if dtype == "float32" else LARGEST,
+            least=0,
+        )
+        m = rows.values.shape[0]
+        if isinstance(keys, Same):
+            distinct, codes = [keys.key], np.zeros(m, np.int64)
+        else:
+            distinct, codes = read_keys(keys, m)
+        weights = read_weights(sample_weight, m)
+        if weights is not None and m:
+            check_weighted(rows, weights, self._feature_names)
+        values = rows.values
+        values = values.toarray() if hasattr(values, "tocsr") else to_numpy(values)
+        if weights is None or not m:
+            squares = None if rows.known is None else rows.known.total
+            return Rows(values, None, distinct, codes, rows.feature_names, squares)
+        if not weights.any():
+            raise ValueError(
+                "the weights of all rows are zero: there is nothing to learn; give at least one "
+                "row a weight above 0, or leave the call out"
+            )
+        counting = np.flatnonzero(weights)
+        present, codes = np.unique(codes[counting], return_inverse=True)
+        distinct = [distinct[i] for i in present]
+        return Rows(values[counting], weights[counting], distinct, codes, rows.feature_names)
+
+    def _learn(self, rows: Rows) -> None:
+        """Learn from rows, each by the model of its key."""
+        if not len(rows.X):
+            return
+        if self._bank is None:
+            self._start(rows.X.shape[1], self.dtype or dtype_name(rows.X), rows.names)
+        elif self._feature_names is None:
+            self._feature_names = rows.names
+        refuse_changes(self._used, {name: getattr(self, name) for name in SHARED}, _CHANGEABLE)
+        models = np.array([self._models.get(key, -1) for key in rows.keys], np.int64)
+        new = np.flatnonzero(models < 0)
+        models[new] = self._numbers_of_new(len(new))
+        gamma = resolve_parameters(self._single, self._begun.n_features).forgetting
+        learn(self._begun, models, rows.codes, rows.X, rows.weights, gamma, rows.squares)
+        self._entered({rows.keys[i]: int(models[i]) for i in new})
+        self._changed(models)
+
+    def _numbers_of_new(self, count: int) -> list[int]:
+        """Numbers of models for new keys; nothing is changed."""
+        again = self._spare[-count:] if count else []
+        first = self._begun.n_models
+        return [*again, *range(first, first + count - len(again))]
+
+    def _entered(self, models: dict[Key, int]) -> None:
+        again = set(models.values())
+        self._spare = [model for model in self._spare if model not in again]
+        self._models |= models
+
+    def _decay(self, factor: float, keys: Iterable[Key]) -> None:
+        if not 0 <= factor <= 1:
+            raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
+        models = np.unique(self._numbers(keys))
+        if self._bank is not None and len(models):
+            self._bank.decay(models, factor)
+            self._changed(models)
+
+    def _changed(self, models: NDArray[np.int64]) -> None:
+        self._solved.outdate(models)
+        self._learners.clear()
+
+    # --- one model ------------------------------------------------------------------------------
+
+    def _numbers(self, keys: Iterable[Any]) -> NDArray[np.int64]:
+        """The models of keys.
+
+        Raises
+        ------
+        UnknownKeyError
+            If one has none.
+        """
+        known: dict[Any, int] = {} if self._bank is None else self._models
+        found = []
+        for key in keys:
+            if isinstance(key, bool | float) or key not in known:
+                raise UnknownKeyError(f"key {key!r} has no model: no row of it has been learned")
+            found.append(known[key])
+        return np.array(found, np.int64)
+
+    def _learner_of(self, key: Key) -> ComponentLearner:
+        """A learner of one model by itself: for reading."""
+        (model,) = self._numbers([key])
+        if key not in self._learners:
+            bank = self._begun
+            learner = learner_of_components(
+                self._single, bank.n_features, bank.dtype, None, "dense"
+            )
+            learner.restore(self._solved.one(int(model)))
+            self._learners[key] = learner
+        return self._learners[key]
+
+    def _relearn(self, key: Key, X: Any, sample_weight: Any) -> None:
+        """Forget what a key has learned, and learn from X."""
+        rows, (model,) = self._rows(X, Same(key), sample_weight), self._numbers([key])
+        if not len(rows.X):
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+        bank = self._begun
+        before = bank.load(int(model))
+        bank.clear(int(model))
+        try:
+            self._learn(rows)
+        except ValueError:
+            bank.store(int(model), before)
+            raise
+        self._solved.forget(np.array([model]))
+
+    def _replace(self, key: Key, moments: DenseMoments) -> None:
+        """Moments of a key, which may be new."""
+        bank = self._begun
+        model = self._models.get(key)
+        if model is None:
+            (model,) = self._numbers_of_new(1)
+            bank.grow(max(0, model + 1 - bank.n_models))
+            self._entered({key: model})
+        bank.store(model, moments)
+        self._changed(np.array([model]))
+
+    def _adopt(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of a new key."""
+        if checkpoint.moments_kind != "dense":
+            kind = checkpoint.moments_kind or "no"
+            raise ValueError(f"cannot go on from {checkpoint!r} in a bank: it has {kind} moments")
+        alone = StreamingPCA.from_checkpoint(checkpoint)
+        if alone.missing != "error":
+            raise ValueError(f"cannot go on from {checkpoint!r} in a bank: it fills gaps")
+        learner = alone._started_learner
+        if self._bank is None:
+            self._start(learner.n_features, learner.moments.dtype, checkpoint.feature_names)
+        elif checkpoint.key in self._models:
+            raise ValueError(f"two checkpoints are of key {checkpoint.key!r}: give one of each key")
+        refuse_other_names("feature", self._feature_names, checkpoint.feature_names)
+        here = (self._begun.n_features, self._begun.dtype)
+        there = (learner.n_features, learner.moments.dtype)
+        own = {name: getattr(alone, name) for name in SHARED}
+        if here != there or own != self._used:
+            raise ValueError(
+                f"cannot go on from {checkpoint!r} in this bank: its parameters are "
+                f"{own | {'n_features': there[0]}}, here they are "
+                f"{self._used | {'n_features': here[0]}}"
+            )
+        moments = learner.moments
+        assert isinstance(moments, DenseMoments)
+        self._replace(checkpoint.key, moments)
+        self._solved.put(self._models[checkpoint.key], checkpoint)
