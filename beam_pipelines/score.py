@@ -112,7 +112,9 @@ def _scorer(
     monitor = Monitor(checkpoint, n_components=n_components)
     watch = Watch(monitor, rules, key=checkpoint.key, n_sensors=n_sensors)
     names = checkpoint.feature_names
-    read = RowReader(monitor.n_features if names is None else names, "error")
+    read = RowReader(
+        monitor.n_features if names is None else names, checkpoint.settings.get("missing", "error")
+    )
 
     def score(element: Any, micros: int) -> Iterator[ScoredRow]:
         values = read(element).values

@@ -88,6 +88,7 @@ def score(
     kept = options.names(keep) or []
     kept_components = options.number_or_share(n_components) or "auto"
     watches: dict[int, Watch] = {}
+    gaps = using.first.settings.get("missing") == "impute"
     tally = Tally(max(show, 1))
 
     def watch(model: Checkpoint) -> Watch:
@@ -96,7 +97,7 @@ def score(
         return watches[id(model)]
 
     def rows_of(source: Source) -> Any:
-        found = using.columns(source, kept=kept, gaps=False)
+        found = using.columns(source, kept=kept, gaps=gaps)
         return using.read(source, found, bad)
 
     with ExitStack() as stack:

@@ -90,7 +90,7 @@ class Tally:
         self.n_alarms += int(alarm.sum())
         self.n_spe += int((spe > scores["spe_limit"]).sum())
         self.n_t2 += int((t2 > scores["t2_limit"]).sum())
-        over = np.maximum(
+        over = np.fmax(
             in_limits(spe, float(scores["spe_limit"][0])),
             in_limits(t2, float(scores["t2_limit"][0])),
         )

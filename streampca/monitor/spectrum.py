@@ -14,7 +14,7 @@ from streampca.moments import moments_from_state
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
 
-__all__ = ["SPECTRUM", "known_variances", "slim"]
+__all__ = ["SPECTRUM", "covariance_of", "known_variances", "slim"]
 
 SPECTRUM = "spectrum"
 """Instead of a kind of moments: nothing but the variances along all directions known."""
@@ -32,6 +32,17 @@ def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
         moments = moments.rescaled(np.asarray(model.scale))
     values: NDArray[np.float64] = to_numpy(moments.leading(len(model.mean))[1])
     return np.maximum(values, 0.0)
+
+
+def covariance_of(model: Checkpoint) -> NDArray[np.float64] | None:
+    """Covariance of the rows (n, n) in units of the model's scale, where its moments know it."""
+    if model.moments_kind != "dense":
+        return None
+    moments = moments_from_state(model.moments_kind, dict(model.moments))
+    if model.scale is not None:
+        moments = moments.rescaled(np.asarray(model.scale))
+    covariance: NDArray[np.float64] = to_numpy(moments @ np.eye(len(model.mean)))
+    return covariance
 
 
 def slim(checkpoint: Checkpoint) -> Checkpoint:
