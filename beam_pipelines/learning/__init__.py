@@ -3,7 +3,7 @@
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.combine import MomentsFn
 from beam_pipelines.learning.copies import OneCopy, OwnWindow
-from beam_pipelines.learning.options import Options
+from beam_pipelines.learning.options import Options, seconds
 from beam_pipelines.learning.pending import Arrived, Grouped, TagRows, TagWindow
 from beam_pipelines.learning.resume import RerunModel, ResumeModel, resume_points
 from beam_pipelines.learning.sizes import SizeWarning
@@ -27,5 +27,6 @@ __all__ = [
     "early_trigger",
     "parse",
     "resume_points",
+    "seconds",
     "slots",
 ]

@@ -135,6 +135,13 @@ class Events:
         self._calm += 1
         return [] if self._calm < self._rules.hold_off else [self._ended()]
 
+    @property
+    def rows_in_mind(self) -> set[int]:
+        """Numbers of the rows that events to come may name, besides rows to come."""
+        if self._open is not None:
+            return {self._open[name] for name in ("start", "end", "peak_row")}
+        return {entry["row"] for entry in self._recent if entry is not None}
+
     def finish(self) -> list[Event]:
         """The event that is open when there are no more rows, as it stands; it stays open."""
         return [] if self._open is None else [self._event(self._open, is_over=False)]
@@ -149,7 +156,8 @@ class Events:
             before = self._smooth or [min(mean, _FURTHEST) for mean in begin]
             # a single row must not fill the mean with infinity for good
             spe, t2 = (
-                b + weight * (min(x, _FURTHEST) - b) for b, x in zip(before, (spe, t2), strict=True)
+                b if math.isnan(x) else b + weight * (min(x, _FURTHEST) - b)
+                for b, x in zip(before, (spe, t2), strict=True)
             )
             self._smooth = [spe, t2]
         ratios = ratio(spe, levels.spe), ratio(t2, levels.t2)
@@ -191,7 +199,7 @@ class Events:
 
 def ratio(value: float, limit: float) -> float:
     """A statistic in units of its limit."""
-    if limit == math.inf:  # too few rows were learned from for there to be one
+    if limit == math.inf or math.isnan(value):  # too few rows were learned from, or seen of this
         return 0.0
     if limit > 0:
         return min(value / limit, _FURTHEST)

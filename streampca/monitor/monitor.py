@@ -5,19 +5,19 @@ Imports no estimator: whatever has components, their variances and the total can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import is_tensor, to_numpy
-from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
+from streampca.monitor.gaps import Gaps
 from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
 from streampca.monitor.quantiles import QuantileSketch, Smooth
+from streampca.monitor.spectrum import covariance_of, known_variances
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
 
@@ -30,31 +30,6 @@ _SPE_LIMITS = {
     "saddlepoint": limits.saddlepoint,
     "box": limits.box,
 }
-
-
-class Fitted(Protocol):
-    """What a `Checkpoint` has, and `StreamingPCA.checkpoint()` gives."""
-
-    @property
-    def mean(self) -> NDArray[Any]: ...
-    @property
-    def components(self) -> NDArray[Any]: ...
-    @property
-    def explained_variance(self) -> NDArray[Any]: ...
-    @property
-    def total_variance(self) -> float: ...
-    @property
-    def n_samples_seen(self) -> int: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def feature_names(self) -> tuple[str, ...] | None: ...
-    @property
-    def scale(self) -> NDArray[Any] | None: ...
-    @property
-    def moments_kind(self) -> str: ...
-    @property
-    def moments(self) -> Mapping[str, NDArray[Any]]: ...
 
 
 class Monitor:
@@ -105,7 +80,7 @@ class Monitor:
     """
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
-        fitted: Fitted = model.checkpoint() if hasattr(model, "checkpoint") else model
+        fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model
         k = self.n_components = components_to_keep(fitted, n_components)
         self._fitted = fitted
         self._mean = np.asarray(fitted.mean, dtype="float64")
@@ -123,26 +98,50 @@ class Monitor:
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the features, where the model has them."""
-        return self._fitted.feature_names
+        names: tuple[str, ...] | None = self._fitted.feature_names
+        return names
 
     # --- rows --------------------------------------------------------------------------------
 
     def scores(self, X: Any) -> Float64:
         """Coordinates of each row along the components that have variance, (m, p)."""
-        return self.statistics.split(self.centred(X))[0]
+        D = self.centred(X)
+        if np.isnan(D).any():
+            D = np.where(np.isnan(D), self._gaps.expected(D), D)
+        return self.statistics.split(D)[0]
 
     def spe(self, X: Any) -> Float64:
         """Squared prediction error of each row, (m,)."""
-        return self.statistics.both(self.centred(X))[0]
+        return self.both(self.centred(X))[0]
 
     def t2(self, X: Any) -> Float64:
         """Hotelling's T^2 of each row, (m,)."""
-        return self.statistics.both(self.centred(X))[1]
+        return self.both(self.centred(X))[1]
 
     def combined(self, X: Any) -> Float64:
         """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
-        spe, t2 = self.statistics.both(self.centred(X))
+        spe, t2 = self.both(self.centred(X))
         return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
+
+    def both(self, D: Float64) -> tuple[Float64, Float64]:
+        """SPE and T^2 (m,) of centred rows (m, n); of those with gaps as `Gaps` tells them."""
+        spe, t2 = self.statistics.both(D)
+        rows = np.isnan(D).any(axis=1)
+        if rows.any():
+            spe[rows], t2[rows] = self._gaps.both(D[rows])
+        return spe, t2
+
+    def parts(self, D: Float64, *, of_spe: bool) -> Float64:
+        """Part of each feature (m, n) in SPE or T^2 of centred rows."""
+        parts = (spe_parts if of_spe else t2_parts)(self.statistics, D)
+        rows = np.isnan(D).any(axis=1)
+        if rows.any():
+            parts[rows] = self._gaps.parts(D[rows], of_spe=of_spe)
+        return parts
+
+    @cached_property
+    def _gaps(self) -> Gaps:
+        return Gaps(self.statistics, self.left_out, covariance_of(self._fitted))
 
     def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
         """SPE and T^2 of rows against their limits, and which feature is behind each.
@@ -154,22 +153,28 @@ class Monitor:
 
     def _against(self, X: Any, spe_limit: float, t2_limit: float) -> Assessment:
         """`assess`, with limits of another kind than the usual ones."""
-        return assess_centred(self.statistics, self.centred(X), spe_limit, t2_limit)
+        return assess_centred(self, self.centred(X), spe_limit, t2_limit)
 
     def spe_contributions(self, X: Any) -> Float64:
         """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
-        return spe_parts(self.statistics, self.centred(X))
+        return self.parts(self.centred(X), of_spe=True)
 
     def t2_contributions(self, X: Any) -> Float64:
         """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
 
         d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
         """
-        return t2_parts(self.statistics, self.centred(X))
+        return self.parts(self.centred(X), of_spe=False)
 
     def centred(self, X: Any) -> Float64:
         """Checked rows (m, n) less the mean, in units of the model's scale."""
-        read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
+        settings = getattr(self._fitted, "settings", {})
+        read = read_rows(
+            X,
+            feature_names=self._fitted.feature_names,
+            n_features=len(self._mean),
+            allow_missing=settings.get("missing") == "impute",
+        )
         rows = to_numpy(read.values) if is_tensor(read.values) else read.values
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
@@ -187,11 +192,9 @@ class Monitor:
         """
         fitted, p = self._fitted, self.statistics.n_kept
         known = np.maximum(np.asarray(fitted.explained_variance, "float64")[p:], 0.0)
-        if fitted.moments_kind in ("dense", "factored"):
-            moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
-            if fitted.scale is not None:
-                moments = moments.rescaled(np.asarray(fitted.scale))
-            known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
+        variances = known_variances(fitted)
+        if variances is not None:
+            known = variances[p:]
         rest = len(self._mean) - p - len(known)
         missing = self.statistics.expected_spe - float(known.sum())
         return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
@@ -217,9 +220,9 @@ class Monitor:
         jackson-mudholkar 0.042
         empirical 0.012
         """
-        spe, t2 = self.statistics.both(self.centred(X))
-        self._normal_spe.update(spe)
-        self._normal_t2.update(t2)
+        spe, t2 = self.both(self.centred(X))
+        self._normal_spe.update(spe[~np.isnan(spe)])
+        self._normal_t2.update(t2[~np.isnan(t2)])
         if ewma is not None:
             self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe, t2)
         return self

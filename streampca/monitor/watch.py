@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streampca.monitor.assessment import spe_parts, t2_parts
 from streampca.monitor.events import Event, Events, Levels, Scored, ratio
 from streampca.monitor.levels import levels_of
 from streampca.monitor.monitor import Monitor
@@ -102,7 +101,7 @@ class Watch:
             If a row cannot be used; it names the row and the feature, and none has been watched.
         """
         D = self.monitor.centred(X)
-        return self._told(D, *self.monitor.statistics.both(D), times)
+        return self._told(D, *self.monitor.both(D), times)
 
     def _told(self, D: Float64, spe: Float64, t2: Float64, times: Any) -> list[Event]:
         when = _micros(times, len(D))
@@ -114,6 +113,11 @@ class Watch:
             self._count += 1
         return found
 
+    @property
+    def rows_in_mind(self) -> set[int]:
+        """Numbers of the rows that events to come may name, besides rows to come."""
+        return self._events.rows_in_mind
+
     def finish(self) -> list[Event]:
         """The event that is open still, as it stands, if there is one."""
         return self._events.finish()
@@ -121,7 +125,7 @@ class Watch:
     def score(self, X: Any, times: ArrayLike | None = None) -> list[Scored]:
         """Rows beside the limits, for `Events` elsewhere; they are not watched here."""
         D = self.monitor.centred(X)
-        spe, t2 = self.monitor.statistics.both(D)
+        spe, t2 = self.monitor.both(D)
         when = _micros(times, len(D))
         limits = self._of_rows
         found = []
@@ -150,7 +154,7 @@ class Watch:
     def _blame(self, d: Float64, spe: float, t2: float) -> dict[str, float]:
         """The sensors with the largest parts in the statistic that is further beyond its limit."""
         by_spe = self._by_spe(spe, t2)
-        parts = (spe_parts if by_spe else t2_parts)(self.monitor.statistics, d[None])[0]
+        parts = self.monitor.parts(d[None], of_spe=by_spe)[0]
         total = spe if by_spe else t2
         if not total > 0 or not np.isfinite(total):
             return {}

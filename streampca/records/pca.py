@@ -176,6 +176,10 @@ class RecordPCA:
         row, complete = self.records.row(x, view.n_features)
         return row if complete else np.asarray(view.model.fill(row[None])[0])
 
+    def gappy(self, x: Record, view: View) -> tuple[Float64, bool]:
+        """A row (n,) with NaN for gaps, and whether it has none; the next call may overwrite it."""
+        return self.records.row(x, view.n_features)
+
     def rows(self, values: Float64, features: Sequence[Hashable], view: View) -> Float64:
         """Rows (m, n) without gaps from rows (m, k) of some features."""
         aligned = self.records.aligned(values, features)

@@ -50,8 +50,8 @@ class PCAScorer(base.AnomalyDetector):
     -----
     Features with large variances dominate: give `scale=True` where units differ. A row scores
     0 until 2 (p + 1) rows have been learned, when there is something to be unusual against.
-    Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; an
-    absent one is filled by its expectation and so adds nothing to SPE.
+    Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; a row
+    with gaps is scored by what was observed, on the scale of complete rows.
 
     River's pipelines hand `t` to a filter around the scorer, but to no scorer at their very end.
 
