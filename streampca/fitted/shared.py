@@ -28,6 +28,8 @@ class Learns(Protocol):
 
     def flush(self) -> None: ...
     def model(self) -> Any: ...
+    def taken(self) -> tuple[Moments, NDArray[np.bool_]]: ...
+    def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None: ...
 
 
 L = TypeVar("L", bound=Learns)
@@ -75,6 +77,12 @@ class Fitted(Parameters, Generic[L]):
         if place is None and namespace(X) is not np:
             place = X.device
         return device_name(place)
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        settings = {name: value for name, value in self._given().items() if name not in skipped}
+        return settings | {"device": None if self.device is None else str(self.device)}
 
     # --- fitted -----------------------------------------------------------------------------
 

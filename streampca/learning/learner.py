@@ -206,12 +206,28 @@ class Learner(Generic[M]):
             self.moments.decay(factor)
             self._solved = None
 
-    def merge(self, moments: Moments) -> None:
-        """Add moments learned elsewhere."""
+    def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None:
+        """Add moments learned elsewhere; `unseen` are features that were gaps in all rows there."""
+        if moments.device != self.moments.device:
+            moments = moments_from_state(moments.kind, moments.state(), device=self.moments.device)
         with self.lock:
             self.flush()
-            self.moments = self._gaps.merged(self.moments, moments)
+            self.moments = self._gaps.merged(self.moments, moments, unseen)
             self._solved = None
+
+    def taken(self) -> tuple[Moments, NDArray[np.bool_]]:
+        """Copies of the moments of all rows so far, and of which features are unseen.
+
+        Rows that wait go on waiting: later minibatches are cut where they would have been. On a
+        device they are folded in.
+        """
+        with self.lock:
+            if self._landing is None and self._buffer.n_held:
+                apart = copy.copy(self)  # which is deep: see __getstate__
+                apart.flush()
+                return apart.moments, apart._gaps.unseen
+            self.flush()
+            return self.moments.copy(), self._gaps.unseen.copy()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy: what pickles this reads the arrays after the lock is gone.

@@ -32,8 +32,9 @@ _OWN = (np.dtype("float32"), np.dtype("float64"))
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a matrix or an array of scipy.sparse."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(X))
+    # The function is missing while another thread imports the module.
+    issparse = getattr(sys.modules.get("scipy.sparse"), "issparse", None)
+    return issparse is not None and bool(issparse(X))
 
 
 def is_vector(value: Any) -> bool:
