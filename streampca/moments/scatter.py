@@ -23,8 +23,8 @@ _SUMMED = 2**10
 """Rows of which X'X is summed in their own dtype where features are few: then in float64."""
 
 _LEAST_UNIT = 2.0**-16
-"""Forgetting multiplies the unit of the sum, one number, down to this much; then all of the sum. Rows
-are divided by it: 1e30, up to which float32 sums of squares are trusted, stays inside float32."""
+"""Forgetting multiplies the unit of the sum, one number, down to this much; then all of the sum.
+Rows are divided by it: 1e30, up to which float32 sums of squares are trusted, stays inside it."""
 
 _BLOCK = 2**16
 """Numbers of an n x n array that are worked on at once: they stay in the cache of a core."""
