@@ -143,7 +143,7 @@ class DenseMoments(Moments):
         if self._thin is not None:
             self._thin = self._thin.scaled(factor)
         else:
-            self._scatter *= factor
+            self._turned_dense().scale(factor)
 
     def _product(self, V: Array) -> Array:
         V = cast(V, "float64")

@@ -136,7 +136,7 @@ def test_beyond_4096_features_dense_memory_is_not_slower():
         (1100, {"n_components": 20}, "dense", "exact; 9.2 MiB, 3.2 times the time"),
         (4000, {"n_components": 2}, "factored", "dense would take 122.1 MiB, 15.4 times"),
         (9000, {"n_components": 2}, "factored", "dense would take 618.0 MiB"),
-        (1100, {"n_components": 0.9}, "dense", "all eigenvalues are needed"),
+        (1100, {"n_components": 0.9}, "dense", "all of the covariance is needed"),
         pytest.param(
             *(100, {"solver": "first_order"}, "minibatch", "for first-order steps"),
             marks=needs_torch,
