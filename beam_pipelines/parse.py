@@ -13,7 +13,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.rows import BAD_ROWS, BadMessage, BadRow, key_text, reader_of
-from streampca.files import Rule, times
+from streampca.files import Rule, times_of
 
 
 class ParseRows(beam.PTransform):
@@ -89,7 +89,7 @@ class ParseRows(beam.PTransform):
         if timestamp_unit not in (None, "s", "ms", "us", "ns"):
             raise ValueError(f"timestamp_unit={timestamp_unit!r}: use s, ms, us or ns")
         rule = Rule(timestamp_format, timestamp_unit or "s", timestamp_unit is None, timezone)
-        times(["2000-01-01"] if timestamp_format is None else [], "timestamp", rule)  # the zone
+        times_of(["2000-01-01"] if timestamp_format is None else [], "timestamp", rule)  # the zone
         self._places = Places(key, message_key, timestamp, rule)
         self._parse = Parse(format, schema, self._places, bad_rows)
         self._bad_rows = bad_rows
@@ -257,7 +257,7 @@ def _known(name: str, keys: list[Any]) -> list[Any]:
 
 
 def _instants(column: Any, places: Places) -> list[int]:
-    micros, wrong = times(column, str(places.timestamp), places.rule)
+    micros, wrong = times_of(column, str(places.timestamp), places.rule)
     if wrong:
         row, reason = next(iter(wrong.items()))
         raise BadMessage(f"row {row}, {reason}")

@@ -31,8 +31,13 @@ class Columns(NamedTuple):
 
 def is_frame_of_pandas(X: Any) -> bool:
     """Whether X is a DataFrame of pandas."""
+    return isinstance(X, _classes_of_pandas("DataFrame"))
+
+
+def _classes_of_pandas(*names: str) -> tuple[type, ...]:
+    """Those that there are: none without pandas, and some while another thread imports it."""
     pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(X, pandas.DataFrame)
+    return tuple(getattr(pandas, name) for name in names if hasattr(pandas, name))
 
 
 def is_dask(X: Any) -> bool:
@@ -70,8 +75,7 @@ def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
         raise ValueError(
             "got a Dataset: give X.to_array().transpose(...) with rows first, or X.to_dataframe()"
         )
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(X, (pandas.Series, pandas.Index)):
+    if isinstance(X, _classes_of_pandas("Series", "Index")):
         return None  # as numpy sees it
     return _from_arrow(X, wanted)
 
