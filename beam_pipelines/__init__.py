@@ -22,6 +22,7 @@ finally:
 # ruff: noqa: E402 - these import Beam
 from beam_pipelines.alarms import Alarms
 from beam_pipelines.learning import MomentsFn, SizeWarning
+from beam_pipelines.parse import ParseRows
 from beam_pipelines.project import ProjectComponents
 from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
@@ -35,6 +36,7 @@ __all__ = [
     "LearnComponents",
     "Learned",
     "MomentsFn",
+    "ParseRows",
     "ProjectComponents",
     "Projected",
     "ReadCheckpoints",
