@@ -29,7 +29,7 @@ export function followRows(address) {
 
 export function drawRows() {
   const good = state.rows.filter((row) => !row.error);
-  const labels = good.map((row) => timeText(row.time.replace(/\.\d+/, "")));
+  const labels = good.map(arrived);
   for (const [id, field, name] of [["live-spe", "spe", "SPE"], ["live-t2", "t2", "T²"]]) {
     const values = good.map((row) => row[field]), limits = good.map((row) => row[`${field}_limit`]);
     const isOut = (value, i) => limits[i] !== null && value > limits[i];
@@ -47,14 +47,17 @@ export function drawRows() {
   listAlarms();
 }
 
+const arrived = (row) => timeText(row.time.replace(/\.\d+/, ""));
+
 function listAlarms() {
   const wrong = state.rows.filter((row) => row.error || row.alarm).reverse();
   const lines = wrong.slice(0, LISTED).map((row) => (row.error
-    ? [`row ${row.number}`, timeText(row.time.replace(/\.\d+/, "")), "not used", row.error, "–"]
-    : [`row ${row.number}`, timeText(row.time.replace(/\.\d+/, "")), row.statistic === "spe" ? "SPE" : "T²",
-      typeof row.feature === "number" ? `feature ${row.feature}` : row.feature, percent(row.contribution)]));
+    ? [`row ${row.number}`, "not used", "–", "–", arrived(row), row.error]
+    : [`row ${row.number}`, typeof row.feature === "number" ? `feature ${row.feature}` : row.feature,
+      row.statistic === "spe" ? "SPE" : "T²", percent(row.contribution), arrived(row), ""]));
+  const width = wrong.some((row) => row.error) ? 6 : 5; // what matters comes first: phones are narrow
   fill("live-alarms", "Rows above a limit, newest first, and the feature behind each",
-    lines.length ? table(["row", "time", "by", "feature", "its part"], lines) : node("p", {}, "None."),
+    lines.length ? table(["row", "feature", "by", "its part", "time", "why not"].slice(0, width), lines.map((line) => line.slice(0, width))) : node("p", {}, "None."),
     node("p", { class: "note" }, wrong.length > LISTED ? `And ${wrong.length - LISTED} before.` : ""));
   // A screen reader is told of alarms, not of every row.
   const last = wrong[0];
