@@ -18,7 +18,8 @@ from beam_pipelines.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unkn
 from beam_pipelines.formats import find_files
 from beam_pipelines.learning import parse
 from beam_pipelines.record import JobRecord
-from beam_pipelines.submission import absolute, check
+from beam_pipelines.stores import absolute
+from beam_pipelines.submission import check
 from streampca.files import Columns, choose_columns, names, options
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Job(NamedTuple):
     parameters: dict[str, Any]  # of LearnComponents, besides
     lateness: float = 0.0  # seconds
     resume: bool = False
-    record: JobRecord | None = None  # of a job that has an output
+    record: JobRecord | None = None
 
 
 def read_arguments(argv: Sequence[str] | None = None) -> Job:
@@ -79,13 +80,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     )
     places = {"--input": job.paths[0], "--output": job.output, "--bad-rows": job.bad_rows}
     check(beam_options, {name: path for name, path in places.items() if path})
-    # What the checkpoints depend on, as a record can hold it.
-    wanted = asked | job.parameters
-    wanted |= {"window": given.window, "n_components": given.n_components, "carry": job.carry}
-    wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}
-    wanted.pop("bad_rows", None)
-    record = JobRecord.of(json.loads(json.dumps(wanted, default=str)), job.paths)
-    return job._replace(resume=given.resume, record=record)
+    return job._replace(resume=given.resume)
 
 
 def job_of(
@@ -123,7 +118,7 @@ def job_of(
         )
     parameters = _parameters(asked, more)
     lateness = parameters.pop("allowed_lateness", 0.0)
-    return Job(
+    job = Job(
         paths=[source.path for source in sources],
         columns=columns,
         asked=asked,
@@ -137,6 +132,15 @@ def job_of(
         parameters=parameters,
         lateness=lateness,
     )
+    return job._replace(record=_record(job, window))
+
+
+def _record(job: Job, window: str) -> JobRecord:
+    """What the checkpoints depend on, as a record can hold it."""
+    wanted = job.asked | job.parameters
+    wanted |= {"window": window, "n_components": job.n_components, "carry": job.carry}
+    wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}
+    return JobRecord.of(json.loads(json.dumps(wanted, default=str)), job.paths)
 
 
 def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

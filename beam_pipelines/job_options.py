@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from streampca.files.options import Option, add_to_parser
+from streampca.files.options import Option, add_to_parser, flag
 
 TIMES = (
     Option("allowed_lateness", "TIME",
@@ -72,8 +72,8 @@ def _switch(text: str) -> bool:
     return text == "true"
 
 
-def check(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the options that are given.
+def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
+    """Return the values of the options that are given; `say` is what messages call an option.
 
     Raises
     ------
@@ -89,25 +89,25 @@ def check(given: Mapping[str, Any]) -> dict[str, Any]:
     for option in TABLE:
         text = given.get(option.name)
         if text is not None:
-            found[option.name] = _value(option, str(text))
+            found[option.name] = _value(option, str(text), say(option.name))
     return found
 
 
-def _value(option: Option, text: str) -> Any:
+def _value(option: Option, text: str, called: str) -> Any:
     if option in TIMES:
-        return seconds(option.flag, text)
+        return seconds(called, text, least=0.0 if option.name == "allowed_lateness" else 1e-6)
     if option.choices and text not in option.choices:
-        raise ValueError(f"{option.flag} {text}: give one of {', '.join(option.choices)}")
+        raise ValueError(f"{called} {text}: give one of {', '.join(option.choices)}")
     if option.kind is str:
         return text
     try:
         return option.kind(text)
     except ValueError:
         what = "a whole number" if option.kind is int else "a number"
-        raise ValueError(f"{option.flag} {text}: give {what}") from None
+        raise ValueError(f"{called} {text}: give {what}") from None
 
 
-def seconds(called: str, text: str) -> float:
+def seconds(called: str, text: str, least: float = 1e-6) -> float:
     """Return the seconds of a time such as 90s, 10min, 1h, 2d or 3600.
 
     Examples
@@ -116,9 +116,10 @@ def seconds(called: str, text: str) -> float:
     600.0
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?", text.strip())
-    if found is None or (float(found[1]) <= 0 and called != "--allowed-lateness"):
+    value = float(found[1]) * _SECONDS[found[2] or ""] if found else -1.0
+    if value < least:
         raise ValueError(f"{called} {text}: give a time such as 90s, 10min, 1h or 2d")
-    return float(found[1]) * _SECONDS[found[2] or ""]
+    return value
 
 
 def parameters(given: argparse.Namespace) -> dict[str, Any]:
@@ -126,3 +127,16 @@ def parameters(given: argparse.Namespace) -> dict[str, Any]:
     found = check(vars(given))
     found |= {"whiten": True} if given.whiten else {}
     return found | ({"center": False} if given.no_center else {})
+
+
+def parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return other options, and those of this table.
+
+    Examples
+    --------
+    >>> parted({"columns": ["oil"], "dtype": "float32"})
+    ({'columns': ['oil']}, {'dtype': 'float32'})
+    """
+    names = {option.name for option in TABLE}
+    others = {name: value for name, value in given.items() if name not in names}
+    return others, {name: value for name, value in given.items() if name in names}

@@ -12,6 +12,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from beam_pipelines.stores import is_beams, open_store
+from streampca.files import local_path
 from streampca.wire import WireError, decode, encode
 
 NAME = "_job.arrow"
@@ -32,12 +33,7 @@ class JobRecord(NamedTuple):
     @classmethod
     def of(cls, asked: dict[str, Any], paths: list[str]) -> Self:
         """Return the record of a job that is about to begin."""
-        files = []
-        for match in FileSystems.match(list(paths)):
-            for found in match.metadata_list:
-                time = found.last_updated_in_seconds
-                files.append([found.path, found.size_in_bytes, time and round(time, 3)])
-        return cls(asked, sorted(files), True)
+        return cls(asked, [_stamp(path) for path in sorted(paths)], True)
 
     @classmethod
     def read(cls, store: str) -> Self | None:
@@ -127,6 +123,20 @@ def _check(before: JobRecord | None, record: JobRecord, store: str, has_others: 
             f"--resume: {store} also has checkpoints of another job, or of other files: leave "
             "--resume out, or give another --output"
         )
+
+
+def _stamp(path: str) -> list[Any]:
+    """Path, bytes and time of a file, as far as its file system says."""
+    local = local_path(path)
+    if local is not None:  # asked by its own name, which may have signs of patterns in it
+        stat = os.stat(local)
+        return [path, stat.st_size, round(stat.st_mtime, 3)]
+    if is_beams(path):
+        (match,) = FileSystems.match([path])
+        for found in match.metadata_list:
+            time = found.last_updated_in_seconds
+            return [path, found.size_in_bytes, time and round(time, 3)]
+    return [path, None, None]
 
 
 def _path(store: str) -> str:

@@ -27,8 +27,6 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineState
 
-from beam_pipelines.stores import without_file_scheme
-
 ANSWERS, STARTS = 10.0, 25.0
 """Seconds within which a job service has to answer, and workers to start."""
 
@@ -36,18 +34,6 @@ _REMOTE = ("DataflowRunner",)
 """Runners whose workers cannot have a file system in common with this machine."""
 
 _HERE = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?):\d+$")
-
-
-def absolute(path: str) -> str:
-    """Return a path as workers need it, whose working directory is another; a URI as it is.
-
-    Examples
-    --------
-    >>> absolute("gs://plant/store"), absolute("file:///plant/store"), absolute("/plant//store")
-    ('gs://plant/store', '/plant/store', '/plant/store')
-    """
-    path = without_file_scheme(path)
-    return path if FileSystems.get_scheme(path) else os.path.abspath(os.path.expanduser(path))
 
 
 _ENGINES = """

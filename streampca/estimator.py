@@ -175,7 +175,7 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X, as `partial_fit` on a new estimator would.
 
-        y is ignored, as in scikit-learn.
+        y is ignored, as in scikit-learn. No rows raise a ValueError: there is no model of none.
         """
         return self._learned_anew(X, sample_weight=sample_weight)
 
@@ -267,7 +267,12 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
+        self._learner = self._made(n_features, dtype, device, memory)
+        self._feature_names = names
+
+    def _made(
+        self, n_features: int, dtype: str, device: str | None, memory: str | None
+    ) -> ComponentLearner:
         parameters, dtype = self._given(), self.dtype or dtype
         check_parameters(parameters)
-        self._feature_names = names
-        self._learner = learner_of_components(parameters, n_features, dtype, device, memory)
+        return learner_of_components(parameters, n_features, dtype, device, memory)

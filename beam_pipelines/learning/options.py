@@ -16,6 +16,7 @@ from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 from beam_pipelines.learning import sizes
 from beam_pipelines.learning.parameters import check, plain
 from beam_pipelines.learning.running import Learning
+from beam_pipelines.stores import absolute
 from streampca.rows import LARGEST
 
 _PLAIN = {
@@ -199,7 +200,7 @@ def _store(resume_from: Any) -> str | None:
         raise ValueError(
             f"resume_from={resume_from!r} is not accepted: give the folder or URI of a store"
         )
-    return os.fspath(resume_from)
+    return absolute(os.fspath(resume_from))
 
 
 def _features(features: Any) -> list[str] | int | None:

@@ -2,18 +2,18 @@
 
 from beam_pipelines.stores.checkpoints import ReadCheckpoints, Unreadable, WriteCheckpoints
 from beam_pipelines.stores.filesystems import (
+    absolute,
     is_beams,
     matching,
     open_store,
-    without_file_scheme,
 )
 
 __all__ = [
     "ReadCheckpoints",
     "Unreadable",
     "WriteCheckpoints",
+    "absolute",
     "is_beams",
     "matching",
     "open_store",
-    "without_file_scheme",
 ]

@@ -70,6 +70,9 @@ class Member(StreamingPCA):
     def _feature_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
         return self._keyed._feature_names
 
+    def _blank(self) -> Any:
+        return StreamingPCA(**self.get_params())
+
     def __repr__(self) -> str:
         return f"{self._keyed!r}[{self._key!r}]"
 

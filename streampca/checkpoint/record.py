@@ -246,7 +246,7 @@ class Checkpoint:
         return seal(self.to_record_batch())
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
         """Read what `to_bytes` wrote.
 
         Raises

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from streampca.checkpoint import Part
 from streampca.fitted.components import Results
-from streampca.fitted.shared import refuse_other_names
+from streampca.fitted.parts import Parts
+from streampca.learning import ComponentLearner
 
 if TYPE_CHECKING:
     from streampca.moments import Moments
 
 
-class Joining(Results):
+class Joining(Parts[ComponentLearner], Results):
     """Changes what is remembered without any row; knows nothing of rows."""
 
-    _start: Any
+    _made: Any
 
     def decay(self, factor: float) -> Self:
         """Multiply the weight of all rows so far by a factor between 0 and 1.
@@ -30,24 +32,22 @@ class Joining(Results):
     def merge(self, other: Joining | Moments) -> Self:
         """Add what another estimator (or moments) has learned, as if its rows had come here.
 
+        The other does not change. Features with names are matched by them, in any order. For
+        bytes, checkpoints, and many at once there is `streampca.merge_all`.
+
         Raises
         ------
+        TypeError
+            If it is anything else.
         ValueError
             If the two do not have the same features or kind of memory; nothing is changed.
         """
-        if isinstance(other, Joining):
-            theirs = other._learner
-            if theirs is None:
-                return self
-            names = other._feature_names
-            with theirs.lock:  # never two at once: they might merge each other
-                theirs.flush()
-                moments = theirs.moments.copy()
-            refuse_other_names("feature", self._feature_names, names)
-        else:
-            moments, names = other, None
-        if self._learner is None:
-            self._start(moments.n_features, moments.dtype, moments.device, names, moments.kind)
-        assert self._learner is not None
-        self._learner.merge(moments)
-        return self
+        return self._add(other, or_moments=True)
+
+    def _learner_like(self, part: Part, device: str | None) -> ComponentLearner:
+        moments = part.moments
+        assert moments is not None
+        learner: ComponentLearner = self._made(
+            moments.n_features, moments.dtype, device, moments.kind
+        )
+        return learner

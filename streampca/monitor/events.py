@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from streampca.monitor.rules import Rules
@@ -20,7 +21,7 @@ _FURTHEST = 1e300
 
 
 class Levels(NamedTuple):
-    """Limits of SPE and T^2, and what both are on average."""
+    """Limits of SPE and T^2, of rows or of their running means, and what both are on average."""
 
     spe: float
     t2: float
@@ -36,8 +37,7 @@ class Scored(NamedTuple):
     time: int | None  # UTC microseconds
     spe: float
     t2: float
-    spe_limit: float  # of rows, or of their running mean where the rules smooth
-    t2_limit: float
+    levels: Levels
     alarm: bool  # whether the row by itself is above a limit of rows
     statistic: str  # "spe" or "t2": the one that is further beyond
     sensors: tuple[str, ...]  # with the largest parts in it, first the one to blame
@@ -74,14 +74,15 @@ class Events:
     Parameters
     ----------
     rules : Rules
-    levels : Levels, optional
-        What the running mean begins with, where the rules smooth; the first row by default.
     n_sensors : int
         How many sensors an event names.
+    state : list, optional
+        What `state` returned, to go on from there.
 
     Examples
     --------
-    >>> row = Scored(None, 0, None, 1.0, 0.5, 2.0, 9.0, False, "spe", ("oil", "air"), (0.7, 0.3))
+    >>> levels = Levels(spe=2.0, t2=9.0, mean_spe=1.0, mean_t2=3.0)
+    >>> row = Scored(None, 0, None, 1.0, 0.5, levels, False, "spe", ("oil", "air"), (0.7, 0.3))
     >>> events = Events(Rules(k=2, n=3))
     >>> found = []
     >>> for i, spe in enumerate([1, 5, 1, 6, 7, 1, 1]):
@@ -93,40 +94,46 @@ class Events:
     def __init__(self, rules: Rules, *, n_sensors: int = 5, state: Any = None) -> None:
         self._rules, self._n_sensors = rules, n_sensors
         self._smooth: list[float] | None = None  # running means of SPE and T^2
-        self._recent: list[dict[str, Any] | None] = []  # of the last n rows, those that were out
+        # of the last n rows, those that were out
+        self._recent: deque[dict[str, Any] | None] = deque(maxlen=rules.n)
         self._open: dict[str, Any] | None = None
         self._calm = 0
         if state is not None:
-            self._smooth, self._recent, self._open, self._calm = state
+            self._smooth, recent, self._open, self._calm = state
+            self._recent.extend(recent)
 
     def state(self) -> list[Any]:
         """All that is kept between two rows, as JSON values; give it to a new one to go on."""
-        return [self._smooth, self._recent, self._open, self._calm]
+        return [self._smooth, list(self._recent), self._open, self._calm]
 
     @property
     def is_open(self) -> bool:
         """Whether an event has begun and is not over."""
         return self._open is not None
 
-    def add(self, row: Scored, levels: Levels | None = None) -> list[Event]:
-        """Take the next row: the event that it opens, and the one that it ends, if any."""
-        beyond, statistic = self._beyond(row, levels)
-        is_out = beyond > 1.0
-        entry = _entry(row, beyond, statistic) if is_out else None
+    def add(self, row: Scored) -> list[Event]:
+        """Take the next row: the event that it opens, or ends, if any."""
+        blame = dict(zip(row.sensors, row.shares, strict=True))
+        return self.step(row, row.levels, lambda: blame)
+
+    def step(self, row: Any, levels: Levels, blame: Callable[[], dict[str, float]]) -> list[Event]:
+        """`add`, of a row with `row`, `time`, `key`, `spe` and `t2`; `blame` if it is out."""
+        beyond, statistic = self._beyond(row.spe, row.t2, levels)
         if self._open is None:
-            return self._quiet(entry)
+            if beyond <= 1.0:
+                self._recent.append(None)
+                return []
+            return self._quiet(_entry(row, beyond, statistic, blame()))
         self._open["n_waiting"] += 1
-        if entry is not None:
-            _join(self._open, entry)
+        if beyond > 1.0:
+            _join(self._open, _entry(row, beyond, statistic, blame()))
         if beyond > self._rules.release:
             self._open |= {"end": row.row, "end_time": row.time}
             self._open["n_rows"] += self._open["n_waiting"]
             self._open["n_waiting"] = self._calm = 0
             return []
         self._calm += 1
-        if self._calm < self._rules.hold_off:
-            return []
-        return [self._ended()]
+        return [] if self._calm < self._rules.hold_off else [self._ended()]
 
     def finish(self) -> list[Event]:
         """The event that is open when there are no more rows, as it stands; it stays open."""
@@ -134,34 +141,32 @@ class Events:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _beyond(self, row: Scored, levels: Levels | None) -> tuple[float, str]:
+    def _beyond(self, spe: float, t2: float, levels: Levels) -> tuple[float, str]:
         """How far the row, or the running mean, is beyond its limit, and by which statistic."""
-        spe, t2 = row.spe, row.t2
         weight = self._rules.ewma
         if weight is not None:
-            if self._smooth is None:
-                self._smooth = [spe, t2] if levels is None else [levels.mean_spe, levels.mean_t2]
-            before = self._smooth
+            begin = levels.mean_spe, levels.mean_t2
+            before = self._smooth or [min(mean, _FURTHEST) for mean in begin]
             # a single row must not fill the mean with infinity for good
             spe, t2 = (
                 b + weight * (min(x, _FURTHEST) - b) for b, x in zip(before, (spe, t2), strict=True)
             )
             self._smooth = [spe, t2]
-        ratios = _ratio(spe, row.spe_limit), _ratio(t2, row.t2_limit)
+        ratios = ratio(spe, levels.spe), ratio(t2, levels.t2)
         return max(ratios), "spe" if ratios[0] >= ratios[1] else "t2"
 
-    def _quiet(self, entry: dict[str, Any] | None) -> list[Event]:
-        recent = [*self._recent, entry][-self._rules.n :]
+    def _quiet(self, entry: dict[str, Any]) -> list[Event]:
+        self._recent.append(entry)
+        recent = list(self._recent)
         out = [each for each in recent if each is not None]
-        self._recent = recent
-        if entry is None or len(out) < self._rules.k:
+        if len(out) < self._rules.k:
             return []
-        first = recent.index(out[0])
-        self._open = _begun(out[0], n_rows=len(recent) - first)
+        self._open = _begun(out[0], n_rows=len(recent) - recent.index(out[0]))
         for each in out[1:]:
             _join(self._open, each)
         self._open |= {"end": entry["row"], "end_time": entry["time"]}
-        self._recent, self._calm = [], 0
+        self._recent.clear()
+        self._calm = 0
         return [self._event(self._open, is_over=False)]
 
     def _ended(self) -> Event:
@@ -184,19 +189,18 @@ class Events:
         )
 
 
-def _ratio(value: float, limit: float) -> float:
+def ratio(value: float, limit: float) -> float:
+    """A statistic in units of its limit."""
+    if limit == math.inf:  # too few rows were learned from for there to be one
+        return 0.0
     if limit > 0:
         return min(value / limit, _FURTHEST)
     return _FURTHEST if value > 0 else 0.0
 
 
-def _entry(row: Scored, beyond: float, statistic: str) -> dict[str, Any]:
+def _entry(row: Any, beyond: float, statistic: str, blame: dict[str, float]) -> dict[str, Any]:
     """What an event needs of a row that is out."""
-    blame = {
-        name: share
-        for name, share in zip(row.sensors, row.shares, strict=True)
-        if share > 0 and math.isfinite(share)
-    }
+    blame = {name: share for name, share in blame.items() if share > 0 and math.isfinite(share)}
     return {
         "key": row.key,
         "row": row.row,

@@ -17,7 +17,7 @@ from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
 from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
-from streampca.monitor.quantiles import QuantileSketch
+from streampca.monitor.quantiles import QuantileSketch, Smooth
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
 
@@ -113,6 +113,12 @@ class Monitor:
             fitted.components[:k], fitted.explained_variance[:k], fitted.total_variance
         )
         self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
+        self._normal_smooth: dict[float, Smooth] = {}
+
+    @property
+    def n_features(self) -> int:
+        """Of a row."""
+        return len(self._mean)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -123,19 +129,19 @@ class Monitor:
 
     def scores(self, X: Any) -> Float64:
         """Coordinates of each row along the components that have variance, (m, p)."""
-        return self.statistics.split(self._centred(X))[0]
+        return self.statistics.split(self.centred(X))[0]
 
     def spe(self, X: Any) -> Float64:
         """Squared prediction error of each row, (m,)."""
-        return self.statistics.both(self._centred(X))[0]
+        return self.statistics.both(self.centred(X))[0]
 
     def t2(self, X: Any) -> Float64:
         """Hotelling's T^2 of each row, (m,)."""
-        return self.statistics.both(self._centred(X))[1]
+        return self.statistics.both(self.centred(X))[1]
 
     def combined(self, X: Any) -> Float64:
         """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
-        spe, t2 = self.statistics.both(self._centred(X))
+        spe, t2 = self.statistics.both(self.centred(X))
         return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
 
     def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
@@ -148,20 +154,21 @@ class Monitor:
 
     def _against(self, X: Any, spe_limit: float, t2_limit: float) -> Assessment:
         """`assess`, with limits of another kind than the usual ones."""
-        return assess_centred(self.statistics, self._centred(X), spe_limit, t2_limit)
+        return assess_centred(self.statistics, self.centred(X), spe_limit, t2_limit)
 
     def spe_contributions(self, X: Any) -> Float64:
         """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
-        return spe_parts(self.statistics, self._centred(X))
+        return spe_parts(self.statistics, self.centred(X))
 
     def t2_contributions(self, X: Any) -> Float64:
         """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
 
         d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
         """
-        return t2_parts(self.statistics, self._centred(X))
+        return t2_parts(self.statistics, self.centred(X))
 
-    def _centred(self, X: Any) -> Float64:
+    def centred(self, X: Any) -> Float64:
+        """Checked rows (m, n) less the mean, in units of the model's scale."""
         read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
         rows = to_numpy(read.values) if is_tensor(read.values) else read.values
         if hasattr(rows, "toarray"):
@@ -189,11 +196,12 @@ class Monitor:
         missing = self.statistics.expected_spe - float(known.sum())
         return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
 
-    def calibrate(self, X: Any) -> Self:
+    def calibrate(self, X: Any, *, ewma: float | None = None) -> Self:
         """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
 
         Call it as often as such rows come: of any number of rows about 15 kB are kept. Rows
-        that the model has learned from look closer to it than new ones; give others.
+        that the model has learned from look closer to it than new ones; give others. With `ewma`
+        also of the running means with this weight, of rows in their order.
 
         Examples
         --------
@@ -209,9 +217,11 @@ class Monitor:
         jackson-mudholkar 0.042
         empirical 0.012
         """
-        spe, t2 = self.statistics.both(self._centred(X))
+        spe, t2 = self.statistics.both(self.centred(X))
         self._normal_spe.update(spe)
         self._normal_t2.update(t2)
+        if ewma is not None:
+            self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe, t2)
         return self
 
     @property
@@ -241,6 +251,15 @@ class Monitor:
         limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
         return _SPE_LIMITS[method](self.left_out, confidence)
 
+    def smooth_limits(self, confidence: float, ewma: float) -> tuple[float, float]:
+        """Limits of the running means of SPE and T^2, from what `calibrate` saw with `ewma`."""
+        return self._normal_smooth.get(ewma, Smooth(ewma)).limits(confidence)
+
+    @property
+    def n_rows(self) -> float:
+        """Rows that the model knows, as far as it has not forgotten them."""
+        return min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
+
     def t2_limit(
         self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None
     ) -> float:
@@ -268,5 +287,4 @@ class Monitor:
         p = self.statistics.n_kept if n_components is None else n_components
         if method == "chi2":
             return limits.chi_square(p, confidence)
-        N = min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
-        return limits.hotelling(p, N, confidence)
+        return limits.hotelling(p, self.n_rows, confidence)

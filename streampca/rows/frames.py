@@ -139,7 +139,7 @@ def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
         column = frame.iloc[:, 0]
         if _holds_vectors(column):
             return Columns(_vectors(column, every[0]), None)
-        if len(frame) == 0 and column.dtype == object and every[0] not in (wanted or ()):
+        if len(frame) == 0 and (wanted is None or every[0] not in wanted):
             return Columns(np.empty((0, 0)), None)  # perhaps it would hold vectors
     columns, names = choose(
         every, wanted, lambda j: len(frame) == 0 or _holds_vectors(frame.iloc[:, j])

@@ -149,7 +149,13 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         theirs = other._ready() if isinstance(other, StreamingPCA) else other
         with self._unchanged_on_error():
             core = self._going_on() or Plain(**self._settings())
-            return self._with_core(core.merge(theirs))
+            self._with_core(core.merge(theirs))
+            self._name_features(core)
+        return self
+
+    def part(self) -> bytes:
+        """What was learned so far, for `streampca.merge_all`: see `streampca.StreamingPCA.part`."""
+        return (self._going_on() or Plain(**self._settings())).part()
 
     def decay(self, factor: float) -> Self:
         """Multiply the weight of all rows so far by a factor between 0 and 1."""
@@ -188,13 +194,17 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         own = cls().get_params()
         self = cls(**{name: value for name, value in settings.items() if name in own})
         self.__dict__ |= settings  # a subclass may leave some out
-        self._with_core(core)
-        self.n_features_in_ = core.n_features_in_
-        if checkpoint.feature_names is not None:
-            self.feature_names_in_ = core.feature_names_in_
+        self._with_core(core)._name_features(core)
         return self
 
     # --- inside --------------------------------------------------------------------------------
+
+    def _name_features(self, core: Plain) -> None:
+        """What scikit-learn compares further rows with."""
+        if core._learner is not None:
+            self.n_features_in_ = core.n_features_in_
+        if core._feature_names is not None:
+            self.feature_names_in_ = core.feature_names_in_
 
     @property
     def _allow_missing(self) -> bool:  # type: ignore[override]

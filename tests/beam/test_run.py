@@ -59,6 +59,13 @@ def main(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+def said_last(err):
+    """The one line that is ours; before it comes the traceback of a runner that prints one."""
+    lines = err.splitlines()
+    assert len(lines) == 1 or engines.current() in engines.ON_PRISM
+    return lines[-1]
+
+
 def arguments(path, store, window="1m", key="press", components=2):
     given = ["--input", path, "--timestamp-column", "time", "--window", window]
     given += ["--n-components", components, "--output", store, "--features", ",".join(NAMES)]
@@ -183,8 +190,7 @@ def test_a_bad_row_ends_the_job_and_is_named(tmp_path, capsys, write, change, me
     path = write(tmp_path, broken(**change))
     code, out, err = main(capsys, *arguments(path, tmp_path / "store"))
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: {path}, {message}")
-    assert err.count("\n") == 1
+    assert said_last(err).startswith(f"error: {path}, {message}")
 
 
 @pytest.mark.parametrize(("write", "change", "message"), BROKEN)
@@ -251,7 +257,8 @@ def test_a_column_that_only_a_later_file_lacks_is_named(tmp_path, capsys, engine
     later = tmp_path / "x.csv"
     later.write_text("time,press\n1,a\n")
     code, _, err = main(capsys, *arguments(tmp_path / "*.*", tmp_path / "store"))
-    assert (code, err) == (1, f"error: {later}: there is no column 'oil'; it has time, press\n")
+    assert code == 1
+    assert said_last(err) == f"error: {later}: there is no column 'oil'; it has time, press"
 
 
 @pytest.mark.parametrize("components", ["0", "-1", "1.5", "many", "nan"])
@@ -265,7 +272,7 @@ def test_beam_options_follow(tmp_path, capsys, engine):
     given = arguments(write_parquet(tmp_path), tmp_path / "store")
     job = run.read_arguments(list(map(str, [*given, "--direct_num_workers=1"])))
     assert job.beam_options == ["--runner=FnApiRunner", "--direct_num_workers=1"]
-    job = run.read_arguments(list(map(str, [*given, "--runner", "DataflowRunner"])))
-    assert job.beam_options == ["--runner", "DataflowRunner"]
+    job = run.read_arguments(list(map(str, [*given, "--runner", "SparkRunner"])))
+    assert job.beam_options == ["--runner", "SparkRunner"]
     assert main(capsys, *given, "--runner=BundleBasedDirectRunner")[0] == 0
     assert_equals_batch(CheckpointStore(tmp_path / "store").latest("press 4"), X[::2])

@@ -13,6 +13,7 @@ from reruns import files, write
 
 from beam_pipelines import arguments as arguments_of
 from beam_pipelines import run, submission
+from beam_pipelines.stores import absolute
 
 SOON = 30
 """Seconds within which whoever waits is to hear what is wrong; not a measure of speed."""
@@ -79,7 +80,7 @@ def test_relative_paths_are_those_of_who_submits(tmp_path, monkeypatch, capsys):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     for path in ("gs://bucket/store", "/plant/store"):
-        assert submission.absolute(path) == path
+        assert absolute(path) == path
 
 
 @pytest.mark.engines
