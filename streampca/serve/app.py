@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from importlib import resources
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,14 +18,16 @@ from starlette.routing import Route
 
 from streampca import Checkpoint, CheckpointStore
 from streampca.monitor import Monitor
-from streampca.serve import answers, errors, rows
+from streampca.serve import answers, errors
+from streampca.serve import rows as bodies
 from streampca.serve.answers import Json
 from streampca.serve.crowd import Slots, Turns, Work
+from streampca.serve.feed import Feed
 from streampca.serve.guard import Guard
 from streampca.serve.history import Histories
 from streampca.serve.linger import Linger
 from streampca.serve.live import Live
-from streampca.serve.query import checkpoint_of, fraction, key_of, key_text, whole
+from streampca.serve.query import checkpoint_of, fraction, key_of, key_text, until_of, whole
 from streampca.serve.reader import Key, Reader
 
 __all__ = ["create_app"]
@@ -33,8 +36,10 @@ _STATIC = {
     "/": ("index.html", "text/html"),
     "/app.js": ("app.js", "text/javascript"),
     "/charts.js": ("charts.js", "text/javascript"),
+    "/live.js": ("live.js", "text/javascript"),
     "/panels.js": ("panels.js", "text/javascript"),
     "/rows.js": ("rows.js", "text/javascript"),
+    "/times.js": ("times.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -45,6 +50,7 @@ _BODY_SECONDS = 15.0
 def create_app(
     store: str | CheckpointStore,
     *,
+    rows: Iterable[Any] | None = None,
     allowed_hosts: Collection[str] = (),
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
@@ -54,6 +60,9 @@ def create_app(
     ----------
     store : str or CheckpointStore
         It may be empty, or not exist yet.
+    rows : iterable, optional
+        Rows to show as they come, beside the newest model: lists in the order of its features,
+        dictionaries by name, or tuples (key, row). Read in a thread once a page is open.
     allowed_hosts : collection of str
         Names, beside localhost and any IP address, by which the server may be called.
     is_stopping : callable
@@ -72,15 +81,18 @@ def create_app(
     []
     """
     reader = Reader(store if isinstance(store, CheckpointStore) else CheckpointStore(store))
-    endpoints = _Endpoints(reader)
+    endpoints = _Endpoints(reader, has_rows=rows is not None)
     live = Live(reader, Slots("pages", 400, 100), is_stopping)
+    feed = Feed(reader, rows or (), Slots("pages", 400, 100), is_stopping)
     routes = [
         *(Route(path, _static(*what), methods=["GET"]) for path, what in _STATIC.items()),
         Route("/keys", endpoints.in_thread(endpoints.keys), methods=["GET"]),
         Route("/components", endpoints.in_thread(endpoints.components), methods=["GET"]),
         Route("/history", endpoints.in_thread(endpoints.history), methods=["GET"]),
+        Route("/times", endpoints.in_thread(endpoints.times), methods=["GET"]),
         Route("/transform", endpoints.transform, methods=["POST"]),
         Route("/events", live.answer, methods=["GET"]),
+        *([Route("/rows", feed.answer, methods=["GET"])] if rows is not None else []),
     ]
     app = Starlette(
         routes=routes,
@@ -103,8 +115,9 @@ def create_app(
 class _Endpoints:
     """Answers in JSON. Those that read files run in threads, beside the event loop."""
 
-    def __init__(self, store: Reader) -> None:
+    def __init__(self, store: Reader, *, has_rows: bool) -> None:
         self._store = store
+        self._has_rows = has_rows
         self._histories = Histories(store)
         self._work = Work()
         self._uploads = Turns(most=64, most_each=16, seconds=_BODY_SECONDS)
@@ -134,7 +147,7 @@ class _Endpoints:
             }
             for key, count, last in self._store.listing.now()
         ]
-        return Json({"store": shown, "keys": keys})
+        return Json({"store": shown, "keys": keys, "rows": self._has_rows})
 
     def components(self, request: Request) -> Response:
         """GET /components."""
@@ -146,20 +159,35 @@ class _Endpoints:
     def history(self, request: Request) -> Response:
         """GET /history."""
         count = whole(request, "limit", 200, 1, 2_000)
-        return Json(self._histories.last(key_of(request, self._store), count))
+        key, until = key_of(request, self._store), until_of(request)
+        return Json(self._histories.last(key, count, until))
+
+    def times(self, request: Request) -> Response:
+        """GET /times."""
+        key = key_of(request, self._store)
+        skip = whole(request, "skip", 0, 0, 2**63 - 1)
+        names = self._store.written(key).now()
+        return Json(
+            {
+                "key": key,
+                "n_checkpoints": len(names),
+                "window_end": [answers.time_text(end) for end, _ in names[skip:]],
+                "sequence": [sequence for _, sequence in names[skip:]],
+            }
+        )
 
     async def transform(self, request: Request) -> Response:
         """POST /transform."""
-        body = await rows.read_body(request, self._uploads)
+        body = await bodies.read_body(request, self._uploads)
         return await self._work.run(request, self._transform, request, body)
 
     def _transform(self, request: Request, body: bytes) -> Response:
         confidence = fraction(request, "confidence", 0.99)
-        given = rows.parse(body)
+        given = bodies.parse(body)
         key, found = checkpoint_of(request, self._store)
         watched = self._monitor(self._store, key, found.window_end, found.sequence)
         checkpoint = watched.checkpoint
-        X = rows.in_order(given, checkpoint)
+        X = bodies.in_order(given, checkpoint)
         try:
             scores = checkpoint.transform(X)
             assessment = watched.monitor.assess(X, confidence)

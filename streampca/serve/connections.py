@@ -44,7 +44,7 @@ class Connection(H11Protocol):
     def _is_complete(self) -> bool:
         """Whether a request has come to its end, and its answer will have one."""
         waits = self.is_under_way and not self.cycle.more_body and not self.cycle.response_started
-        return waits and self.scope["path"] != "/events"
+        return waits and self.scope["path"] not in ("/events", "/rows")
 
     # --- what asyncio tells -----------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from streampca.serve.answers import heading
 from streampca.serve.reader import Key, Name, Reader
 
 __all__ = ["Histories"]
+
+Until = Callable[[Sequence[Name]], int]
+"""How many of the names, from the oldest on."""
 
 _KEPT = 5_000
 _LOCKS = 64
@@ -36,11 +39,12 @@ class Histories:
         # share a lock wait for each other, which costs time and nothing else.
         self._busy = [threading.Lock() for _ in range(_LOCKS)]
 
-    def last(self, key: Key, count: int) -> dict[str, Any]:
-        """The last `count` entries of a key, oldest first, and charts of them."""
+    def last(self, key: Key, count: int, until: Until | None = None) -> dict[str, Any]:
+        """The last `count` entries of a key up to one, oldest first, and charts of them."""
         names = self._store.written(key).now()
+        end = len(names) if until is None else until(names)
         with self._busy[hash((type(key), key)) % _LOCKS]:
-            entries = self._read(key, names, max(len(names) - count, 0))
+            entries = self._read(key, names[:end], max(end - count, 0))
         charts = {
             name: _chart([entry[name] for entry in entries]) for name in ("left_out", "angle")
         }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime
 import json
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from starlette.requests import Request
 
 from streampca import Checkpoint
 from streampca.serve.errors import bad, missing
-from streampca.serve.reader import Key, Reader
+from streampca.serve.reader import Key, Name, Reader
 
 __all__ = [
     "Key",
@@ -20,6 +22,7 @@ __all__ = [
     "key_text",
     "read_key",
     "read_time",
+    "until_of",
     "whole",
 ]
 
@@ -88,6 +91,22 @@ def checkpoint_of(request: Request, store: Reader) -> tuple[Key, Checkpoint]:
         which = "" if sequence is None else f" with sequence {sequence}"
         raise missing(f"key {key_text(key)[:200]} has no checkpoint{when}{which}")
     return key, found
+
+
+def until_of(request: Request) -> Callable[[Sequence[Name]], int] | None:
+    """How many checkpoints lie at or before at and sequence; None where these say none."""
+    at, text = request.query_params.get("at"), request.query_params.get("sequence")
+    if at is None and text is None:
+        return None
+    time = None if at is None else read_time(at)
+    number = None if text is None else whole(request, "sequence", 0, 0, 2**63 - 1)
+
+    def until(names: Sequence[Name]) -> int:
+        # Those without a window come first in a store, as they do here.
+        last = (time is not None, time or 0, 2**63 if number is None else number)
+        return bisect.bisect_right(names, last, key=lambda n: (n[0] is not None, n[0] or 0, n[1]))
+
+    return until
 
 
 def read_time(text: str) -> int:

@@ -7,8 +7,8 @@ import ipaddress
 import socket
 import sys
 import warnings
-from collections.abc import Collection, Iterator
-from typing import TextIO
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, TextIO
 
 import uvicorn
 
@@ -26,6 +26,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
+    rows: Iterable[Any] | None = None,
     allowed_hosts: Collection[str] = (),
 ) -> None:
     """Show a store as a live page until interrupted; it is only ever read.
@@ -39,6 +40,9 @@ def serve(
         no password.
     port : int, default=8765
         0 takes any that is free.
+    rows : iterable, optional
+        Rows to show as they come, beside the newest model: lists in the order of its features,
+        dictionaries by name, or tuples (key, row). Read in a thread once a page is open.
     allowed_hosts : collection of str
         Names, beside `host`, localhost and IP addresses, by which browsers may call the server.
 
@@ -49,7 +53,10 @@ def serve(
     """
     server: uvicorn.Server
     app = create_app(
-        store, allowed_hosts={host, *allowed_hosts}, is_stopping=lambda: server.should_exit
+        store,
+        rows=rows,
+        allowed_hosts={host, *allowed_hosts},
+        is_stopping=lambda: server.should_exit,
     )
     config = uvicorn.Config(
         app,

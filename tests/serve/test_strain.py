@@ -313,7 +313,7 @@ def test_a_store_that_is_deleted_is_empty(serving, store, fill):
     fill(store, "a", hours=1)
     server = serving()
     shutil.rmtree(store.uri)
-    assert server.get() == (200, {"store": store.uri, "keys": []})
+    assert server.get() == (200, {"store": store.uri, "keys": [], "rows": False})
     assert server.get("/components?key=a")[0] == 404
 
 
