@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from streampca.checkpoint import which_moments
 from streampca.files import options
 
 DEFAULT_RUNNER = "FnApiRunner"
@@ -97,8 +98,22 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="each window's own components instead of the running model's",
     )
+    add(
+        "--moments",
+        type=_moments,
+        default="all",
+        metavar="WHICH",
+        help="which checkpoints can be gone on from: all, last, none, or k for every k-th",
+    )
     options.add_to_parser(made)
     return made
+
+
+def _moments(text: str) -> str | int:
+    try:
+        return which_moments(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _components(text: str) -> int | float:

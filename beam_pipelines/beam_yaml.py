@@ -84,6 +84,7 @@ class LearnComponents(beam.PTransform):
       early_every: Seconds after which an open window is reported.
       idle_timeout: Seconds of event time after which a silent key is forgotten.
       resume_from: A store of checkpoints to go on from.
+      moments: Which checkpoints can be gone on from, all, last, none, or every how many.
       options: Other parameters of StreamingPCA by name.
       error_handling: Name of an output for rows that cannot be used, as {"output": name}.
     """
@@ -96,6 +97,7 @@ class LearnComponents(beam.PTransform):
         early_every: Optional[float] = None,  # noqa: UP045
         idle_timeout: Optional[float] = None,  # noqa: UP045
         resume_from: Optional[str] = None,  # noqa: UP045
+        moments: Optional[str] = None,  # noqa: UP045
         options: Optional[Mapping[str, Any]] = None,  # noqa: UP045
         error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
         *,
@@ -113,6 +115,7 @@ class LearnComponents(beam.PTransform):
             "early_every": early_every,
             "idle_timeout": idle_timeout,
             "resume_from": resume_from,
+            "moments": "all" if moments is None else moments,
             "bad_rows": self._bad_rows is not None,
             **{name: asked[name] for name in ("missing", "memory") if name in asked},
             **_half_life(asked.get("half_life")),

@@ -86,6 +86,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         given.output,
         asked,
         carry=not given.no_carry,
+        moments=given.moments,
         beam_options=beam_options,
         say=_say,
     )
@@ -99,6 +100,7 @@ def job_of(
     asked: dict[str, Any],
     *,
     carry: bool = True,
+    moments: str | int = "all",
     beam_options: Sequence[str] = (),
     say: Any = _log.info,
 ) -> Job:
@@ -135,7 +137,7 @@ def job_of(
         bad_rows=bad_rows,
         skip=mode == "skip",
         beam_options=list(beam_options),
-        parameters=_parameters(asked),
+        parameters=_parameters(asked) | {"moments": moments},
     )
 
 

@@ -15,6 +15,7 @@ from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
 from beam_pipelines.learning.parameters import check, plain
 from beam_pipelines.learning.running import Learning
+from streampca.checkpoint import which_moments
 from streampca.rows import LARGEST
 
 _PLAIN = {
@@ -39,6 +40,7 @@ class Options:
     resume_from: str | None
     hot_key_shards: int
     bad_rows: bool
+    moments: str | int = "all"
 
     @classmethod
     def checked(
@@ -51,6 +53,7 @@ class Options:
         idle_timeout: Any,
         resume_from: Any,
         hot_key_shards: Any,
+        moments: Any = "all",
         **switches: Any,
     ) -> Self:
         """Return options that fit each other.
@@ -77,6 +80,7 @@ class Options:
             idle_timeout=seconds("idle_timeout", idle_timeout),
             resume_from=_store(resume_from),
             hot_key_shards=hot_key_shards,
+            moments=which_moments(moments),
             **switches,
         )
         asked._check_together()
@@ -136,7 +140,7 @@ class Options:
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)
         half_life = None if self.half_life is None else _micros(self.half_life)
-        return Learning(self.options, self.carry, half_life, idle, lateness)
+        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
