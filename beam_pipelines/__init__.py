@@ -20,7 +20,7 @@ finally:
     _logging.getLogger().removeFilter(_is_news)
 
 # ruff: noqa: E402 - these import Beam
-from beam_pipelines.learning import MomentsFn
+from beam_pipelines.learning import MomentsFn, SizeWarning
 from beam_pipelines.project import ProjectComponents
 from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
@@ -35,6 +35,7 @@ __all__ = [
     "ProjectComponents",
     "Projected",
     "ReadCheckpoints",
+    "SizeWarning",
     "Unreadable",
     "WriteCheckpoints",
 ]

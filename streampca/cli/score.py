@@ -27,9 +27,16 @@ __all__ = ["score"]
 class Watch:
     """One model's monitor with its two limits."""
 
-    def __init__(self, model: Checkpoint, confidence: float) -> None:
+    def __init__(self, model: Checkpoint, confidence: float, n_components: Any = "auto") -> None:
         self.names = feature_names(model)
-        self.monitor = Monitor(model)
+        self.monitor = Monitor(model, n_components=n_components)
+        k, p = self.monitor.n_components, len(model.components)
+        if n_components == "auto" and k < p:
+            whose = "the model" if model.key is None else f"the model of {model.key}"
+            output.say(
+                f"{whose} has {p} components, which leave nothing for SPE: the first {k} are used "
+                "(parallel analysis); --n-components says otherwise"
+            )
         self.key = model.key
         self.spe_limit = self.monitor.spe_limit(confidence)
         self.t2_limit = self.monitor.t2_limit(confidence)
@@ -103,6 +110,16 @@ def score(
     confidence: Annotated[
         float, typer.Option(metavar="SHARE", help="Of normal rows that lie within a limit.")
     ] = 0.99,
+    n_components: Annotated[
+        str | None,
+        typer.Option(
+            "--n-components",
+            "-n",
+            metavar="P",
+            help="How many of the model's to use, or the share of the variance, or parallel; "
+            "default: all, or by parallel analysis where all leave nothing for SPE.",
+        ),
+    ] = None,
     normal: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,12 +148,13 @@ def score(
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     kept = options.names(keep) or []
+    kept_components = options.number_or_share(n_components) or "auto"
     watches: dict[int, Watch] = {}
     tally = Tally(max(show, 1))
 
     def watch(model: Checkpoint) -> Watch:
         if id(model) not in watches:
-            watches[id(model)] = Watch(model, confidence)
+            watches[id(model)] = Watch(model, confidence, kept_components)
         return watches[id(model)]
 
     def rows_of(source: Source) -> Any:

@@ -48,7 +48,7 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return None
-        spe, t2 = statistics.one(self._model.row(x, view) - view.mean)
+        spe, t2 = statistics.one(view.centred(self._model.row(x, view)))
         if self._statistic == "both":
             return statistics.combine(spe, t2)
         return spe if self._statistic == "spe" else t2
@@ -58,7 +58,7 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return {}
-        _, rest = statistics.split((self._model.row(x, view) - view.mean)[None])
+        _, rest = statistics.split(view.centred(self._model.row(x, view))[None])
         return dict(zip(self._model.features, (rest[0] ** 2).tolist(), strict=False))
 
     def _current(self) -> tuple[View | None, Statistics | None]:

@@ -6,14 +6,19 @@ import contextlib
 import ipaddress
 import socket
 import sys
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterator
+from typing import TextIO
 
 import uvicorn
 
-from streampca import CheckpointStore
+from streampca import CheckpointStore, CheckpointWarning
 from streampca.serve.app import create_app
+from streampca.serve.connections import Connection
 
 __all__ = ["serve"]
+
+_MOST_TOLD = 10_000
 
 
 def serve(
@@ -50,7 +55,7 @@ def serve(
         app,
         log_level="warning",
         server_header=False,
-        limit_concurrency=64,
+        http=Connection,  # uvicorn's own limit counts connections that have not asked anything
         timeout_keep_alive=10,
         timeout_graceful_shutdown=3,
         ws="none",
@@ -64,8 +69,36 @@ def serve(
         _say(f"http://{shown}:{number}/ shows {getattr(store, 'uri', store)}; Ctrl-C ends it")
         if not _is_loopback(host):
             _say("warning: everyone who can reach this machine can look; there is no password")
-        with contextlib.suppress(KeyboardInterrupt):  # raised again once all has been closed
-            server.run(sockets=[listening])
+        with _each_file_once(), contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])  # an interrupt is raised again once all is closed
+
+
+@contextlib.contextmanager
+def _each_file_once() -> Iterator[None]:
+    """A stray file stays where it is: it is told of once, not with each reading.
+
+    Python's own "once" forgets whenever anybody changes a filter, which libraries do all the time.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        show, told = warnings.showwarning, set[str]()
+
+        def show_once(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, CheckpointWarning):
+                if str(message) in told or len(told) >= _MOST_TOLD:
+                    return
+                told.add(str(message))
+            show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_once
+        yield
 
 
 def _is_loopback(host: str) -> bool:

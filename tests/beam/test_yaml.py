@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pytest
+import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
 from streams import assert_equals_batch, stream
 
+import beam_pipelines
+from beam_pipelines import beam_yaml
 from streampca import CheckpointStore
 
 yaml_transform = pytest.importorskip(
@@ -76,6 +80,28 @@ def test_components_are_learned_by_a_yaml_file(tmp_path):
     lines = "".join(path.read_text() for path in tmp_path.glob("found*")).splitlines()
     wanted = [f"press {i}: {rows} of 3" for i in range(2) for rows in (25, 50)]
     assert sorted(lines) == wanted
+
+
+def test_the_provider_that_ships_is_included_by_its_path(tmp_path):
+    """It names all transforms that Beam YAML can have, and they are there."""
+    (shipped,) = (Path(folder) / "provider.yaml" for folder in beam_pipelines.__path__)
+    transforms = yaml.safe_load(shipped.read_text())[0]["transforms"]
+    public = [
+        name
+        for name, value in vars(beam_yaml).items()
+        if isinstance(value, type)
+        and issubclass(value, beam.PTransform)
+        and value.__module__ == beam_yaml.__name__
+    ]
+    assert transforms == {name: f"beam_pipelines.beam_yaml.{name}" for name in public}
+    X, times = stream(100, 3)
+    rows = [
+        {"press": "a", "second": int(t), **dict(zip(NAMES, x, strict=True))}
+        for x, t in zip(X, times, strict=True)
+    ]
+    text = PIPELINE.format(folder=tmp_path, rows=json.dumps(rows))
+    run(text[: text.index("providers:")] + f"providers:\n  - include: {shipped}\n")
+    assert_equals_batch(CheckpointStore(tmp_path / "store").latest("a"), X)
 
 
 def test_a_yaml_file_is_run_as_beam_runs_it(tmp_path):

@@ -203,3 +203,34 @@ def test_a_missing_extra_is_named(cli, store, monkeypatch, module, arguments, ex
     assert said.stderr.startswith("error: ")
     assert f'pip install "streampca[{extra}]"' in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_onnx_scales_where_the_model_does(rows, cli, whiten):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from streampca import StreamingPCA
+
+    X = rows * [1e-3, 1.0, 1e4, 10.0]
+    pca = StreamingPCA(2, scale=True, whiten=whiten).fit(X)
+    CheckpointStore("store").write(pca.checkpoint())
+    cli("export", "store", "-o", "m.onnx")
+    session = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"rows": X})
+    np.testing.assert_allclose(found, pca.transform(X), atol=1e-9)
+
+
+def test_fit_scale_learns_the_correlation_and_goes_on_with_it(cli, write, rows):
+    X = rows * [1e-3, 1.0, 1e4, 10.0]
+    cli("fit", write("a.csv", X[:1500]), "-n", 2, "-o", "store", "--scale")
+    cli("fit", write("b.csv", X[1500:]), "-o", "store", "--resume")
+    model = CheckpointStore("store").latest()
+    values = np.linalg.eigvalsh(np.corrcoef(X.T))[::-1][:2]
+    np.testing.assert_allclose(model.explained_variance, values, rtol=1e-9)
+    shown = cli("components", "store", "--json").json
+    np.testing.assert_allclose(shown["scale"], X.std(axis=0, ddof=1), rtol=1e-9)
+    cli("export", "store", "-o", "m.npz")
+    with np.load("m.npz", allow_pickle=False) as arrays:
+        assert np.array_equal(arrays["scale"], model.scale)
+    said = cli("score", "store", "b.csv", "--json").json
+    assert said["n_rows"] == 1500
+    assert said["n_alarms"] < 200

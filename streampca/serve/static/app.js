@@ -103,7 +103,7 @@ function follow() {
   source.addEventListener("change", async (event) => {
     const seen = JSON.parse(event.data);
     const known = state.keys.map((each) => each.query);
-    if (JSON.stringify(seen.keys) !== JSON.stringify(known)) {
+    if (seen.keys && JSON.stringify(seen.keys) !== JSON.stringify(known)) {
       const before = state.key;
       await loadKeys().catch((error) => problem(error.message));
       if (state.key !== before) { follow(); refresh(); return; }
@@ -111,6 +111,9 @@ function follow() {
     const last = seen.n_checkpoints ? `; last ${when(seen)}` : "";
     if (!isShown(seen)) await refresh();
     byId("live").textContent = `Live: ${seen.n_checkpoints} checkpoints${last}.`;
+  });
+  source.addEventListener("problem", (event) => {
+    byId("live").textContent = `Not live: ${JSON.parse(event.data).error}.`;
   });
   source.onerror = () => {
     byId("live").textContent = "Not live: the connection is lost; trying again.";
