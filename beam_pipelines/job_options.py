@@ -35,6 +35,9 @@ CHOICES = (
            choices=("exact", "first_order")),
     Option("dtype", "float32|float64", "Of products; default that of the rows.",
            choices=("float32", "float64")),
+    Option("moments", "all|last|none|K",
+           "Which checkpoints can be gone on from: all, the last of a key, that and every K-th, or "
+           "none; the others are smaller."),
     Option("device", "DEVICE", "Where workers compute, such as cuda; default: numpy."),
 )  # fmt: skip
 

@@ -101,6 +101,11 @@ class LearnComponents(beam.PTransform):
         Into how many parts the rows of each key are dealt before they are added up, for runners
         that add up the rows of one key on one worker. Not for session windows: where one ends
         depends on all rows of its key.
+    moments : {"all", "last", "none"} or int, default="all"
+        Which checkpoints hold the moments, which only going on needs, and which may be most of
+        their bytes: all; the last of those that a key has at a time; that and every k-th; none,
+        so that no job can go on from them. A key's running state always has them. A job that is to
+        be run again after a crash (`rerun`) wants all: it may have been killed before a last one.
     bad_rows : bool, default=False
         True: rows that cannot be used are an output of their own, with the reason, and `Learned` is
         returned. False: the first of them fails the pipeline, with the same reason.
@@ -153,6 +158,7 @@ class LearnComponents(beam.PTransform):
         resume_from: str | os.PathLike[str] | None = None,
         rerun: bool = False,
         hot_key_shards: int = 1,
+        moments: str | int = "all",
         bad_rows: bool = False,
         **options: Any,
     ) -> None:
@@ -166,6 +172,7 @@ class LearnComponents(beam.PTransform):
             idle_timeout=idle_timeout,
             resume_from=resume_from,
             hot_key_shards=hot_key_shards,
+            moments=moments,
             bad_rows=bad_rows,
             rerun=rerun,
         )

@@ -95,7 +95,8 @@ class CarryModel(beam.DoFn):
         checkpoint = run.close(sorted(own, key=lambda w: w.kept))
         sequence.write(checkpoint.sequence + 1)
         self._early.inc()
-        yield _stamped(checkpoint, window)
+        keeps = self._learning.keeps(checkpoint.sequence, last=True)
+        yield _stamped(checkpoint if keeps else checkpoint.without_moments(), window)
 
     @on_timer(WINDOW_END)
     def close(
@@ -115,18 +116,22 @@ class CarryModel(beam.DoFn):
             return
         kept = [w for w in waiting if w.kept]
         run = self._running(text, model, closed, sequence)
-        for _, group in groupby(due, _window):
-            parts = list(group)
+        groups = [list(group) for _, group in groupby(due, _window)]
+        for number, parts in enumerate(groups, 1):
+            last = number == len(groups)
+            # where windows are learned apart, those that overlap it are gone on from, too
+            apart = not self._learning.carry and _reaches(parts, groups[-1])
+            keeps = self._learning.keeps(run.standing.sequence, last=last or apart)
             parts += [w for w in kept if w.within(parts[0])]
             kept = [w for w in kept if w not in parts]
-            checkpoint = run.close(parts)
+            checkpoint = run.close(parts, moments=keeps or last)
             if self._learning.lateness and not self._learning.carry:
                 total = run.kept(parts[0])
                 kept += [] if total is None else [total]
             self._checkpoints.inc()
             if checkpoint.late:
                 self._late.inc()
-            yield _stamped(checkpoint, parts[0])
+            yield _stamped(checkpoint if keeps else checkpoint.without_moments(), parts[0])
         standing = run.standing
         assert standing.model is not None
         assert standing.closed is not None
@@ -178,6 +183,11 @@ class CarryModel(beam.DoFn):
 
 def _window(part: Pending) -> tuple[int, int, int]:
     return part.window
+
+
+def _reaches(parts: list[Pending], last: list[Pending]) -> bool:
+    """Whether a window ends after the start of the one that is closed last."""
+    return parts[0].last >= last[0].start
 
 
 def _stamped(checkpoint: Checkpoint, window: Pending) -> TimestampedValue:

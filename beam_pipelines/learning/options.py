@@ -17,6 +17,7 @@ from beam_pipelines.learning import sizes
 from beam_pipelines.learning.parameters import check, plain
 from beam_pipelines.learning.running import Learning
 from beam_pipelines.stores import absolute
+from streampca.checkpoint import which_moments
 from streampca.rows import LARGEST
 
 _PLAIN = {
@@ -42,6 +43,7 @@ class Options:
     hot_key_shards: int
     bad_rows: bool
     rerun: bool = False
+    moments: str | int = "all"
 
     @classmethod
     def checked(
@@ -54,6 +56,7 @@ class Options:
         idle_timeout: Any,
         resume_from: Any,
         hot_key_shards: Any,
+        moments: Any = "all",
         **switches: Any,
     ) -> Self:
         """Return options that fit each other.
@@ -83,6 +86,7 @@ class Options:
             idle_timeout=seconds("idle_timeout", idle_timeout),
             resume_from=_store(resume_from),
             hot_key_shards=hot_key_shards,
+            moments=which_moments(moments),
             **switches,
         )
         asked._check_together()
@@ -144,7 +148,7 @@ class Options:
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)
         half_life = None if self.half_life is None else _micros(self.half_life)
-        return Learning(self.options, self.carry, half_life, idle, lateness)
+        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""

@@ -11,6 +11,7 @@ from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
+from streampca.checkpoint import keeps_moments
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
@@ -25,6 +26,11 @@ class Learning:
     half_life: int | None = None  # microseconds of event time
     idle: int | None = None  # microseconds of silence after which a model begins anew
     lateness: int = 0  # microseconds for which a window takes late rows
+    moments: str | int = "all"  # which checkpoints hold them: "last", "none", or every so many
+
+    def keeps(self, sequence: int, *, last: bool) -> bool:
+        """Whether the checkpoint of this sequence is handed out with moments."""
+        return keeps_moments(self.moments, sequence, last=last)
 
 
 class Standing(NamedTuple):
@@ -51,16 +57,16 @@ class Running:
         self._names = None if model is None else model.feature_names
         self._width = 0 if model is None else model.components.shape[1]  # 0: no row yet
 
-    def close(self, parts: list[Pending]) -> Checkpoint:
-        """Learn the parts of a window, and take its checkpoint.
+    def close(self, parts: list[Pending], *, moments: bool = True) -> Checkpoint:
+        """Learn the parts of a window, and take its checkpoint; one with moments can be resumed.
 
         On one thread of the BLAS: workers share a machine, and the last bits of a solution can
         depend on how many there are, which differs between environments.
         """
         with one_thread():
-            return self._close(parts)
+            return self._close(parts, moments)
 
-    def _close(self, parts: list[Pending]) -> Checkpoint:
+    def _close(self, parts: list[Pending], moments: bool) -> Checkpoint:
         late = self.learn(parts)
         assert self._pca is not None
         window = parts[0]
@@ -70,6 +76,7 @@ class Running:
             window_end=window.span.end,
             sequence=self.standing.sequence,
             late=late,
+            moments=moments,
         )
         # Moments have no names: the checkpoint gets those of the rows.
         checkpoint = dataclasses.replace(checkpoint, feature_names=self._names)

@@ -9,6 +9,7 @@ from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
+from streampca.checkpoint.keeping import keeps_moments, which_moments
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.record import Checkpoint
@@ -26,9 +27,11 @@ __all__ = [
     "check_key",
     "fields_of",
     "heading",
+    "keeps_moments",
     "measure_drift",
     "plain",
     "relative_path",
     "time_text",
     "variances",
+    "which_moments",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from streampca import CheckpointStore, StreamingPCA
+from streampca.checkpoint import which_moments
 from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
@@ -75,6 +76,13 @@ def fit(
         float | None,
         typer.Option(min=0.1, metavar="S", help="Also one after so many seconds."),
     ] = None,
+    moments: Annotated[
+        str,
+        typer.Option(
+            metavar="all|last|none|K",
+            help="Which checkpoints can be gone on from: the last and every K-th, or none.",
+        ),
+    ] = "all",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     json: options.Json = False,
     *,
@@ -100,7 +108,7 @@ def fit(
     say = (lambda _: None) if quiet else output.say
     chosen = _columns(sources[0], settings, parameters, say)
     _refuse_more(parameters.get("n_components"), chosen, sources[0])
-    models = Models(parameters, tuple(chosen.names), half_life_us, store)
+    models = Models(parameters, tuple(chosen.names), half_life_us, store, which_moments(moments))
     if ledger is None:
         ledger = Ledger({}, [], 0, 0, "", 0, settings)
         if store is not None:

@@ -217,6 +217,7 @@ class Fit:
         self.ledger.bad_rows_size = self._bad_rows.size()
         if self._store is not None:
             self.ledger.write(self._store)
+            self._models.lighten()
 
 
 def settle(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, CheckpointStore, StreamingPCA
+from streampca.checkpoint import keeps_moments
 from streampca.moments import LEAST_WEIGHT
 
 __all__ = ["KeyModel", "Models", "Point", "grouped"]
@@ -105,6 +106,9 @@ class Models:
         As for `KeyModel`.
     store : CheckpointStore, optional
         None keeps everything in memory.
+    moments : str or int, default="all"
+        Which checkpoints hold what is only for going on: "all", "last", "none", or the last and
+        every so many.
     """
 
     def __init__(
@@ -113,8 +117,11 @@ class Models:
         names: tuple[str, ...],
         half_life: float | None,
         store: CheckpointStore | None,
+        moments: str | int = "all",
     ) -> None:
         self._options, self._names, self._half_life = options, names, half_life
+        self._moments = moments
+        self._past: list[Checkpoint] = []  # written with moments that nobody will need
         self.by_key: dict[Key, KeyModel] = {}
         self._store = store
 
@@ -139,6 +146,18 @@ class Models:
             )
         self.by_key[key] = model = self._new()
         model.resume(found)
+        self._lighten_before(point)
+
+    def _lighten_before(self, point: Point) -> None:
+        """A run that was killed may not have come to what it had to do after its last commit."""
+        assert self._store is not None
+        key, name = point[0], point[1:]
+        written = self._store.written(key)
+        before = [each for each in written[: written.index(name)] if not self._keeps(each[1])]
+        if before:
+            found = self._store.read(key, *before[-1])
+            if found is not None and found.moments:
+                self._past.append(found.without_moments())
 
     def learn(
         self, X: NDArray[Any], keys: list[Any] | None, times: NDArray[np.int64] | None
@@ -160,11 +179,29 @@ class Models:
         made = []
         for key, model in self.by_key.items():
             if model.changed:
+                before = model.last
                 checkpoint = model.checkpoint(key)
                 if self._store is not None:
-                    self._store.write(checkpoint)
+                    none = self._moments == "none"
+                    self._store.write(checkpoint.without_moments() if none else checkpoint)
+                    if before is not None and not self._keeps(before.sequence):
+                        self._past.append(before)
                 made.append(checkpoint.without_moments())
         return made
+
+    def _keeps(self, sequence: int) -> bool:
+        """Whether a checkpoint stays as it is when the next one of its key has been written."""
+        return self._moments == "none" or keeps_moments(self._moments, sequence, last=False)
+
+    def lighten(self) -> None:
+        """Write checkpoints again without the moments that they were to have while they were last.
+
+        For when those that came after them count.
+        """
+        for checkpoint in self._past:
+            assert self._store is not None
+            self._store.write(checkpoint)
+        self._past.clear()
 
     def points(self) -> list[Point]:
         """The newest checkpoint of each key."""

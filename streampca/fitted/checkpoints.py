@@ -17,21 +17,24 @@ class Checkpoints(Results):
 
     _start: Any
 
-    def checkpoint(self, **where: Any) -> Checkpoint:
+    def checkpoint(self, *, moments: bool = True, **where: Any) -> Checkpoint:
         """Everything learned so far, as a `Checkpoint`: enough to transform and to go on.
 
         Parameters
         ----------
+        moments : bool, default=True
+            False leaves out what is only for going on, which nothing else needs.
         **where
             `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
         """
         learner = self._started_learner
         with learner.lock:
-            model, moments = learner.model(), learner.state()
+            model = learner.model()
+            state = learner.state() if moments else {}
         return Checkpoint(
             feature_names=self._feature_names,
-            moments_kind=learner.moments.kind,
-            moments=moments,
+            moments_kind=learner.moments.kind if moments else "",
+            moments=state,
             settings=self._settings(),
             **fields_of(model),
             **where,

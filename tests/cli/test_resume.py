@@ -50,6 +50,27 @@ def killed(cli, monkeypatch, n, *arguments):
             cli(*arguments)
 
 
+@pytest.mark.parametrize("moments", ["last", "none", "3"])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 6, 8, 9, 11, 13])
+def test_killed_while_moments_that_nobody_needs_are_dropped(
+    cli, write, rows, monkeypatch, moments, n
+):
+    press = np.where(np.arange(3000) % 3 == 0, "a", "b").tolist()
+    given = ["fit", write("a.csv", rows[:3000], press=press), *OPTIONS, "--key-column", "press"]
+    given += ["--moments", moments]
+    cli(*given, "-o", "whole")
+    history = CheckpointStore("whole").history("a")
+    expected = {"last": [0, 0, 0, 0, 1], "none": [0] * 5, "3": [0, 0, 1, 0, 1]}[moments]
+    assert [int(bool(c.moments)) for c in history] == expected
+    killed(cli, monkeypatch, n, *given, "-o", "broken")
+    if moments == "none" and Ledger.read(CheckpointStore("broken")).points:
+        said = cli(*given, "-o", "broken", "--resume", code=2).err
+        assert "stored without moments" in said
+        return
+    cli(*given, "-o", "broken", "--resume")
+    assert content("broken") == content("whole")
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.parquet"])
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8])
 def test_killed_at_any_write(cli, write, rows, monkeypatch, name, n):
