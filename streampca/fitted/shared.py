@@ -17,6 +17,8 @@ from streampca.rows import LARGEST
 
 Value = TypeVar("Value")
 
+_MOST_SINGLE = float(np.finfo("float32").max)
+
 
 class Learns(Protocol):
     """What an estimator needs of its learner here."""
@@ -67,7 +69,7 @@ class Fitted(Parameters, Generic[L]):
     def _largest(self) -> float:
         """The largest entry that squares can be summed of, in the type that rows will have."""
         dtype = self.dtype if self._learner is None else self._learner.moments.dtype
-        return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
+        return _MOST_SINGLE if dtype == "float32" else LARGEST
 
     def _place(self, X: Array) -> str | None:
         """The device to learn on: the one that was asked for, else that of the first rows."""

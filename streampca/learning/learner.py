@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, torch
+from streampca.arrays import Array, as_last, as_pays, torch
 from streampca.learning.buffer import RowBuffer
 from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
@@ -167,9 +168,22 @@ class Learner(Generic[M]):
             decay = by_rows if batch.decay is None else batch.decay * by_rows
             batch = batch._replace(decay=decay)
             self.moments.decay(gamma**m)
-        self.moments.update(batch)
+        kind = f"sparse {self.moments.kind}" if batch.is_sparse else self.moments.kind
+        with self._threads(as_pays, kind, self.moments.operations(m)):
+            self.moments.update(batch)
         self._solved = None
         self.solver.step(self.moments)
+
+    def _threads(
+        self, choose: Callable[..., AbstractContextManager[None]], *work: Any
+    ) -> AbstractContextManager[None]:
+        """Threads of the BLAS as chosen by time; as they are on a device, and with a seed.
+
+        How many there are shows in the last bits of large products, and the same seed gives the
+        same bits.
+        """
+        left = self.moments.device is not None or self.parameters["random_state"] is not None
+        return nullcontext() if left else choose(*work)
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from, its gaps filled by the model so far; at first by its own means."""
@@ -234,7 +248,8 @@ class Learner(Generic[M]):
 
     def _model_of_moments(self) -> M:
         if self._solved is None:
-            self._solved = self.solver.read(self.moments, self._previous)
+            with self._threads(as_last):
+                self._solved = self.solver.read(self.moments, self._previous)
             self._previous = self._solved.axes
         return self._solved
 

@@ -13,10 +13,13 @@ from streampca.moments import default_directions
 from streampca.rows import is_whole
 
 _FEW_FEATURES, _FRESH = 256, 512
-"""Below so many features at most so many rows wait, where the cost model says 2,048: coordinates in
-River are as old as a minibatch, gaps are filled by the model of the minibatches before, and the
-same rows must give the same bits everywhere. Rows that come in large arrays pay for it: measured
-with 10, 30 and 100 features, 3, 2 and 1.5 times the time (0.09, 0.12 and 0.32 us a row)."""
+"""Below so many features at most so many rows wait where the model of the minibatches before has a
+say: it fills gaps, steps of a solver go on from it, and coordinates in River are as old as it."""
+
+_NARROW, _LEAST_ROWS, _MOST_ROWS = 2**19, 2048, 2**14
+"""Numbers of a minibatch of few features in dense memory, 2 or 4 MiB: they stay in the cache of a
+core. And rows, at least and at most. Calls of a few microseconds each are what rows of 10 features
+cost: in minibatches of 512 they take six times as long as bare X'X, in these once and a half."""
 
 _ROWS_THERE, _NUMBERS_THERE = 16_384, 2**25
 """Rows, and numbers, of a minibatch on a device, which takes some 50 calls of a few microseconds
@@ -192,12 +195,25 @@ def resolve_parameters(
     batch_size = given or cost.batch_size(memory, n_features, q)
     if not given and n_features < _FEW_FEATURES:
         batch_size = min(batch_size, _FRESH)
+        if memory == "dense" and parameters["solver"] == "exact" and _complete(parameters):
+            batch_size = _narrow_rows(n_features)
     if device is not None and not given and memory != "minibatch":
         batch_size = max(batch_size, min(_ROWS_THERE, _NUMBERS_THERE // n_features))
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
     return Resolved(memory, why, count, q, batch_size, largest, forgetting(parameters))
+
+
+def _complete(parameters: dict[str, Any]) -> bool:
+    """Whether no gaps are filled."""
+    return bool(parameters["missing"] == "error")
+
+
+def _narrow_rows(n_features: int) -> int:
+    """Rows of a minibatch of few features: a power of two."""
+    rows = 1 << ((_NARROW // n_features).bit_length() - 1)
+    return min(max(rows, _LEAST_ROWS), _MOST_ROWS)
 
 
 def forgetting(parameters: dict[str, Any]) -> float:

@@ -60,6 +60,10 @@ class Moments(Stream):
     def leading(self, k: int) -> tuple[Array, Array]:
         """The k leading eigenpairs of Sigma as remembered, solved directly: (n, k) and (k,)."""
 
+    def operations(self, m: int) -> float:
+        """Operations of the products with m rows that an update takes, about."""
+        return 0.0
+
     def solves_directly(self, k: int) -> bool:
         """Whether `leading(k)` costs no more than a few products with Sigma."""
         return True

@@ -147,7 +147,10 @@ class DenseMoments(Moments):
 
     def _product(self, V: Array) -> Array:
         V = cast(V, "float64")
-        return self._scatter @ V if self._thin is None else self._thin.product(V)
+        if self._thin is not None:
+            return self._thin.product(V)
+        # symmetric: thin products on this side take 4/5 of the time of those on the other
+        return (V.T @ self._scatter).T
 
     @property
     def _scatter_diagonal(self) -> Array:
@@ -187,6 +190,9 @@ class DenseMoments(Moments):
         else:
             values, vectors = eigh_descending(self._scatter)
         return vectors[:, :k], values[:k] / self.denominator
+
+    def operations(self, m: int) -> float:
+        return float(m) * self.n_features**2
 
     def solves_directly(self, k: int) -> bool:
         # measured on 2 cores: at n = 128 a full eigendecomposition takes 0.8 ms, and with k above

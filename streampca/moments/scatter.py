@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, add_gram, namespace, writeable
+from streampca.arrays import Array, add_gram, dtype_name, namespace, writeable
 
 ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**12, 64
 """Rows that are summed in the dtype they have, and the minibatches that they come in, at most. BLAS
@@ -18,6 +18,9 @@ the second takes 3 % less time."""
 
 FEW_FEATURES = 128
 """Up to so many, passes over n x n arrays cost less than keeping sums apart does."""
+
+_SUMMED = 2**10
+"""Rows of which X'X is summed in their own dtype where features are few: then in float64."""
 
 _BLOCK = 2**16
 """Numbers of an n x n array that are worked on at once: they stay in the cache of a core."""
@@ -42,16 +45,23 @@ class Scatter:
         self._corrected: NDArray[Any] | float = 0.0  # (n,) the diagonal of all these products
         self._n_rows = 0
 
+    @staticmethod
+    def dtype_of(X: Array) -> str:
+        """Type in which vectors that centre rows X are added: float64 where features are few."""
+        few = namespace(X) is np and X.shape[1] <= FEW_FEATURES
+        return "float64" if few else dtype_name(X)
+
     def add_rows(self, X: Array, signed: Array, V: Array) -> None:
         """Add X'X + signed' V for rows X (m, n) and a few rows V (or none) that centre them.
 
-        `signed` is V times -1 where its outer product is taken away. All are of one dtype.
+        `signed` is V times -1 where its outer product is taken away. All are of one dtype, but for
+        few features, whose V may be of float64.
         """
         if namespace(X) is not np:
             self._sum += (X.T @ X).addmm_(signed.T, V)
             return
         if X.shape[1] <= FEW_FEATURES:
-            product = X.T @ X
+            product = _narrow_product(X)
             self._sum += product + signed.T @ V if len(V) else product
             return
         late = self._n_rows + len(X) > ROWS_TOGETHER
@@ -107,6 +117,25 @@ class Scatter:
         # what waits still does, so that a copy goes on to the same bits
         self.__dict__ |= state
         self._sum, self._recent = writeable(self._sum), writeable(self._recent)
+
+
+def _narrow_product(X: NDArray[Any]) -> NDArray[Any]:
+    """X'X (n, n) for rows of few features, of some thousand rows in float64.
+
+    One call for all of them, which takes no longer than the plain product.
+    """
+    m, n = X.shape
+    if m <= _SUMMED:
+        return np.asarray(X.T @ X)
+    even = m - m % _SUMMED if X.flags.c_contiguous else 0
+    if even == 0:
+        parts = [X[start : start + _SUMMED] for start in range(0, m, _SUMMED)]
+        return np.asarray(sum((part.T @ part).astype("float64") for part in parts))
+    pieces = X[:even].reshape(-1, _SUMMED, n)
+    product: NDArray[Any] = np.matmul(pieces.transpose(0, 2, 1), pieces).sum(
+        axis=0, dtype="float64"
+    )
+    return product + X[even:].T @ X[even:] if even < m else product
 
 
 def _blocks(n: int) -> list[tuple[int, int]]:

@@ -15,6 +15,8 @@ from streampca.arrays import Array, column_squares, dtype_name, is_tensor
 from streampca.rows.minibatch import Squares
 from streampca.rows.numbers import BadRow, label
 
+_MOST = {dtype: float(np.finfo(dtype).max) for dtype in ("float32", "float64")}
+
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""
 
@@ -32,7 +34,7 @@ def check_entries(
     Return the sum of squares of an array (m, n), and with `by_feature` that of each feature, where
     that is all that need be read; its rows are then read once for both.
     """
-    largest = min(largest, float(np.finfo(dtype_name(values)).max))
+    largest = min(largest, _MOST[dtype_name(values)])
     squares: Squares | None = None
     if by_feature:
         each = column_squares(values)

@@ -53,6 +53,30 @@ def test_it_is_the_sum_whatever_came_in_which_parts(n, sizes, dtypes, read):
     np.testing.assert_array_equal(scatter.diagonal, np.diagonal(S))
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.sampled_from([1, 3, 20, FEW_FEATURES]),
+    m=st.integers(1, 5000),
+    order=st.sampled_from(["C", "F", "every other row", "every other column"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_many_narrow_rows_are_summed_in_float64(n, m, order, dtype):
+    X = draws(m).normal(size=(2 * m, 2 * n)).astype(dtype)
+    X = {
+        "C": X[:m, :n].copy(),
+        "F": np.asfortranarray(X[:m, :n]),
+        "every other row": X[::2, :n],
+        "every other column": X[:m, ::2],
+    }[order]
+    scatter = Scatter(np.zeros((n, n)))
+    scatter.add_rows(X, X[:0], X[:0])
+    exact = X.T.astype("longdouble") @ X.astype("longdouble")
+    # at most 1,024 products are added up in the type of the rows
+    error = (min(m, 1024) + 10) * np.finfo(dtype).eps * abs(X.T).astype("longdouble") @ abs(X)
+    assert (abs(scatter.whole - exact) <= error).all()
+    np.testing.assert_array_equal(scatter.whole, scatter.whole.T)
+
+
 def test_what_waits_is_bounded():
     scatter = Scatter(np.zeros((MANY, MANY)))
     none = np.zeros((0, MANY), "float32")
