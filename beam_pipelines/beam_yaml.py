@@ -188,8 +188,7 @@ class LearnFromFiles(beam.PTransform):
     def expand(self, start: Any) -> Any:
         """Build the steps."""
         apart = self._bad_rows is not None or self._job.skip
-        if self._store is not None:
-            assert self._job.record is not None
+        if self._store is not None and self._job.record is not None:
             begin(self._job.record, self._store, self._job.resume)
         checkpoints, bad = run.learned(start.pipeline, self._job, bad_rows=apart)
         return _outputs(checkpoints, bad, self._store, self._bad_rows)
