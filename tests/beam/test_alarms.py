@@ -179,3 +179,14 @@ def test_rows_that_cannot_be_scored_are_an_output_of_their_own():
 def test_what_cannot_be_done_is_said_when_the_pipeline_is_built(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_rows_with_gaps_are_scored_by_what_is_there():
+    model = StreamingPCA(2, scale=True, missing="impute").fit(plant(1000))
+    rows = ROWS[95:125].copy()
+    rows[::4, 1] = np.nan
+    wanted = [round(row.spe, 6) for row in Watch(slim(model.checkpoint()), RULES).score(rows)]
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        models = pipeline | "Models" >> beam.Create([(None, model.checkpoint())])
+        scored = pipeline | beam.Create(list(rows)) | Score(models, rules=RULES)
+        assert_that(scored | beam.Map(lambda each: round(each[1].scored.spe, 6)), equal_to(wanted))

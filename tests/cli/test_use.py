@@ -1,5 +1,6 @@
 """transform, score and export against what the library itself says of the same rows."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -308,3 +309,18 @@ def test_rules_that_are_none_are_an_error(cli, watched):
     )
     err = cli("score", "store", "odd.csv", "--rules", "method=empirical", code=2).err
     assert "--normal" in err
+
+
+def test_score_of_rows_with_gaps_is_that_of_a_monitor(cli, write, rows):
+    gappy = rows[:600].copy()
+    gappy[::3, 1] = np.nan
+    cli("fit", write("a.csv", rows), "-n", 2, "-o", "store", "--missing", "impute", "-q")
+    lines = [",".join("" if np.isnan(v) else repr(v) for v in row) for row in gappy.tolist()]
+    Path("b.csv").write_text("\n".join(["oil,air,heat,load", *lines, ""]))
+    said = cli("score", "store", "b.csv", "--json", "-o", "scores.csv").json
+    assert said["n_rows"] == 600
+    found = Monitor(CheckpointStore("store").latest()).assess(gappy)
+    assert said["n_alarms"] == int(found.alarm.sum())
+    with open("scores.csv", newline="") as file:
+        spe = [float(row["spe"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(spe, found.spe, rtol=1e-9)
