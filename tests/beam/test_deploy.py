@@ -36,6 +36,7 @@ OPTIONS = {
     "--bad-rows": ["--bad-rows", "bad.jsonl"],
     "--scale": ["--scale"],
     "--device": ["--device", "cpu"],
+    "--moments": ["--moments", "last"],
 }
 WAYS = {
     "bounded": [],
