@@ -23,6 +23,8 @@ class SizeWarning(UserWarning):
 def element_bytes(parameters: dict[str, Any], n_features: int) -> int:
     """Bytes of the moments of one window and key, in an element and in the state of open windows.
 
+    Dense ones of fewer rows than half the features are these rows, and smaller.
+
     Examples
     --------
     >>> from beam_pipelines.learning.parameters import check

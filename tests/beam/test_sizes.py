@@ -22,13 +22,22 @@ CASES = [
 
 @pytest.mark.parametrize(("n", "options"), CASES)
 def test_moments_and_models_are_as_large_as_is_said(n, options):
-    X = np.random.default_rng(0).normal(size=(200, n))
+    X = np.random.default_rng(0).normal(size=(max(200, n), n))
     fn = MomentsFn(**options)
     element = len(fn.extract_output(fn.add_input(fn.create_accumulator(), X)))
     state = len(StreamingPCA(**options).fit(X).checkpoint().to_bytes())
     # Names, shapes and Arrow's own headers are some kilobytes, however many features there are.
     assert 0 <= element - sizes.element_bytes(check(options), n) < 8_000
     assert 0 <= state - sizes.state_bytes(check(options), n) < 16_000
+
+
+def test_few_rows_take_less():
+    """Of dense memory: they are kept as rows until they make a matrix."""
+    options = {"n_components": 2, "memory": "dense"}
+    X = np.random.default_rng(0).normal(size=(6, 1000))
+    fn = MomentsFn(**options)
+    element = len(fn.extract_output(fn.add_input(fn.create_accumulator(), X)))
+    assert element < 8 * 8 * 1000 < sizes.element_bytes(check(options), 1000)
 
 
 def test_the_table_of_the_page_is_what_is_computed():
