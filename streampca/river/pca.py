@@ -80,8 +80,8 @@ class PCA(base.MiniBatchTransformer):
     ...     | PCA(n_components=5)
     ...     | linear_model.LogisticRegression()
     ... )
-    >>> evaluate.progressive_val_score(datasets.Phishing(), model, metrics.ROCAUC())
-    ROCAUC: 94.40%
+    >>> evaluate.progressive_val_score(datasets.Phishing(), model, metrics.LogLoss())
+    LogLoss: 0.344277...
 
     >>> pca = model["PCA"]
     >>> {i: round(ratio, 2) for i, ratio in pca.explained_variance_ratio_.items()}
