@@ -41,6 +41,7 @@ class Summary(NamedTuple):
     checkpoints: int
     rows_out_of_order: int
     repeated_times: int
+    learned_rows: int = 0
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -136,7 +137,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {no_rows(sources, summary.bad_rows)}", file=sys.stderr)
         return 1
     print(text)
-    return 0
+    return _complete(summary, job)
+
+
+def _complete(summary: Summary, job: Job) -> int:
+    """0 where all rows that were read have been learned, as far as the runner counts; else 1."""
+    lost = summary.rows - summary.learned_rows
+    if lost <= 0 or summary.learned_rows == 0 or job.resume:  # rows that are held are not learned
+        return 0
+    say_last(
+        f"error: {lost:,} of the {summary.rows:,} rows that were read have not been learned: the "
+        "runner lost them, or dropped them as too late. Checkpoints from their windows on are "
+        "without them: run the job again, into another folder"
+    )
+    return 1
 
 
 def say_last(text: str) -> None:

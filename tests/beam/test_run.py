@@ -193,6 +193,23 @@ def test_a_bad_row_ends_the_job_and_is_named(tmp_path, capsys, write, change, me
     assert said_last(err).startswith(f"error: {path}, {message}")
 
 
+@pytest.mark.parametrize(("learned", "code"), [(0, 0), (39, 1), (40, 0), (80, 0)])
+def test_rows_that_the_runner_lost_are_told(tmp_path, capsys, monkeypatch, learned, code):
+    """0 learned is a runner that does not count; more than read are rows of several windows."""
+    path = write_csv(tmp_path, RECORDS[:40])
+    real = run.run
+
+    def run_and_lose(*given):
+        return real(*given)._replace(rows=40, learned_rows=learned)
+
+    monkeypatch.setattr(run, "run", run_and_lose)
+    ended, out, err = main(capsys, *arguments(path, tmp_path / "store"))
+    assert ended == code
+    assert "40 rows" in out
+    if code:
+        assert err.splitlines()[-1].startswith("error: 1 of the 40 rows that were read")
+
+
 @pytest.mark.parametrize(("write", "change", "message"), BROKEN)
 def test_or_it_is_written_elsewhere_and_the_others_are_learned(
     tmp_path, capsys, write, change, message, engine
