@@ -83,7 +83,7 @@ def _parquet(file: Any, source: Source) -> pq.ParquetFile:
     try:
         # buffered: pages of a row group come one after another
         return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -122,7 +122,7 @@ def _arrow(file: Any, source: Source) -> Any:
         raise ValueError(f"{source.name}: is Feather of version 1; write it again as version 2")
     try:
         return pa.ipc.open_file(file) if head.startswith(b"ARROW1") else pa.ipc.open_stream(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -257,6 +257,10 @@ class FactoredMoments(Moments):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *, device: str | None) -> Self:
         self = super().from_state(state, device=device)
+        s = self._eigenvalues
+        if bool((s < -_SAME * abs(s).max()).any()):
+            raise ValueError("the state of factored moments has eigenvalues below zero")
+        self._eigenvalues = s * (s > 0)
         self._mend()
         return self
 
