@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ __all__ = ["layout", "parts", "read"]
 _DECODED = 1 << 25
 """Bytes of Parquet decoded at once: 65,536 rows of 50 columns take two thirds of the time of
 eight times 8,192; what is made of these then stays in the processor's cache."""
+
+
+# numpy reads the header as Python writes a dictionary, by way of the tokenizer
+_UNREADABLE_HEADER = (TokenError, SyntaxError, TypeError, RecursionError, ArithmeticError)
 
 
 def layout(source: Source) -> Layout:
@@ -159,7 +164,7 @@ def _npy_header(file: Any, name: str) -> tuple[list[str], np.dtype[Any], tuple[i
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version](file)
-    except (ValueError, EOFError, MemoryError) as error:
+    except (*_UNREADABLE_HEADER, ValueError, EOFError, MemoryError) as error:
         raise ValueError(f"{name}: not a readable .npy file ({error})") from error
     shape, by_column, dtype = header
     if dtype.names is not None and len(shape) == 1:

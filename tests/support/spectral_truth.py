@@ -159,7 +159,7 @@ class Bounds:
         u, least = UNIT[self.dtype], float(np.finfo(self.dtype).smallest_subnormal)
         spread = np.hypot(spread, t.deviations[0])
         rounding = m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry
-        return LIKELY * (rounding + least / t.unit)
+        return LIKELY * (rounding + least / t.unit / min(1.0, t.weight))
 
     @cached_property
     def ratio(self):
@@ -183,6 +183,7 @@ class Bounds:
         """Of each feature's variance, (n,)."""
         t = self.truth
         joined = 2 * np.sqrt(self.ratio * t.variance) * self.delta + self.ratio * self.delta**2
-        # squares below the least number become zero
-        underflow = len(t.X) * float(np.finfo(self.dtype).smallest_subnormal) / t.unit / t.unit
+        # squares, times weights, below the least number become zero
+        least = float(np.finfo(self.dtype).smallest_subnormal)
+        underflow = len(t.X) * least / t.unit / t.unit / min(1.0, t.divisor)
         return self.gamma * self.about + joined + underflow
