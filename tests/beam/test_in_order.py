@@ -91,6 +91,7 @@ def test_gaps_are_filled_by_the_components_so_far(tmp_path, engine):
     np.testing.assert_allclose(last.explained_variance, pca.explained_variance_)
 
 
+@needs_torch
 def test_late_rows_descend_late(tmp_path, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
