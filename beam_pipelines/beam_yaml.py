@@ -26,7 +26,7 @@ from beam_pipelines.job import job_of
 from beam_pipelines.record import begin
 from beam_pipelines.stores import WriteCheckpoints, absolute
 from beam_pipelines.yaml_options import takes
-from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row
+from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
 from streampca.files import options
 
 _ROWS = tuple(
@@ -106,7 +106,7 @@ class LearnComponents(beam.PTransform):
         features = self._features(rows)
         learned = (
             rows
-            | "Fields" >> beam.Map(_fields, self._key, features)
+            | "Fields" >> beam.Map(fields_of, self._key, features)
             | "Learn" >> self._learn_of(features)
         )
         checkpoints = learned if self._bad_rows is None else learned.checkpoints
@@ -230,14 +230,3 @@ def _half_life(value: Any) -> dict[str, Any]:
         return {"half_life": value}
     rows, seconds = options.half_life_of(value)
     return {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
-
-
-def _fields(row: Any, key: str | None, features: list[str]) -> Any:
-    """The key and those features that the row has; what is missing is for the reader to say."""
-    values = row._asdict()
-    found = {name: values[name] for name in features if name in values}
-    if key is None:
-        return found
-    if key not in values:
-        raise ValueError(f"the row has no field {key!r} for its key; it has {', '.join(values)}")
-    return values[key], found

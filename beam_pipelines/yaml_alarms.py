@@ -21,6 +21,7 @@ from apache_beam.coders.typecoders import registry
 
 from beam_pipelines import alarms, score
 from beam_pipelines.stores import ReadCheckpoints
+from beam_pipelines.yaml_rows import fields_of
 from streampca.monitor import Event, Levels, Scored
 
 
@@ -99,7 +100,7 @@ class Score(beam.PTransform):
         models = rows.pipeline | "Models" >> ReadCheckpoints(self._store)
         return (
             rows
-            | "Fields" >> beam.Map(_fields, self._key, self._columns)
+            | "Fields" >> beam.Map(fields_of, self._key, self._columns)
             | "Scored" >> score.Score(models, **self._how)
             | "AsRows" >> beam.Map(_as_scored).with_output_types(ScoredYamlRow)
         )
@@ -131,17 +132,6 @@ class Alarms(beam.PTransform):
             | "Events" >> self._alarms
             | "AsRows" >> beam.Map(_as_event).with_output_types(EventYamlRow)
         )
-
-
-def _fields(row: Any, key: str | None, columns: list[str] | None) -> Any:
-    values = row._asdict()
-    wanted = [name for name in values if name != key] if columns is None else columns
-    found = {name: values[name] for name in wanted if name in values}
-    if key is None:
-        return found
-    if key not in values:
-        raise ValueError(f"the row has no field {key!r} for its key; it has {', '.join(values)}")
-    return values[key], found
 
 
 def _as_scored(keyed: tuple[Any, score.ScoredRow]) -> ScoredYamlRow:

@@ -45,6 +45,21 @@ registry.register_coder(CheckpointRow, RowCoder)
 registry.register_coder(BadYamlRow, RowCoder)
 
 
+def fields_of(row: Any, key: str | None, features: Sequence[str] | None) -> Any:
+    """The key and those features that the row has (None: all but the key).
+
+    What is missing is for the reader to say.
+    """
+    values = row._asdict()
+    wanted = [name for name in values if name != key] if features is None else features
+    found = {name: values[name] for name in wanted if name in values}
+    if key is None:
+        return found
+    if key not in values:
+        raise ValueError(f"the row has no field {key!r} for its key; it has {', '.join(values)}")
+    return values[key], found
+
+
 def as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:
     """Return a checkpoint as a plain row."""
     key, found = keyed
