@@ -32,7 +32,7 @@ test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" pick
 	    -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Each step takes longer than the one before; the tests come last, so that their summary closes the log.
-CHECKS := lint types imports docs fuzz smoke lowest outside no-torch test
+CHECKS := lint types docs fuzz smoke lowest outside no-torch test
 check: $(STAMP)  ## all that continuous integration runs; it stops at the first failure
 	@for step in $(CHECKS); do \
 	    echo "== make $$step"; $(MAKE) --no-print-directory ARGS= $$step || exit 1; \
