@@ -31,7 +31,7 @@ NUMBERS = (
 )  # fmt: skip
 
 CHOICES = (
-    Option("solver", "exact|first_order", "How components are found; default exact.",
+    Option("solver", "exact|first_order", "How components are computed; default exact.",
            choices=("exact", "first_order")),
     Option("dtype", "float32|float64", "Of products; default that of the rows.",
            choices=("float32", "float64")),
