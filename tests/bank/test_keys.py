@@ -8,7 +8,6 @@ import scipy.sparse
 
 from streampca import KeyedPCA, NotFittedError, UnknownKeyError
 
-
 # --- keys -----------------------------------------------------------------------------------------
 
 
