@@ -6,7 +6,7 @@ import pytest
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
 from apache_beam.transforms.window import FixedWindows, Sessions, SlidingWindows
 
-from beam_pipelines import Alarms, LearnComponents, Score
+from beam_pipelines import Alarms, LearnComponents, ReadCheckpoints, Score
 from beam_pipelines.learning.bundles import NO_SPLITS
 from streampca import CheckpointStore, StreamingPCA
 
@@ -45,7 +45,8 @@ def test_alarms(tmp_path):
     pca = StreamingPCA(1).fit(np.random.default_rng(0).normal(size=(50, 3)))
     CheckpointStore(tmp_path).write(pca.checkpoint())
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
-    _ = pipeline | beam.Create([np.zeros(3)]) | Score(tmp_path) | Alarms()
+    models = pipeline | ReadCheckpoints(str(tmp_path))
+    _ = pipeline | beam.Create([np.zeros(3)]) | Score(models) | Alarms()
     assert has_state(pipeline)
     assert NO_SPLITS in pipeline.options.view_as(DebugOptions).experiments
 
