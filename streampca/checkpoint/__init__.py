@@ -4,6 +4,7 @@ record.py says what a checkpoint is, columns.py how one becomes an Arrow row and
 store.py how files are written and found.
 """
 
+from streampca.checkpoint.bundle import same_content
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
@@ -11,8 +12,9 @@ from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
 from streampca.checkpoint.models import fields_of
+from streampca.checkpoint.places import bundled, relative_path
 from streampca.checkpoint.record import Checkpoint
-from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
+from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
 
 __all__ = [
     "Checkpoint",
@@ -21,6 +23,7 @@ __all__ = [
     "CheckpointWarning",
     "Drift",
     "Key",
+    "bundled",
     "check_key",
     "fields_of",
     "heading",
@@ -28,6 +31,7 @@ __all__ = [
     "measure_drift",
     "plain",
     "relative_path",
+    "same_content",
     "time_text",
     "variances",
     "which_moments",

@@ -24,16 +24,24 @@ from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
+    "KNOWN",
+    "MATRICES",
+    "SCALARS",
     "SCHEMA",
+    "VECTORS",
     "CheckpointError",
     "as_checkpoint_error",
     "check_schema",
+    "checksum",
     "from_batch",
+    "key_of",
+    "list_of",
     "to_batch",
 ]
 
 
-def _list(element: pa.DataType) -> pa.DataType:
+def list_of(element: pa.DataType) -> pa.DataType:
+    """A list, as in the columns."""
     # Parquet's own name for the element, without null: a file cannot claim values it does not hold.
     return pa.large_list(pa.field("element", element, nullable=False))
 
@@ -43,9 +51,9 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
 
 
 _TIME = pa.timestamp("us", tz="UTC")
-_VECTOR = _list(pa.float64())
-_MATRIX = _list(_VECTOR)
-_MATRIX_32 = _list(_list(pa.float32()))
+_VECTOR = list_of(pa.float64())
+_MATRIX = list_of(_VECTOR)
+_MATRIX_32 = list_of(list_of(pa.float32()))
 
 SCHEMA = pa.schema(
     [
@@ -57,7 +65,7 @@ SCHEMA = pa.schema(
         _required("late", pa.bool_()),
         _required("n_samples_seen", pa.int64()),
         _required("weight", pa.float64()),
-        pa.field("feature_names", _list(pa.string())),
+        pa.field("feature_names", list_of(pa.string())),
         _required("mean", _VECTOR),
         _required("components", _MATRIX),
         _required("explained_variance", _VECTOR),
@@ -77,9 +85,12 @@ SCHEMA = pa.schema(
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
 
-_VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
-_MATRICES = ("components", "decoder", "encoder")
-_SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
+KNOWN = ("feature_names", "settings")
+"""What many checkpoints have in common, and what files of many keep once."""
+
+VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
+MATRICES = ("components", "decoder", "encoder")
+SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
 class CheckpointError(WireError):
@@ -103,7 +114,7 @@ def as_checkpoint_error(what: str) -> Iterator[None]:
 def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     """The fields of a checkpoint, by name, as a record batch of one row."""
     key, drift = checkpoint["key"], checkpoint["drift"]
-    values = {name: checkpoint[name] for name in (*_SCALARS, "window_start", "window_end")}
+    values = {name: checkpoint[name] for name in (*SCALARS, "window_start", "window_end")}
     values |= {
         "key": None if key is None else str(key),
         "key_type": "none" if key is None else type(key).__name__,
@@ -112,15 +123,15 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
         "settings": json.dumps(checkpoint["settings"], allow_nan=False),
         "moments_kind": checkpoint["moments_kind"],
         "moments": wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
-        "checksum": _checksum(checkpoint),
+        "checksum": checksum(checkpoint),
     }
     arrays = {
         field.name: pa.array([values[field.name]], field.type)
         for field in SCHEMA
         if field.name in values
     }
-    arrays |= {name: _as_list(checkpoint[name]) for name in _VECTORS}
-    arrays |= {name: _as_list(checkpoint[name]) for name in _MATRICES}
+    arrays |= {name: _as_list(checkpoint[name]) for name in VECTORS}
+    arrays |= {name: _as_list(checkpoint[name]) for name in MATRICES}
     cosines = None if drift is None else drift.cosines
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
@@ -149,18 +160,18 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     times = {
         name: columns[name].cast(pa.int64())[0].as_py() for name in ("window_start", "window_end")
     }
-    values = {name: columns[name][0].as_py() for name in _SCALARS} | times
-    values |= {name: _as_array(columns[name], name, 1) for name in _VECTORS}
-    values |= {name: _as_array(columns[name], name, 2) for name in _MATRICES}
+    values = {name: columns[name][0].as_py() for name in SCALARS} | times
+    values |= {name: _as_array(columns[name], name, 1) for name in VECTORS}
+    values |= {name: _as_array(columns[name], name, 2) for name in MATRICES}
     names = columns["feature_names"][0].as_py()
     values |= {
-        "key": _key(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
+        "key": key_of(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
         "feature_names": None if names is None else tuple(names),
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
         "settings": _settings(columns["settings"][0].as_py()),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
-    if _checksum(values) != columns["checksum"][0].as_py():
+    if checksum(values) != columns["checksum"][0].as_py():
         raise WireError("the checksum does not match: it was changed after it was written")
     if not moments:
         return values | {"moments_kind": ""}
@@ -169,16 +180,16 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
 
 
-def check_schema(schema: pa.Schema, *, moments: bool = True) -> None:
+def check_schema(schema: pa.Schema, *, moments: bool = True, lean: bool = False) -> None:
     """Raise unless the columns are a checkpoint's, of a version that can be read."""
     check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
-        if field.name == "moments" and not moments:
+        if (field.name == "moments" and not moments) or (lean and field.name in KNOWN):
             continue
         if len(at) != 1:
             raise WireError(f"it has {len(at)} columns named {field.name!r} instead of one")
-        allowed = (field.type, _MATRIX_32) if field.name in _MATRICES else (field.type,)
+        allowed = (field.type, _MATRIX_32) if field.name in MATRICES else (field.type,)
         if schema.field(at[0]).type not in allowed:
             raise WireError(
                 f"column {field.name!r} has type {schema.field(at[0]).type}, not {field.type}"
@@ -195,7 +206,7 @@ def _as_list(array: NDArray[Any]) -> pa.Array:
         length = len(values)
         ends = np.arange(0, length + 1, size) if size else np.array([0, length])
         values = pa.LargeListArray.from_arrays(
-            pa.array(ends, pa.int64()), values, type=_list(values.type)
+            pa.array(ends, pa.int64()), values, type=list_of(values.type)
         )
     return values
 
@@ -219,7 +230,8 @@ def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:
     return Drift(angle[0].as_py(), _as_array(cosines, "drift_cosines", 1))
 
 
-def _key(text: str | None, kind: str) -> str | int | None:
+def key_of(text: str | None, kind: str) -> str | int | None:
+    """The key of a text and the type that stands beside it."""
     match kind, text:
         case "none", None:
             return None
@@ -242,12 +254,12 @@ def _settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def _checksum(checkpoint: Mapping[str, Any]) -> int:
+def checksum(checkpoint: Mapping[str, Any]) -> int:
     """CRC-32 of every value but the moments; the same before writing and after reading."""
     drift = checkpoint["drift"]
-    names = (*_SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
+    names = (*SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
     text = [repr(checkpoint[name]) for name in names] + [json.dumps(checkpoint["settings"])]
-    arrays = [checkpoint[name] for name in (*_VECTORS, *_MATRICES)]
+    arrays = [checkpoint[name] for name in (*VECTORS, *MATRICES)]
     if drift is not None:
         text.append(repr(drift.angle))
         arrays.append(drift.cosines)

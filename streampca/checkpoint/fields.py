@@ -28,10 +28,18 @@ __all__ = [
 
 Key = str | int | None
 
+_MOST_BITS = 3300
+"""Fewer than a thousand decimal digits, sign included, which is what is read."""
+
 
 def key(value: Any) -> Key:
-    """Text, a whole number, or None."""
+    """Text, a whole number that can be read back, or None."""
     if is_whole(value):
+        if int(value).bit_length() > _MOST_BITS:
+            raise ValueError(
+                f"key is a whole number of {int(value).bit_length()} bits, and no more than "
+                f"{_MOST_BITS} can be read back: convert it to text"
+            )
         return int(value)
     if value is None:
         return None

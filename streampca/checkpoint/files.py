@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from streampca.checkpoint.temporary import sweep, temporary
 
-__all__ = ["Entry", "Files", "LocalFiles", "Unusable"]
+__all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable"]
 
 MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
 
@@ -46,6 +47,33 @@ Look = Callable[[ReadAt, int], None]
 LOOK = 2**24  # larger files are looked at before all of them is read
 
 
+class Opened(Protocol):
+    """A file that is open for reading."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    @property
+    def file(self) -> Any:
+        """As pyarrow takes it."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+
+
+class OpenedLocally(NamedTuple):
+    """A regular file of this machine."""
+
+    file: BinaryIO
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+        self.file.seek(offset)
+        return self.file.read(size)
+
+
 class Files(Protocol):
     """Folders one deep, files in them; paths are relative, with "/"."""
 
@@ -54,6 +82,12 @@ class Files(Protocol):
 
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
+
+    def opened(self, relative: str) -> AbstractContextManager[Opened]:
+        """A file, to be read in parts."""
+
+    def remove(self, relative: str) -> None:
+        """Remove a file, if there is one."""
 
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file, once `look` has found nothing wrong with a large one."""
@@ -85,8 +119,9 @@ class LocalFiles:
         except NotADirectoryError as error:
             raise Unusable("it is not a folder") from error
 
-    def read(self, relative: str, look: Look) -> bytes:
-        """All of a regular file; NONBLOCK so that a named pipe cannot hold us up."""
+    @contextmanager
+    def opened(self, relative: str) -> Iterator[OpenedLocally]:
+        """A regular file; NONBLOCK so that a named pipe cannot hold us up."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             number = os.open(self.root / relative, flags | getattr(os, "O_BINARY", 0))
@@ -100,16 +135,20 @@ class LocalFiles:
                 raise Unusable("it is not a regular file")
             check_size(state.st_size)
             with open(number, "rb", closefd=False) as file:
-
-                def read_at(offset: int, size: int) -> bytes:
-                    file.seek(offset)
-                    return file.read(size)
-
-                if state.st_size > LOOK:
-                    look(read_at, state.st_size)
-                return read_at(0, state.st_size)
+                yield OpenedLocally(file, state.st_size)
         finally:
             os.close(number)
+
+    def read(self, relative: str, look: Look) -> bytes:
+        """All of a regular file."""
+        with self.opened(relative) as file:
+            if file.size > LOOK:
+                look(file.read_at, file.size)
+            return file.read_at(0, file.size)
+
+    def remove(self, relative: str) -> None:
+        """Remove a file, if there is one."""
+        (self.root / relative).unlink(missing_ok=True)
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""

@@ -12,14 +12,29 @@ import hashlib
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 from streampca.checkpoint.fields import Key
 
-__all__ = ["FileName", "file_name", "folder_key", "key_folder", "parse_file_name"]
+__all__ = [
+    "FileName",
+    "bundle_digest",
+    "bundle_name",
+    "day_of",
+    "file_name",
+    "folder_key",
+    "is_day",
+    "key_folder",
+    "parse_file_name",
+]
 
 _LONGEST = 96  # escaped characters of a key in a folder's name; file systems allow 255
 _FILE = re.compile(r"w(none|-?\d{19})-s(\d{10,19})-k([0-9a-f]{16})\.parquet")
 _FOLDER = re.compile(r"([si])-(.*)-([0-9a-f]{16})")
 _NONE = "none"
+_DAY = 86_400_000_000
+_DAY_FOLDER = re.compile(r"day=(none|-?\d{4,6}-\d\d-\d\d)")
+_BUNDLE = re.compile(r"b-([0-9a-f]{32})\.parquet")
 
 
 class FileName(NamedTuple):
@@ -87,6 +102,35 @@ def parse_file_name(folder: str, name: str) -> FileName | None:
     if found is None or found[3] != digest:
         return None
     return FileName(None if found[1] == "none" else int(found[1]), int(found[2]), name)
+
+
+def day_of(window_end: int | None) -> str:
+    """The day, in UTC, of the last instant before a window's end; "none" outside windows.
+
+    Examples
+    --------
+    >>> day_of(86_400_000_000), day_of(86_400_000_001), day_of(None)
+    ('1970-01-01', '1970-01-02', 'none')
+    """
+    if window_end is None:
+        return _NONE
+    return str(np.datetime64((window_end - 1) // _DAY, "D"))
+
+
+def bundle_name(day: str, digest: str) -> str:
+    """The path of a file of many checkpoints."""
+    return f"day={day}/b-{digest}.parquet"
+
+
+def is_day(folder: str) -> bool:
+    """Whether a folder is one of such files."""
+    return _DAY_FOLDER.fullmatch(folder) is not None
+
+
+def bundle_digest(name: str) -> str | None:
+    """What such a file's name says of its content; None if it is none."""
+    found = _BUNDLE.fullmatch(name)
+    return None if found is None else found[1]
 
 
 def _digest(key: Key) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from pyarrow import fs
 
@@ -17,6 +19,17 @@ from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY
 __all__ = ["RemoteFiles"]
 
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
+
+
+class _OpenedThere(NamedTuple):
+    """A file that is read over a network, or as if it were."""
+
+    file: Any
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+        return bytes(self.file.read_at(size, offset))
 
 
 class RemoteFiles:
@@ -36,14 +49,24 @@ class RemoteFiles:
         found = self.filesystem.get_file_info(selector)
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
+    @contextlib.contextmanager
+    def opened(self, relative: str) -> Iterator[_OpenedThere]:
+        """A file, to be read in parts."""
+        with self.filesystem.open_input_file(self._at(relative)) as file:
+            check_size(file.size())
+            yield _OpenedThere(file, file.size())
+
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file."""
-        with self.filesystem.open_input_file(self._at(relative)) as file:
-            size = file.size()
-            check_size(size)
-            if size > LOOK:
-                look(lambda offset, n: bytes(file.read_at(n, offset)), size)
-            return bytes(file.read_at(size, 0))
+        with self.opened(relative) as file:
+            if file.size > LOOK:
+                look(file.read_at, file.size)
+            return file.read_at(0, file.size)
+
+    def remove(self, relative: str) -> None:
+        """Remove a file, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            self.filesystem.delete_file(self._at(relative))
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""
