@@ -166,7 +166,7 @@ class _Write(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         self._write()
         for path, window in self._made:
-            yield WindowedValue(path, window.max_timestamp(), [window])
+            yield WindowedValue(path, window.max_timestamp(), (window,))
 
     def _write(self) -> None:
         checkpoints, windows = self._waiting, self._windows
@@ -201,29 +201,6 @@ def _holds(path: str, data: bytes) -> bool:
         return False
     with FileSystems.open(path, "application/octet-stream") as file:
         return same_content(file.read(), data)
-
-
-def _put(self, relative: str, data: bytes) -> str:
-    if not is_beams(self._uri):
-        return CheckpointStore(self._uri).put(relative, data)
-    path = FileSystems.join(self._uri, *relative.split("/"))
-    if FileSystems.get_scheme(self._uri) in _OBJECT_STORES:
-        _upload(path, data)
-    elif not _holds(path, data):  # a retry leaves the file alone: readers never see a gap
-        _put(path, data)
-    return path
-
-
-def _upload(path: str, data: bytes) -> None:
-    with FileSystems.create(path, "application/octet-stream") as file:
-        file.write(data)
-
-
-def _holds(path: str, data: bytes) -> bool:
-    if not FileSystems.exists(path):
-        return False
-    with FileSystems.open(path, "application/octet-stream") as file:
-        return bool(file.read() == data)
 
 
 def _put(path: str, data: bytes) -> None:

@@ -54,7 +54,9 @@ _MOST_FOOTER, _MOST_INDEX = 2**23, 2**28
 _STATISTICS = ["key", "window_start", "window_end", "sequence"]
 
 
-def to_bundle(checkpoints: Sequence[Checkpoint], written: int) -> tuple[Index, bytes]:
+def to_bundle(
+    checkpoints: Sequence[Checkpoint], written: int, salt: str = ""
+) -> tuple[Index, bytes]:
     """A file of checkpoints of one day and one type of numbers, each once.
 
     `written` is the time by which, of two files that have the same checkpoint, the newer is known.
@@ -65,7 +67,7 @@ def to_bundle(checkpoints: Sequence[Checkpoint], written: int) -> tuple[Index, b
     table = to_table([vars(row) for row in rows])
     size = max(1, table.nbytes // len(rows))
     group = max(1, min(_GROUP_ROWS, _GROUP_BYTES // size))
-    index = Index.of(rows, written, group)
+    index = Index.of(rows, written, group, salt)
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,

@@ -68,7 +68,7 @@ class Index:
         return len(self._arrays["key"])
 
     @classmethod
-    def of(cls, rows: Sequence[Any], written: int, group_rows: int) -> Index:
+    def of(cls, rows: Sequence[Any], written: int, group_rows: int, salt: str = "") -> Index:
         """That of checkpoints in order."""
         keys: dict[Key, int] = {}
         known: dict[str, int] = {}
@@ -86,8 +86,9 @@ class Index:
             "known": [json.loads(content) for content in known],
             "written": written,
             "group_rows": group_rows,
+            "salt": salt,
         }
-        return cls(arrays, meta, _digest(arrays, meta["keys"]))
+        return cls(arrays, meta, _digest(arrays, meta["keys"], salt))
 
     def to_bytes(self) -> bytes:
         """Sealed bytes."""
@@ -122,7 +123,7 @@ class Index:
             raise WireError("its index has keys that are none")
         if any(key_order(a) >= key_order(b) for a, b in pairwise(keys)):
             raise WireError("the keys of its index are not in order")
-        return cls(arrays, meta, _digest(arrays, keys))
+        return cls(arrays, meta, _digest(arrays, keys, str(meta.get("salt"))))
 
     @cached_property
     def _orders(self) -> list[Any]:
@@ -159,9 +160,9 @@ class Index:
         }
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]], keys: list[Key]) -> str:
-    """Of the names alone: files with the same checkpoints are the same file."""
-    found = hashlib.blake2b(json.dumps(keys).encode(), digest_size=16)
+def _digest(arrays: Mapping[str, NDArray[Any]], keys: list[Key], salt: str) -> str:
+    """Of names alone: files with the same checkpoints are the same file, unless told apart."""
+    found = hashlib.blake2b(json.dumps([salt, keys]).encode(), digest_size=16)
     for name in ("key", "window_end", "has_end", "sequence"):
         array = arrays[name]
         found.update(array.astype(array.dtype.newbyteorder("<")).tobytes())

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from streampca.checkpoint.temporary import sweep, temporary
+from streampca.checkpoint.temporary import hold, sweep, temporary
 
 __all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable"]
 
@@ -40,6 +40,8 @@ class Entry(NamedTuple):
 
 ReadAt = Callable[[int, int], bytes]
 """So many bytes of a file from an offset on."""
+
+Stamp = tuple[int, ...]
 
 Look = Callable[[ReadAt, int], None]
 """Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
@@ -86,8 +88,11 @@ class Files(Protocol):
     def opened(self, relative: str) -> AbstractContextManager[Opened]:
         """A file, to be read in parts."""
 
-    def remove(self, relative: str) -> None:
-        """Remove a file, if there is one."""
+    def stamp(self, relative: str) -> Stamp | None:
+        """By what a file is known to be the same later; None if there is none."""
+
+    def remove_if(self, relative: str, stamp: Stamp) -> bool:
+        """Remove a file unless it has been replaced since; whether it was removed."""
 
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file, once `look` has found nothing wrong with a large one."""
@@ -146,9 +151,21 @@ class LocalFiles:
                 look(file.read_at, file.size)
             return file.read_at(0, file.size)
 
-    def remove(self, relative: str) -> None:
-        """Remove a file, if there is one."""
-        (self.root / relative).unlink(missing_ok=True)
+    def stamp(self, relative: str) -> Stamp | None:
+        """Which file it is: one that replaces it is another."""
+        try:
+            state = os.stat(self.root / relative, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+
+    def remove_if(self, relative: str, stamp: Stamp) -> bool:
+        """Remove a file unless it has been replaced since: no writer does so meanwhile."""
+        with hold(self.root, alone=True):
+            same = self.stamp(relative) == stamp
+            if same:
+                (self.root / relative).unlink()
+        return same
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""
@@ -164,7 +181,8 @@ class LocalFiles:
                 os.fsync(file.fileno())
                 now = os.fstat(file.fileno()).st_mtime
                 try:
-                    os.replace(at, place)
+                    with hold(self.root):
+                        os.replace(at, place)
                 except FileNotFoundError:  # another host's writer took it for a dead one's
                     if last:
                         raise

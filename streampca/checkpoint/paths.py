@@ -24,6 +24,7 @@ __all__ = [
     "file_name",
     "folder_key",
     "is_day",
+    "is_key_folder",
     "key_folder",
     "parse_file_name",
 ]
@@ -120,6 +121,11 @@ def day_of(window_end: int | None) -> str:
 def bundle_name(day: str, digest: str) -> str:
     """The path of a file of many checkpoints."""
     return f"day={day}/b-{digest}.parquet"
+
+
+def is_key_folder(folder: str) -> bool:
+    """Whether a folder may be that of a key."""
+    return folder == _NONE or _FOLDER.fullmatch(folder) is not None
 
 
 def is_day(folder: str) -> bool:

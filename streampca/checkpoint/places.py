@@ -220,17 +220,18 @@ class Places:
 
 
 def bundled(
-    checkpoints: Iterable[Checkpoint], written: int | None = None
+    checkpoints: Iterable[Checkpoint], written: int | None = None, salt: str = ""
 ) -> Iterator[tuple[str, bytes]]:
     """Checkpoints as few files: where each is to lie in a store, with "/", and its content.
 
     Of two with the same name the last one counts. `written` is a time in nanoseconds, by default
-    now: of two files that have the same checkpoint the later one counts.
+    now: of two files that have the same checkpoint the later one counts. Files with the same
+    checkpoints have the same name, unless `salt` differs.
     """
     now = time.time_ns() if written is None else written
     last = {(c.key, type(c.key), c.window_end, c.sequence): c for c in checkpoints}
     for some in of_one_kind(last.values()):
-        index, data = to_bundle(some, now)
+        index, data = to_bundle(some, now, salt)
         yield paths.bundle_name(paths.day_of(some[0].window_end), index.digest), data
 
 

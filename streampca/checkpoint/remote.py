@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pyarrow import fs
 
-from streampca.checkpoint.files import LOOK, TEMPORARY, Entry, Look, check_size
+from streampca.checkpoint.files import LOOK, TEMPORARY, Entry, Look, Stamp, check_size
 from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY
 
 __all__ = ["RemoteFiles"]
@@ -63,10 +63,19 @@ class RemoteFiles:
                 look(file.read_at, file.size)
             return file.read_at(0, file.size)
 
-    def remove(self, relative: str) -> None:
-        """Remove a file, if there is one."""
-        with contextlib.suppress(FileNotFoundError):
+    def stamp(self, relative: str) -> Stamp | None:
+        """Size and time of writing, which is all there is to tell."""
+        info = self.filesystem.get_file_info(self._at(relative))
+        if info.type != fs.FileType.File:
+            return None
+        return info.size or 0, info.mtime_ns or 0
+
+    def remove_if(self, relative: str, stamp: Stamp) -> bool:
+        """Remove a file unless it has been replaced since; between these two a writer may come."""
+        same = self.stamp(relative) == stamp
+        if same:
             self.filesystem.delete_file(self._at(relative))
+        return same
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""

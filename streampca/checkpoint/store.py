@@ -15,8 +15,10 @@ from streampca.checkpoint.bundle_index import Name
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.files import Files, LocalFiles
+from streampca.checkpoint.keeping import which_moments
 from streampca.checkpoint.places import Place, Places, relative_path
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.tidy import Tidied, all_checkpoints, compact, copy, prune
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -186,6 +188,52 @@ class CheckpointStore:
             self.places.keys(),
             key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key),
         )
+
+    # --- order ----------------------------------------------------------------------------------
+
+    def compact(self, *, moments: str | int = "all") -> Tidied:
+        """Put the checkpoints of each day into as few files as can be; safe beside writers.
+
+        Parameters
+        ----------
+        moments : {"all", "last", "none"} or int, default="all"
+            Which of them keep what is only for going on: all, the last of each key, that and every
+            k-th, none.
+
+        Returns
+        -------
+        Tidied
+            `checkpoints` it has, `files_before`, `files`, checkpoints `removed` (none).
+        """
+        return compact(self.places, moments=which_moments(moments))
+
+    def prune(self, keep_every: float, older_than: float) -> Tidied:
+        """Remove old checkpoints but for the last in each stretch of time; safe beside writers.
+
+        The last of each key stays, and those outside windows.
+
+        Parameters
+        ----------
+        keep_every : float
+            Seconds of such a stretch.
+        older_than : float
+            Seconds before a key's newest window end after which none goes.
+        """
+        micros = [round(seconds * 1e6) for seconds in (keep_every, older_than)]
+        if micros[0] <= 0 or micros[1] < 0:
+            raise ValueError(
+                f"keep_every={keep_every!r} and older_than={older_than!r} are not accepted: give "
+                "seconds, the first above 0"
+            )
+        return prune(self.places, keep_every=micros[0], older_than=micros[1])
+
+    def copy_to(self, store: CheckpointStore) -> int:
+        """Write all checkpoints into another store, many to a file; how many."""
+        return copy(self.places, store.places)
+
+    def everything(self, *, moments: bool = True) -> Iterator[Checkpoint]:
+        """All checkpoints of all keys that can be read, one at a time."""
+        return all_checkpoints(self.places, moments=moments)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -88,7 +88,6 @@ def fit(
     asked: dict[str, Any],
 ) -> None:
     """Learn ordered principal components from files of rows."""
-    kept = which_moments(moments)
     if resume and output_ is None:
         raise typer.BadParameter("--resume needs --output, which says what to go on from")
     bad_rows = os.fspath(asked.pop("bad_rows", "fail"))
@@ -108,7 +107,7 @@ def fit(
     say = (lambda _: None) if quiet else output.say
     chosen = _columns(sources[0], settings, parameters, say)
     _refuse_more(parameters.get("n_components"), chosen, sources[0])
-    models = Models(parameters, tuple(chosen.names), half_life_us, store, kept)
+    models = Models(parameters, tuple(chosen.names), half_life_us, store, which_moments(moments))
     if ledger is None:
         ledger = Ledger({}, [], 0, 0, "", 0, settings)
         if store is not None:

@@ -26,7 +26,7 @@ def test_checkpoints_say_the_same_with_and_without(tmp_path, moments, carry):
     ).history()
     complete = learn(timed_rows, FixedWindows(50), tmp_path / "b", carry=carry).history()
     assert all(has >= must for has, must in zip(held(history), WHICH[moments], strict=True))
-    assert sum(held(history)) <= {"all": 5, "none": 0}.get(moments, 4)
+    assert moments != "none" or not any(held(history))
     assert [c.without_moments() for c in history] == [c.without_moments() for c in complete]
 
 
