@@ -11,12 +11,12 @@ UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
 # What is tested with the lowest versions: what meets a dependency, in a minute.
 LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
     $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
-    $(addprefix tests/,test_estimator.py test_layer.py plots/test_plots.py river/test_river.py wire/test_wire.py cli/test_fit.py) \
+    $(addprefix tests/,test_estimator.py test_layer.py plots/test_plots.py wire/test_wire.py test_merging.py cli/test_fit.py) \
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint format house types bench fast peers cost paper docs docs-serve clean \
-    fuzz kill soak lowest no-torch imports outside dist smoke audit
+.PHONY: help install run test check prism engines engines-suite kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
+    fuzz fuzz-same kill soak dask gloo spark lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,11 +32,41 @@ test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" pick
 	    -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Each step takes longer than the one before; the tests come last, so that their summary closes the log.
-CHECKS := lint types imports docs fuzz smoke lowest outside no-torch test
+CHECKS := lint types docs fuzz-same smoke lowest outside no-torch test
 check: $(STAMP)  ## all that continuous integration runs; it stops at the first failure
 	@for step in $(CHECKS); do \
 	    echo "== make $$step"; $(MAKE) --no-print-directory ARGS= $$step || exit 1; \
 	done
+
+# Prism and Beam's pool of workers listen on every interface: where Linux lets us, they do it in a
+# network of their own.
+ALONE := $(shell unshare -rn ip link set lo up >/dev/null 2>&1 && \
+    echo "unshare -rn sh -c 'ip link set lo up && exec \"\$$@\"' alone")
+PRISM ?= $(BIN)/prism
+BEAM = $$($(BIN)/python -c "import importlib.metadata as m; print(m.version('apache-beam'))")
+
+prism: $(STAMP)  ## Beam's portable runner, of the version of the installed Beam; needs Go
+	@if command -v go >/dev/null; then \
+	    GOBIN="$(abspath $(dir $(PRISM)))" go install "github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)" \
+	    || echo "Prism could not be built: tests that need it skip"; \
+	else echo "there is no Go: Prism is not installed, and tests that need it skip"; fi
+
+# Tracebacks are Python's own: pytest's parse the source, which CPython 3.11 may fail at deep in Beam.
+ENGINES := -m engines --tb=native -n auto --maxprocesses 4 --dist loadfile
+engines: $(STAMP)  ## the main job on Prism, in processes and in pools of workers: the same files (ARGS="-k pool")
+	@test -x "$(PRISM)" || $(MAKE) prism
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
+	    $(ENGINES) tests/beam/test_engines.py tests/beam/test_submission.py $(ARGS)
+
+engines-suite: $(STAMP)  ## all tests of pipelines on Prism and on the older local runner, half an hour
+	@test -x "$(PRISM)" || $(MAKE) prism
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
+	    $(ENGINES) tests/beam $(ARGS)
+
+kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, and resumed (KILLS=200)
+	@test -x "$(PRISM)" || $(MAKE) prism
+	KILLS=$${KILLS:-50} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) \
+	    $(BIN)/python -m pytest -q -s -m engines -k killed tests/beam/test_engines.py $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .
@@ -79,18 +109,27 @@ docs-serve: $(DOCS_STAMP)  ## show the site while you write it
 fuzz: $(STAMP)  ## hostile bytes for all that is read, hostile rows (ARGS="streams --count 10000")
 	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz $(ARGS)
 
+# A search by chance belongs to a person's time, not in the way of each change.
+fuzz-same: $(STAMP)  ## the same, with the same inputs each time: what `make check` runs
+	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz --seed 1 $(ARGS)
+
 kill: $(STAMP)  ## 400 writers of checkpoints killed at random moments, two minutes (KILLS=2000)
 	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py $(ARGS)
 
 soak: $(STAMP)  ## ten million rows through River and through Beam: memory, speed, orthogonality
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
 
-# Old versions warn of what newer ones have mended: here a warning is no error.
+# Old versions warn of what newer ones have mended: here a warning is no error. River comes last: it wants a newer
+# numpy than the rest.
+AS_LOWEST = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
+    --disable-warnings -p no:cacheprovider
+TO_LOWEST = $(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable
 lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
-	$(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -q -o filterwarnings=default \
-	    --disable-warnings -p no:cacheprovider $(LOWEST) $(ARGS)
+	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn]" --group dev
+	$(AS_LOWEST) $(LOWEST) $(ARGS)
+	$(TO_LOWEST) ".[river]"
+	$(AS_LOWEST) tests/river/test_river.py $(ARGS)
 
 # torch is an extra: all others, and all that is done with rows of numbers, do without.
 EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn
@@ -108,6 +147,25 @@ outside: $(STAMP)  ## tests of scikit-learn and hyperspy with our classes in the
 	$(UV) venv --quiet --clear --python $(BIN)/python build/outside
 	$(UV) pip install --quiet --python build/outside/bin/python --constraint constraints.txt --group outside --editable ".[sklearn]"
 	PYTHONPATH=tests/support:tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
+
+# Each engine as its registry has it, in an environment of its own, beside this tree and the versions that it takes.
+ENGINE = $(UV) venv --quiet --clear --python $(BIN)/python build/$@ && \
+    $(UV) pip install --quiet --python build/$@/bin/python --editable .
+AS_ENGINE = PYTHONPATH=. OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/$@/bin/python
+dask: $(STAMP)  ## parts merged in a tree by two processes of Dask, some of them killed
+	$(ENGINE) "dask[array,distributed]>=2025.1" dask-ml
+	$(AS_ENGINE) -m benchmarks.engines.dask_tree
+
+gloo: $(STAMP)  ## hooks of torch in three processes that end with the same bits
+	$(ENGINE) "torch>=2.13" peft
+	$(AS_ENGINE) -m benchmarks.engines.gloo
+	$(AS_ENGINE) -m benchmarks.engines.activations
+
+spark: $(STAMP)  ## batch, keys and streams of Spark in two executors, some of them killed
+	@command -v java >/dev/null || { echo "make spark is left out: there is no Java"; exit 0; }; set -e; \
+	$(ENGINE) "pyspark>=4.0" "pandas>=2.2,<3"; \
+	$(AS_ENGINE) -m benchmarks.engines.spark; \
+	$(AS_ENGINE) -m benchmarks.engines.spark_stream
 
 dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
 	rm -rf dist

@@ -22,12 +22,14 @@ class PCAReconstruction(AnomalyDetector):
 
     Parameters
     ----------
-    n_components : int or float, default=3
-        How many; or the share of variance to explain, such as 0.9.
+    n_components : int, float or "parallel", default=3
+        How many; or the share of variance to explain, such as 0.9; or parallel analysis.
     statistic : {"both", "spe", "t2"}
         "both" is SPE / E[SPE] + T^2 / p: about 2 for normal rows.
     half_life : float, optional
         Rows after which a row has half its weight.
+    scale : bool, default=False
+        Whether features count in units of their standard deviations as they are by now.
     features : iterable of str, optional
         Which fields of a row to use; all by default.
     **kwargs
@@ -54,16 +56,18 @@ class PCAReconstruction(AnomalyDetector):
 
     def __init__(
         self,
-        n_components: int | float = 3,
+        n_components: int | float | str = 3,
         statistic: str = "both",
         half_life: float | None = None,
         features: Iterable[str] | None = None,
+        scale: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(features=features, **kwargs)
         self._scorer = RecordScorer(
             {
                 "n_components": n_components,
+                "scale": scale,
                 "forgetting_factor": 1.0,
                 "half_life": half_life,
                 "missing": "error",

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import argparse
 import functools
-import re
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from streampca.checkpoint import which_moments
+from beam_pipelines import job_options
+from beam_pipelines.submission import of_engines
 from streampca.files import options
 
 DEFAULT_RUNNER = "FnApiRunner"
 """Named, because Beam's DirectRunner first tries to download another runner."""
 
+NEEDED = ("input", "window", "n_components", "output")
+"""Options that have no default."""
+
 
 def refuse_unknown(beam_options: Sequence[str]) -> None:
-    """Raise for an option that neither this job nor Beam knows, with the nearest that is.
+    """Raise for an option that neither this job nor Beam nor the engine knows.
 
-    What a portable runner's job server may know, Beam does not: there only what is nearly one of
-    ours is refused.
+    Beam itself drops such an option, and the job runs without what it should have said.
 
     Raises
     ------
     ValueError
-        Naming the option.
+        Naming the option, and the nearest that is known.
 
     Examples
     --------
@@ -34,16 +36,12 @@ def refuse_unknown(beam_options: Sequence[str]) -> None:
         ...
     ValueError: there is no option --half-lif: did you mean --half-life?
     """
-    ours = _names_of(parser())
-    known = ours | _beam_names()
-    portable = any(
-        re.search(r"(Portable|Flink|Spark|Prism|Samza)Runner", option) for option in beam_options
-    )
+    known = _names_of(parser()) | _beam_names()
     for option in beam_options:
         name = option.partition("=")[0]
         if not name.startswith("--") or name in known or name.replace("-", "_") in known:
             continue
-        if portable and options.nearest(name[2:], [each[2:] for each in ours]) is None:
+        if name[2:].replace("-", "_") in of_engines(beam_options):
             continue
         options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say=_dashed)
 
@@ -90,33 +88,15 @@ def parser() -> argparse.ArgumentParser:
         "--n-components",
         type=_components,
         metavar="P",
-        help="how many, or the share of variance to explain, such as 0.95",
+        help="how many, or the share of variance to explain, such as 0.95, or parallel",
     )
     add("--output", metavar="STORE", help="folder or URI for the checkpoints")
-    add(
-        "--no-carry",
-        action="store_true",
-        help="each window's own components instead of the running model's",
-    )
-    add(
-        "--moments",
-        type=_moments,
-        default="all",
-        metavar="WHICH",
-        help="which checkpoints can be gone on from: all, last, none, or k for every k-th",
-    )
-    options.add_to_parser(made)
+    options.add_to_parser(made, [each for each in options.TABLE if each.kind is not bool])
+    job_options.add(made)
     return made
 
 
-def _moments(text: str) -> str | int:
-    try:
-        return which_moments(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _components(text: str) -> int | float:
+def _components(text: str) -> int | float | str:
     try:
         return options.number_or_share(text)
     except ValueError as error:

@@ -9,68 +9,36 @@ Name it in a pipeline's file as a provider, on machines that have streampca inst
           LearnComponents: beam_pipelines.beam_yaml.LearnComponents
           LearnFromFiles: beam_pipelines.beam_yaml.LearnFromFiles
 
-Options are those of docs/files.md, by the same names; a name that is none of them is refused.
+Options are those of docs/files.md and of the main job, by the same names; a name that is none of
+them is refused.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import apache_beam as beam
-from apache_beam.coders import RowCoder
-from apache_beam.coders.typecoders import registry
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
-from beam_pipelines import run, transforms
-from beam_pipelines.rows import BadRow
-from beam_pipelines.stores import WriteCheckpoints
+from beam_pipelines import job_options, run, transforms
+from beam_pipelines.job import job_of
+from beam_pipelines.record import begin
+from beam_pipelines.stores import WriteCheckpoints, absolute
 from beam_pipelines.yaml_options import takes
-from streampca import Checkpoint
+from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
 from streampca.files import options
-
-
-class CheckpointRow(NamedTuple):
-    """A checkpoint in the types that every language of Beam has; times are UTC microseconds."""
-
-    key: Optional[str]  # noqa: UP045 - Beam reads types as they stand here
-    window_start: Optional[int]  # noqa: UP045
-    window_end: Optional[int]  # noqa: UP045
-    sequence: int
-    late: bool
-    n_samples_seen: int
-    weight: float
-    feature_names: Sequence[str]
-    mean: Sequence[float]
-    components: Sequence[Sequence[float]]
-    explained_variance: Sequence[float]
-    explained_variance_ratio: Sequence[float]
-    total_variance: float
-    drift_angle: Optional[float]  # noqa: UP045
-
-
-class BadYamlRow(NamedTuple):
-    """A row that could not be used."""
-
-    key: Optional[str]  # noqa: UP045
-    reason: str
-    element: str  # as JSON
-
-
-registry.register_coder(CheckpointRow, RowCoder)
-registry.register_coder(BadYamlRow, RowCoder)
-
 
 _ROWS = tuple(
     option
     for option in options.TABLE
-    if option.name in ("columns", "exclude", "key_column", "missing", "half_life", "memory")
+    if option.name
+    in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
 """Options that say something of rows that are there already; the others are about files."""
 
 
-@takes(*_ROWS)
+@takes(*_ROWS, *job_options.NUMBERS, *job_options.CHOICES)
 class LearnComponents(beam.PTransform):
     """Ordered principal components of the rows so far, at the end of every window.
 
@@ -78,26 +46,26 @@ class LearnComponents(beam.PTransform):
     number is in seconds here.
 
     Args:
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
       early_every: Seconds after which an open window is reported.
       idle_timeout: Seconds of event time after which a silent key is forgotten.
       resume_from: A store of checkpoints to go on from.
-      moments: Which checkpoints can be gone on from, all, last, none, or every how many.
+      rerun: True where the job that wrote resume_from was killed, and this is the same one again.
       options: Other parameters of StreamingPCA by name.
       error_handling: Name of an output for rows that cannot be used, as {"output": name}.
     """
 
     def __init__(
         self,
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
         early_every: Optional[float] = None,  # noqa: UP045
         idle_timeout: Optional[float] = None,  # noqa: UP045
         resume_from: Optional[str] = None,  # noqa: UP045
-        moments: Optional[str] = None,  # noqa: UP045
+        rerun: bool = False,
         options: Optional[Mapping[str, Any]] = None,  # noqa: UP045
         error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
         *,
@@ -107,7 +75,7 @@ class LearnComponents(beam.PTransform):
         self._columns = asked.get("columns")
         self._exclude = asked.get("exclude", [])
         self._key = asked.get("key_column")
-        self._store = store
+        self._store = None if store is None else absolute(store)
         self._bad_rows = _output_of(error_handling)
         self._parameters = {
             "n_components": _whole(n_components),
@@ -115,12 +83,18 @@ class LearnComponents(beam.PTransform):
             "early_every": early_every,
             "idle_timeout": idle_timeout,
             "resume_from": resume_from,
-            "moments": "all" if moments is None else moments,
+            "rerun": rerun,
             "bad_rows": self._bad_rows is not None,
-            **{name: asked[name] for name in ("missing", "memory") if name in asked},
-            **_half_life(asked.get("half_life")),
-            **dict(options or {}),
         }
+        more = [
+            {name: asked[name] for name in ("missing", "memory", "scale") if name in asked},
+            {each.name: asked[each.name] for each in job_options.TABLE if each.name in asked},
+            _half_life(asked.get("half_life")),
+            dict(options or {}),
+        ]
+        for given in more:
+            _refuse_twice(self._parameters, given)
+            self._parameters |= given
         if self._columns is not None:
             self._learn_of(self._columns)  # to be told now what does not fit
 
@@ -132,7 +106,7 @@ class LearnComponents(beam.PTransform):
         features = self._features(rows)
         learned = (
             rows
-            | "Fields" >> beam.Map(_fields, self._key, features)
+            | "Fields" >> beam.Map(fields_of, self._key, features)
             | "Learn" >> self._learn_of(features)
         )
         checkpoints = learned if self._bad_rows is None else learned.checkpoints
@@ -162,7 +136,7 @@ class LearnComponents(beam.PTransform):
         return chosen
 
 
-@takes(*options.TABLE)
+@takes(*options.TABLE, *job_options.TABLE)
 class LearnFromFiles(beam.PTransform):
     """Ordered principal components of files of rows, at the end of every window.
 
@@ -171,9 +145,12 @@ class LearnFromFiles(beam.PTransform):
     Args:
       files: Files, patterns or URIs.
       window: As for the Beam job: 1h, sliding:1h,10m, session:10m or global.
-      n_components: How many components, or the share of variance to explain, such as 0.95.
+      n_components: How many, or the share of variance to explain, such as 0.95, or parallel.
       store: Folder or URI where the checkpoints are written as files, too.
       carry: True for the running model, false for each window's own.
+      center: False does not take the mean away.
+      whiten: True for coordinates of variance 1.
+      resume: True where this very job was killed, to go on from the checkpoints in its store.
       error_handling: Name of an output for rows that cannot be used, as {"output": name}.
     """
 
@@ -183,35 +160,47 @@ class LearnFromFiles(beam.PTransform):
         self,
         files: Sequence[str],
         window: str = "global",
-        n_components: Optional[float] = None,  # noqa: UP045
+        n_components: Any = None,
         store: Optional[str] = None,  # noqa: UP045
         carry: bool = True,
+        center: bool = True,
+        whiten: bool = False,
+        resume: bool = False,
         error_handling: Optional[Mapping[str, str]] = None,  # noqa: UP045
         *,
         asked: Mapping[str, Any],
     ) -> None:
         super().__init__()
         names = [files] if isinstance(files, str) else list(files)
-        self._store = store
+        self._store = None if store is None else absolute(store)
         self._bad_rows = _output_of(error_handling)
+        if resume and store is None:
+            raise ValueError("resume needs store: where the job that was killed has written")
         if asked.get("bad_rows", "fail") not in ("fail", "skip"):
             raise ValueError("bad_rows: give fail or skip, or name an output by error_handling")
-        self._job = run.job_of(names, window, _whole(n_components), store, dict(asked), carry=carry)
+        files_of, more = job_options.parted(asked)
+        more |= ({} if center else {"center": False}) | ({"whiten": True} if whiten else {})
+        job = job_of(
+            names, window, _whole(n_components), self._store, files_of, carry=carry, more=more
+        )
+        self._job = job._replace(resume=resume)
 
-    def expand(self, begin: Any) -> Any:
+    def expand(self, start: Any) -> Any:
         """Build the steps."""
         apart = self._bad_rows is not None or self._job.skip
-        checkpoints, bad = run.learned(begin.pipeline, self._job, bad_rows=apart)
+        if self._store is not None and self._job.record is not None:
+            begin(self._job.record, self._store, self._job.resume)
+        checkpoints, bad = run.learned(start.pipeline, self._job, bad_rows=apart)
         return _outputs(checkpoints, bad, self._store, self._bad_rows)
 
 
 def _outputs(checkpoints: Any, bad: Any, store: str | None, bad_rows: str | None) -> Any:
     if store is not None:
         _ = checkpoints | "Write" >> WriteCheckpoints(store)
-    found = checkpoints | "AsRows" >> beam.Map(_as_row).with_output_types(CheckpointRow)
+    found = checkpoints | "AsRows" >> beam.Map(as_row).with_output_types(CheckpointRow)
     if bad_rows is None:
         return found
-    shown = bad | "BadAsRows" >> beam.Map(_as_bad).with_output_types(BadYamlRow)
+    shown = bad | "BadAsRows" >> beam.Map(as_bad).with_output_types(BadYamlRow)
     return {"output": found, bad_rows: shown}
 
 
@@ -222,7 +211,12 @@ def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
     return error_handling["output"]
 
 
-def _whole(n_components: float | None) -> Any:
+def _refuse_twice(before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    for name in given.keys() & before.keys():
+        raise ValueError(f"{name} is given twice, as an option and otherwise: give it once")
+
+
+def _whole(n_components: Any) -> Any:
     """A count as such, where YAML or JSON made it a float."""
     if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
         return int(n_components)
@@ -236,39 +230,3 @@ def _half_life(value: Any) -> dict[str, Any]:
         return {"half_life": value}
     rows, seconds = options.half_life_of(value)
     return {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
-
-
-def _fields(row: Any, key: str | None, features: list[str]) -> Any:
-    """The key and those features that the row has; what is missing is for the reader to say."""
-    values = row._asdict()
-    found = {name: values[name] for name in features if name in values}
-    if key is None:
-        return found
-    if key not in values:
-        raise ValueError(f"the row has no field {key!r} for its key; it has {', '.join(values)}")
-    return values[key], found
-
-
-def _as_row(keyed: tuple[Any, Checkpoint]) -> CheckpointRow:
-    key, found = keyed
-    return CheckpointRow(
-        key=None if key is None else str(key),
-        window_start=found.window_start,
-        window_end=found.window_end,
-        sequence=found.sequence,
-        late=found.late,
-        n_samples_seen=found.n_samples_seen,
-        weight=found.weight,
-        feature_names=list(found.feature_names or ()),
-        mean=found.mean.tolist(),
-        components=found.components.tolist(),
-        explained_variance=found.explained_variance.tolist(),
-        explained_variance_ratio=found.explained_variance_ratio.tolist(),
-        total_variance=found.total_variance,
-        drift_angle=None if found.drift is None else found.drift.angle,
-    )
-
-
-def _as_bad(bad: BadRow) -> BadYamlRow:
-    key = None if bad.key is None else str(bad.key)
-    return BadYamlRow(key, bad.reason, json.dumps(bad.element, default=str))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,12 @@ from beam_pipelines.stores import open_store
 from streampca import Checkpoint
 
 Key = str | int | None
+
+
+class Absent(enum.Enum):
+    """What stands for no key at all; None is the key of a store's only model."""
+
+    MODEL = "no default"
 
 
 class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
@@ -33,12 +40,16 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
     keyed : bool, default=False
         True: examples are (key, row) pairs and each uses the model of its own key; results are
         (key, PredictionResult) pairs.
+    default_key : str, int or None, optional
+        Which model to use for keys that the store has no checkpoint of, until it has one; None is
+        the model without a key. The `model_id` of such a result ends with the key that was used.
+        Without this option an unknown key is an error.
     spe, t2 : bool, default=False
         Whether to add SPE and Hotelling's T^2.
     refresh_every : float, default=60
-        Seconds after which the store is asked for a newer checkpoint. A path that
-        ``RunInference(model_metadata_pcoll=...)`` brings is used at once, until the store has a
-        newer one.
+        Seconds after which the store is asked for a newer checkpoint, or one that has replaced the
+        newest in its place. A path that ``RunInference(model_metadata_pcoll=...)`` brings is used
+        at once, until the store has a newer one.
     min_batch_size, max_batch_size : int, optional
         Rows handed over at once, as Beam's own handlers have it.
 
@@ -64,6 +75,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
         *,
         key: Key = None,
         keyed: bool = False,
+        default_key: Key | Absent = Absent.MODEL,
         spe: bool = False,
         t2: bool = False,
         refresh_every: float = 60.0,
@@ -75,6 +87,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
         self._store = str(store)
         self._key = key
         self._keyed = keyed
+        self._default_key = default_key
         self._wanted = (spe, t2)
         self._refresh_every = refresh_every
         sizes = {"min_batch_size": min_batch_size, "max_batch_size": max_batch_size}
@@ -84,7 +97,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
 
     def load_model(self) -> Models:
         """Open the store; its files are read when a key needs them."""
-        models = Models(self._store, self._wanted, self._refresh_every)
+        models = Models(self._store, self._wanted, self._refresh_every, self._default_key)
         if self._path is not None:
             with FileSystems.open(self._path) as file:
                 models.use(Checkpoint.from_parquet_bytes(file.read(), moments=False))
@@ -110,14 +123,15 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
             places.setdefault(key, []).append(i)
         results: list[Any] = [None] * len(pairs)
         for key, which in places.items():
-            projector = model.of(key)
+            used, projector = model.used_for(key)
             found = projector.batch([pairs[i][1] for i in which])
+            note = "" if used == key else f", key={used!r}"
             for i, projected in zip(which, found, strict=True):
-                results[i] = self._result(key, projected)
+                results[i] = self._result(key, projected, note)
         yield from results
 
-    def _result(self, key: Key, projected: Projected) -> Any:
-        model_id = f"window_end={projected.window_end}, sequence={projected.sequence}"
+    def _result(self, key: Key, projected: Projected, note: str) -> Any:
+        model_id = f"window_end={projected.window_end}, sequence={projected.sequence}{note}"
         result = PredictionResult(projected.element, projected, model_id)
         return (key, result) if self._keyed else result
 
@@ -131,41 +145,90 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
 
 
 @dataclasses.dataclass
-class _Held:
-    projector: Projector
-    looked: float
+class _Kept:
+    """What a key uses, and since when the store need not be asked."""
+
+    projector: Projector | None  # None: the store had no checkpoint of it
+    asked: float
+    given: bool = False  # by a side input, not by the store
 
 
 class Models:
-    """The newest checkpoint of each key of a store, looked up again after a while."""
+    """The newest checkpoint of each key of a store, which is asked again after a while."""
 
-    def __init__(self, store: str, wanted: tuple[bool, bool], refresh_every: float) -> None:
+    def __init__(
+        self,
+        store: str,
+        wanted: tuple[bool, bool],
+        refresh_every: float,
+        default_key: Key | Absent = Absent.MODEL,
+    ) -> None:
         self._store = open_store(store)
         self._wanted = wanted
         self._refresh_every = refresh_every
-        self._held: dict[Key, _Held] = {}
+        self._default_key = default_key
+        self._kept: dict[Key, _Kept] = {}
 
     def use(self, checkpoint: Checkpoint) -> None:
         """Use a checkpoint for its key until the store has a newer one."""
-        projector = Projector(checkpoint.without_moments(), *self._wanted)
-        self._held[checkpoint.key] = _Held(projector, time.monotonic())
+        self._keep(checkpoint, given=True)
 
-    def of(self, key: Key) -> Projector:
-        """What is to be used for a key now."""
-        held = self._held.get(key)
-        if held is not None and time.monotonic() - held.looked < self._refresh_every:
-            return held.projector
-        newest = self._store.latest(key, moments=False)
-        if held is not None and (newest is None or _age(newest) <= _age(held.projector.checkpoint)):
-            held.looked = time.monotonic()
-            return held.projector
-        if newest is None:
+    def used_for(self, key: Key) -> tuple[Key, Projector]:
+        """Whose model is to be used for a key now, and that model.
+
+        Raises
+        ------
+        ValueError
+            If there is none, nor a default.
+        """
+        own = self._of(key)
+        if own is not None:
+            return key, own
+        other = self._default_key
+        if isinstance(other, Absent):
             raise ValueError(f"there is no checkpoint of key {key!r} in {self._store.uri!r}")
-        self.use(newest)
-        return self._held[key].projector
+        default = self._of(other)
+        if default is None:
+            raise ValueError(
+                f"there is no checkpoint of key {key!r} in {self._store.uri!r}, nor of "
+                f"default_key={other!r}"
+            )
+        return other, default
+
+    def _of(self, key: Key) -> Projector | None:
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() - kept.asked < self._refresh_every:
+            return kept.projector
+        newest = self._store.latest(key, moments=False)
+        before = None if kept is None or kept.projector is None else kept.projector.checkpoint
+        if newest is not None and (kept is None or before is None or _follows(newest, kept)):
+            return self._keep(newest)
+        if kept is None:
+            self._kept[key] = _Kept(None, time.monotonic())
+            return None
+        kept.asked = time.monotonic()
+        return kept.projector
+
+    def _keep(self, checkpoint: Checkpoint, given: bool = False) -> Projector:
+        projector = Projector(checkpoint.without_moments(), *self._wanted)
+        self._kept[checkpoint.key] = _Kept(projector, time.monotonic(), given)
+        return projector
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self._held)
+        return iter(self._kept)
+
+
+def _follows(newest: Checkpoint, kept: _Kept) -> bool:
+    """Whether the store's newest checkpoint takes the place of what is used.
+
+    One of the same window and sequence does where it is another: somebody has replaced the file.
+    So does an older one, where a newer one was taken out of the store; not after a side input.
+    """
+    assert kept.projector is not None
+    before = kept.projector.checkpoint
+    if kept.given:
+        return _age(newest) > _age(before)
+    return newest.without_moments() != before
 
 
 def _age(checkpoint: Checkpoint) -> tuple[bool, int, int]:

@@ -1,4 +1,4 @@
-"""Files -> (key, matrix) elements in event time, many rows of one key and window in each.
+"""Files -> (key, block) elements in event time, many rows of one key and window in each.
 
 Batches of checked rows are cut by key and slot, so that the work per row is numpy's and not
 Python's. What files hold and which rows can be used is for `streampca.files` to say.
@@ -17,6 +17,8 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
+    Sessions,
+    SlidingWindows,
     TimestampedValue,
     WindowFn,
 )
@@ -24,14 +26,18 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.formats import source_of
 from beam_pipelines.learning import slots
-from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.rows import BAD_ROWS, BLOCKS, BadRow, Block, Place
 from streampca.files import Columns, Order, Rows, formats, read_source
+
+Key = str | int | None
 
 _log = logging.getLogger(__name__)
 
 
 class ReadRows(beam.PTransform):
-    """Paths of files -> (key, matrix) elements, and rows that cannot be used under BAD_ROWS.
+    """Numbered paths of files -> (key, block) elements; bad rows under BAD_ROWS.
+
+    Each block says where in the files it comes from, so that sums do not depend on the runner.
 
     Parameters
     ----------
@@ -43,37 +49,61 @@ class ReadRows(beam.PTransform):
         The windows that come afterwards: an element holds rows of one window only.
     bad_rows : bool
         Whether bad rows are an output; otherwise the first of them fails the pipeline.
+    in_order : bool, default=False
+        Whether rows are learned one after the other: an element then holds rows of one time only.
+    carry : bool, default=True
+        As in `LearnComponents`.
     """
 
     def __init__(
-        self, columns: Columns, asked: dict[str, Any], windowfn: WindowFn, bad_rows: bool
+        self,
+        columns: Columns,
+        asked: dict[str, Any],
+        windowfn: WindowFn,
+        bad_rows: bool,
+        *,
+        in_order: bool = False,
+        carry: bool = True,
     ) -> None:
         super().__init__()
-        self._columns = columns
         self._asked = asked
-        self._windowfn = windowfn
-        self._bad_rows = bad_rows
+        # Whether elements of one key and one batch of rows may come into one window.
+        several = in_order or isinstance(windowfn, Sessions)
+        several |= isinstance(windowfn, SlidingWindows) and not carry
+        self._read = _Read(columns, asked, windowfn, bad_rows, in_order, several)
 
     def expand(self, paths: Any) -> Any:
         """Build the steps."""
         form = self._asked.get("input_format")
-        read = _Read(self._columns, self._asked, self._windowfn, self._bad_rows)
+        parts = beam.FlatMap(_parts, form).with_output_types(tuple[int, str, int, bool])
+        read = beam.ParDo(self._read).with_output_types(tuple[Key, BLOCKS])
         return (
             paths
-            | "Parts" >> beam.FlatMap(_parts, form).with_output_types(tuple[str, int | None])
+            | "Parts" >> parts
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(read).with_outputs(BAD_ROWS, main="rows")
+            | "Read" >> read.with_outputs(BAD_ROWS, main="rows")
         )
 
 
-def _parts(path: str, form: str | None) -> list[tuple[str, int | None]]:
-    return [(path, part) for part in formats.parts(source_of(path, form))]
+def _parts(numbered: tuple[int, str], form: str | None) -> list[tuple[int, str, int, bool]]:
+    """Number and path of a file, number of a part of it, and whether it has parts."""
+    number, path = numbered
+    parts = formats.parts(source_of(path, form))
+    return [(number, path, part or 0, part is not None) for part in parts]
 
 
 class _Read(beam.DoFn):
     def __init__(
-        self, columns: Columns, asked: dict[str, Any], windowfn: WindowFn, bad_rows: bool
+        self,
+        columns: Columns,
+        asked: dict[str, Any],
+        windowfn: WindowFn,
+        bad_rows: bool,
+        in_order: bool,
+        several: bool,
     ) -> None:
+        self._in_order = in_order
+        self._several = several
         self._columns = columns
         self._asked = asked
         self._windowfn = windowfn
@@ -82,11 +112,12 @@ class _Read(beam.DoFn):
         self._back = Metrics.counter("streampca", "rows_out_of_order")
         self._twice = Metrics.counter("streampca", "repeated_times")
 
-    def process(self, element: tuple[str, int | None]) -> Iterator[Any]:
-        path, part = element
+    def process(self, element: tuple[int, str, int, bool]) -> Iterator[Any]:
+        file, path, number, has_parts = element
+        part = number if has_parts else None
         source, order = source_of(path, self._asked.get("input_format")), Order()
         read = read_source(source, self._asked, self._columns, part=part, say=_log.info)
-        for rows in read:
+        for batch, rows in enumerate(read):
             if rows.times is not None:
                 order.add(rows.times, rows.keys)
             for each in rows.bad:
@@ -94,11 +125,11 @@ class _Read(beam.DoFn):
                     raise ValueError(each.reason)
                 self._bad.inc()
                 yield TaggedOutput(BAD_ROWS, BadRow(each.key, each.content, each.reason))
-            yield from self._groups(rows)
+            yield from self._groups(rows, Place(file, number, batch, 0))
         self._back.inc(order.n_back)
         self._twice.inc(order.n_twice)
 
-    def _groups(self, rows: Rows) -> Iterator[Any]:
+    def _groups(self, rows: Rows, place: Place) -> Iterator[Any]:
         """Rows of one key and slot together, timestamped by the first of them."""
         if not len(rows.values):
             return
@@ -112,9 +143,13 @@ class _Read(beam.DoFn):
             names = list(numbers)
         order = np.lexsort((times, slot, codes))
         changes = (np.diff(slot[order]) != 0) | (np.diff(codes[order]) != 0)
-        for group in np.split(order, np.flatnonzero(changes) + 1):
+        for number, group in enumerate(np.split(order, np.flatnonzero(changes) + 1)):
             first = group[0]
-            element = (names[codes[first]], rows.values[group])
+            own = place._replace(number=number)
+            if not self._several:  # then batches are what is numbered without gaps
+                own = place._replace(chunk=0, number=place.chunk)
+            block = Block(tuple(self._columns.names), rows.values[group], own)
+            element = (names[codes[first]], block)
             if rows.times is None:
                 yield element
             else:
@@ -123,6 +158,8 @@ class _Read(beam.DoFn):
     def _slots(self, times: Any) -> Any:
         """A number for each row; rows with the same number are in the same windows."""
         slot = slots(self._windowfn)
+        if self._in_order:
+            return times
         if isinstance(slot, GlobalWindows):
             return np.zeros_like(times)
         if isinstance(slot, FixedWindows):

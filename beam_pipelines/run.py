@@ -20,35 +20,17 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
-from apache_beam.transforms.window import GlobalWindows, WindowFn
+from apache_beam.transforms.window import GlobalWindows
 
-from beam_pipelines.arguments import DEFAULT_RUNNER, parser, refuse_unknown
-from beam_pipelines.formats import find_files, source_of
-from beam_pipelines.learning import parse
+from beam_pipelines.formats import source_of
+from beam_pipelines.job import Job, read_arguments, say
 from beam_pipelines.reading import ReadRows
+from beam_pipelines.record import begin
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
+from beam_pipelines.submission import check_workers
 from beam_pipelines.transforms import LearnComponents
-from streampca.files import Columns, Order, choose_columns, names, no_rows, options
-
-_log = logging.getLogger(__name__)
-
-
-class Job(NamedTuple):
-    """What the command line asks for, checked."""
-
-    paths: list[str]
-    columns: Columns
-    asked: dict[str, Any]  # options of the table
-    windowfn: WindowFn
-    n_components: int | float | None
-    output: str | None
-    carry: bool
-    memory: str
-    bad_rows: str | None
-    skip: bool  # bad rows are counted and go nowhere
-    beam_options: list[str]
-    parameters: dict[str, Any]  # of LearnComponents, besides
+from streampca.files import Order, no_rows
 
 
 class Summary(NamedTuple):
@@ -59,97 +41,7 @@ class Summary(NamedTuple):
     checkpoints: int
     rows_out_of_order: int
     repeated_times: int
-
-
-def read_arguments(argv: Sequence[str] | None = None) -> Job:
-    """Return the job that a command line asks for.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be run as it stands: no such file, column, window.
-    """
-    given, beam_options = parser().parse_known_args(argv)
-    refuse_unknown(beam_options)
-    asked = options.check(
-        {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
-    )
-    for name in ("input", "window", "n_components", "output"):
-        if getattr(given, name) is None:
-            raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
-    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
-        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
-    return job_of(
-        given.input,
-        given.window,
-        given.n_components,
-        given.output,
-        asked,
-        carry=not given.no_carry,
-        moments=given.moments,
-        beam_options=beam_options,
-        say=_say,
-    )
-
-
-def job_of(
-    files: list[str],
-    window: str,
-    n_components: int | float | None,
-    output: str | None,
-    asked: dict[str, Any],
-    *,
-    carry: bool = True,
-    moments: str | int = "all",
-    beam_options: Sequence[str] = (),
-    say: Any = _log.info,
-) -> Job:
-    """Return a job, held against the first of its files.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be run as it stands: no such file, column, window.
-    """
-    asked = dict(asked)
-    windowfn = parse(window)
-    if "timestamp_column" not in asked and not isinstance(windowfn, GlobalWindows):
-        raise ValueError("--timestamp-column is needed for every window but global")
-    mode = asked.pop("bad_rows", "fail")
-    bad_rows = None if mode in ("fail", "skip") else mode
-    sources = find_files(files, asked.get("input_format"))
-    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
-    columns = choose_columns(sources[0], asked, say=say)
-    if isinstance(n_components, int) and n_components > len(columns.names):
-        raise ValueError(
-            f"--n-components {n_components} is more than the {len(columns.names)} features "
-            f"of {sources[0].name}"
-        )
-    return Job(
-        paths=[source.path for source in sources],
-        columns=columns,
-        asked=asked,
-        windowfn=windowfn,
-        n_components=n_components,
-        output=output,
-        carry=carry,
-        memory=asked.get("memory", "auto"),
-        bad_rows=bad_rows,
-        skip=mode == "skip",
-        beam_options=list(beam_options),
-        parameters=_parameters(asked) | {"moments": moments},
-    )
-
-
-def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of LearnComponents by the options of the table."""
-    found = {"missing": asked["missing"]} if "missing" in asked else {}
-    if "half_life" in asked:
-        rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
-        found |= (
-            {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
-        )
-    return found
+    learned_rows: int = 0
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -166,23 +58,28 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
     """Checkpoints of a job's files, and bad rows in the global window, if they are an output."""
-    read = (
-        pipeline
-        | "Files" >> beam.Create(job.paths)
-        | "ReadRows" >> ReadRows(job.columns, job.asked, job.windowfn, bad_rows)
+    learn = LearnComponents(
+        job.n_components,
+        features=job.columns.names,
+        carry=job.carry,
+        bad_rows=bad_rows,
+        resume_from=job.output if job.resume else None,
+        rerun=job.resume,
+        **job.parameters,
     )
+    reads = ReadRows(
+        job.columns,
+        job.asked,
+        job.windowfn,
+        bad_rows,
+        in_order=learn.needs_rows,
+        carry=job.carry,
+    )
+    read = pipeline | "Files" >> beam.Create(list(enumerate(job.paths))) | "ReadRows" >> reads
     found = (
         read.rows
-        | "Windows" >> beam.WindowInto(job.windowfn)
-        | "LearnComponents"
-        >> LearnComponents(
-            job.n_components,
-            features=job.columns.names,
-            carry=job.carry,
-            bad_rows=bad_rows,
-            memory=job.memory,
-            **job.parameters,
-        )
+        | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
+        | "LearnComponents" >> learn
     )
     if not bad_rows:
         return found, None
@@ -190,16 +87,15 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
     return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
 
 
-def run(job: Job) -> Summary:
-    """Run a job to its end.
+def run(pipeline: beam.Pipeline, job: Job) -> Summary:
+    """Run a job, of which these are the steps, to its end.
 
     Raises
     ------
     RuntimeError
         If the pipeline failed; its text holds the reason.
     """
-    pipeline = beam.Pipeline(options=PipelineOptions(job.beam_options))
-    build(pipeline, job)
+    check_workers(job.beam_options)
     result = pipeline.run()
     state = result.wait_until_finish()
     if state in (PipelineState.FAILED, PipelineState.CANCELLED):
@@ -208,7 +104,7 @@ def run(job: Job) -> Summary:
     counts: dict[str, int] = {}
     for counter in counters:
         name = counter.key.metric.name
-        counts[name] = counts.get(name, 0) + counter.result
+        counts[name] = counts.get(name, 0) + (counter.result or 0)  # None: the runner lost it
     return Summary(*(counts.get(name, 0) for name in Summary._fields))
 
 
@@ -216,13 +112,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from a command line; returns 0, 1 if the pipeline failed, 2 if it could not start."""
     try:
         job = read_arguments(argv)
+        pipeline = beam.Pipeline(options=PipelineOptions(job.beam_options))
+        build(pipeline, job)
+        assert job.record is not None
+        begin(job.record, str(job.output), job.resume)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        summary = run(job)
+        summary = run(pipeline, job)
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
-        print(f"error: {reason(error)}", file=sys.stderr)
+        say_last(f"error: {reason(error)}")
         return 1
     text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
@@ -231,17 +131,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         text += f"; {summary.bad_rows:,} bad rows skipped"
     order = Order(summary.rows_out_of_order, summary.repeated_times).said()
     if order is not None:
-        _say(order)
+        say(order)
     if summary.rows == 0 and _counts(job):
         sources = [source_of(path, job.asked.get("input_format")) for path in job.paths]
         print(f"error: {no_rows(sources, summary.bad_rows)}", file=sys.stderr)
         return 1
     print(text)
-    return 0
+    return _complete(summary, job)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def _complete(summary: Summary, job: Job) -> int:
+    """0 where all rows that were read have been learned, as far as the runner counts; else 1."""
+    lost = summary.rows - summary.learned_rows
+    if lost <= 0 or summary.learned_rows == 0 or job.resume:  # rows that are held are not learned
+        return 0
+    say_last(
+        f"error: {lost:,} of the {summary.rows:,} rows that were read have not been learned: the "
+        "runner lost them, or dropped them as too late. Checkpoints from their windows on are "
+        "without them: run the job again, into another folder"
+    )
+    return 1
+
+
+def say_last(text: str) -> None:
+    """Say something after whatever runners and workers log of it, in threads of their own."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    say(text)
 
 
 def _counts(job: Job) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
+    Sessions,
     SlidingWindows,
     TimestampCombiner,
     WindowFn,
@@ -22,17 +23,27 @@ from apache_beam.transforms.window import (
 from beam_pipelines.learning import (
     Arrived,
     CarryModel,
+    Grouped,
     MomentsFn,
+    OneCopy,
     Options,
+    OwnWindow,
+    RerunModel,
     ResumeModel,
-    Span,
     TagRows,
     TagWindow,
     early_trigger,
     resume_points,
     slots,
 )
-from beam_pipelines.rows import BAD_ROWS, Block, GatherBlocks, ReadBlocks, RowReader
+from beam_pipelines.rows import (
+    BAD_ROWS,
+    BLOCKS,
+    GatherBlocks,
+    ReadBlocks,
+    RowReader,
+    TimedBlocks,
+)
 from streampca import Checkpoint
 
 Key = str | int | None
@@ -58,7 +69,7 @@ class LearnComponents(beam.PTransform):
 
     Parameters
     ----------
-    n_components : int, float or None
+    n_components : int, float, "parallel" or None
         As in `StreamingPCA`, as are all `options`.
     features : sequence of str or int, optional
         Names of the features in the order of the model, or how many there are. By default all that
@@ -80,8 +91,12 @@ class LearnComponents(beam.PTransform):
     resume_from : str, optional
         A checkpoint store on any file system that Beam has. A key without a state goes on from its
         checkpoints there, so that a job that replaces another goes on where that one stopped. Both
-        want the same `carry`. Rows must be new: those that the other job has learned would count
-        twice.
+        want the same `carry`. Rows must be new, unless `rerun` says otherwise: those that the other
+        job has learned would count twice.
+    rerun : bool, default=False
+        True: this is the job that wrote `resume_from`, run again after a crash, with the same
+        options, windows and (bounded) input. Rows of windows up to each key's last checkpoint are
+        not learned again, and what is still to come is what the first run would have given.
     hot_key_shards : int, default=1
         Into how many parts the rows of each key are dealt before they are added up, for runners
         that add up the rows of one key on one worker. Not for session windows: where one ends
@@ -89,7 +104,8 @@ class LearnComponents(beam.PTransform):
     moments : {"all", "last", "none"} or int, default="all"
         Which checkpoints hold the moments, which only going on needs, and which may be most of
         their bytes: all; the last of those that a key has at a time; that and every k-th; none,
-        so that no job can go on from them. A key's running state always has them.
+        so that no job can go on from them. A key's running state always has them. A job that is to
+        be run again after a crash (`rerun`) wants all: it may have been killed before a last one.
     bad_rows : bool, default=False
         True: rows that cannot be used are an output of their own, with the reason, and `Learned` is
         returned. False: the first of them fails the pipeline, with the same reason.
@@ -132,7 +148,7 @@ class LearnComponents(beam.PTransform):
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         features: Sequence[str] | int | None = None,
         carry: bool = True,
@@ -140,6 +156,7 @@ class LearnComponents(beam.PTransform):
         early_every: Seconds | None = None,
         idle_timeout: Seconds | None = None,
         resume_from: str | os.PathLike[str] | None = None,
+        rerun: bool = False,
         hot_key_shards: int = 1,
         moments: str | int = "all",
         bad_rows: bool = False,
@@ -157,21 +174,34 @@ class LearnComponents(beam.PTransform):
             hot_key_shards=hot_key_shards,
             moments=moments,
             bad_rows=bad_rows,
+            rerun=rerun,
         )
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the order of the rows matters, so that they are kept until their window ends."""
+        return self._asked.needs_rows
 
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
         asked, windowing = self._asked, rows.windowing
         asked.check_windows(windowing.windowfn)
+        streaming = rows.pipeline.options.view_as(StandardOptions).streaming
+        if asked.rerun and (streaming or not rows.is_bounded):
+            raise ValueError(
+                "rerun=True needs bounded input, and no --streaming: drain the job instead, and go "
+                "on with resume_from alone"
+            )
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:
-            rows |= "OneCopy" >> beam.ParDo(_OneCopy(windowing.windowfn))
+            rows |= "OneCopy" >> beam.ParDo(OneCopy(windowing.windowfn))
         blocks, bad_rows = self._read(rows)
-        streaming = rows.pipeline.options.view_as(StandardOptions).streaming
         # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
         early = asked.early_every if streaming or not rows.is_bounded else None
         wanted = self._first_windowing(windowing, early)
-        if overlapping or wanted != windowing:  # costs as much as all else that is done to a row
+        # Always, so that no option adds a step; but for sessions, where it costs as much as all
+        # else that is done to a row, and no option wants other ones.
+        if not isinstance(windowing.windowfn, Sessions) or wanted != windowing:
             blocks |= "Slots" >> beam.WindowInto(
                 wanted, allowed_lateness=windowing.allowed_lateness
             )
@@ -179,13 +209,11 @@ class LearnComponents(beam.PTransform):
             self._grouped(blocks, windowing.windowfn)
             | "Global" >> beam.WindowInto(GlobalWindows())
             | "CarryModel"
-            >> self._carry(rows.pipeline, windowing.allowed_lateness).with_output_types(
-                tuple[Key, Checkpoint]
-            )
+            >> self._carry(rows.pipeline, windowing).with_output_types(tuple[Key, Checkpoint])
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
         if overlapping:
-            checkpoints |= "OwnWindow" >> beam.ParDo(_OwnWindow()).with_output_types(
+            checkpoints |= "OwnWindow" >> beam.ParDo(OwnWindow()).with_output_types(
                 tuple[Key, Checkpoint]
             )
         return Learned(checkpoints, bad_rows) if asked.bad_rows else checkpoints
@@ -193,24 +221,21 @@ class LearnComponents(beam.PTransform):
     def _read(self, rows: Any) -> tuple[Any, Any]:
         asked = self._asked
         fixed = isinstance(rows.windowing.windowfn, (FixedWindows, GlobalWindows))
-        reads = GatherBlocks if fixed and not asked.needs_rows else ReadBlocks
+        reads: type[ReadBlocks] = GatherBlocks if fixed else ReadBlocks
+        if asked.needs_rows:
+            reads = TimedBlocks
         read = reads(RowReader(**asked.reading()), asked.bad_rows, asked.hot_key_shards)
-        step = beam.ParDo(read).with_output_types(tuple[str, Block])
-        if asked.bad_rows:
-            return tuple(rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks"))
-        return rows | "ReadRows" >> step, None
+        step = beam.ParDo(read).with_output_types(tuple[str, BLOCKS])
+        # Two outputs in any case: a step with one has another name.
+        blocks, bad_rows = rows | "ReadRows" >> step.with_outputs(BAD_ROWS, main="blocks")
+        return blocks, bad_rows if asked.bad_rows else None
 
     def _grouped(self, blocks: Any, windowfn: WindowFn) -> Any:
         """What was learned of each slot and key, or its rows, tagged with their windows."""
         asked = self._asked
         tag: TagWindow
         if asked.needs_rows:
-            grouped = (
-                blocks
-                | "Times"
-                >> beam.ParDo(_WithTime()).with_output_types(tuple[str, tuple[int, Block]])
-                | "Rows" >> beam.GroupByKey()
-            )
+            grouped = blocks | "Moments" >> Grouped()
             tag = TagRows(windowfn, asked.carry)
         else:
             moments = MomentsFn(features=asked.features, **asked.options)
@@ -219,11 +244,15 @@ class LearnComponents(beam.PTransform):
             tag = TagWindow(windowfn, asked.carry)
         return grouped | "TagWindow" >> beam.ParDo(tag).with_output_types(tuple[str, Arrived])
 
-    def _carry(self, pipeline: Any, lateness: Any) -> Any:
-        store, learning = self._asked.resume_from, self._asked.learning(lateness)
-        if store is None:
+    def _carry(self, pipeline: Any, windowing: Any) -> Any:
+        asked, learning = self._asked, self._asked.learning(windowing.allowed_lateness)
+        if asked.resume_from is None:
             return beam.ParDo(CarryModel(learning))
-        return beam.ParDo(ResumeModel(learning, store), resume_points(pipeline, store))
+        points = resume_points(pipeline, asked.resume_from, asked.rerun)
+        if asked.rerun:
+            again = RerunModel(learning, asked.resume_from, windowing.windowfn)
+            return beam.ParDo(again, points)
+        return beam.ParDo(ResumeModel(learning, asked.resume_from), points)
 
     def _first_windowing(self, windowing: Any, early: float | None) -> Any:
         """The windows in which rows are grouped."""
@@ -238,41 +267,3 @@ class LearnComponents(beam.PTransform):
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
         return self._asked.display_data()
-
-
-class _WithTime(beam.DoFn):
-    """A block with its event time in microseconds, by which rows are put in order."""
-
-    def process(
-        self, element: tuple[str, Block], timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[tuple[str, tuple[int, Block]]]:
-        key, block = element
-        yield key, (timestamp.micros, block)
-
-
-class _OneCopy(beam.DoFn):
-    """Keep one copy of a row that lies in several windows.
-
-    Assigning windows again takes each copy for a row: those in two windows would count twice.
-    """
-
-    def __init__(self, windowfn: WindowFn) -> None:
-        self._windowfn = windowfn
-
-    def process(
-        self,
-        element: Any,
-        timestamp: Any = beam.DoFn.TimestampParam,
-        window: Any = beam.DoFn.WindowParam,
-    ) -> Iterator[Any]:
-        context = WindowFn.AssignContext(timestamp, element)
-        if window.end == min(each.end for each in self._windowfn.assign(context)):
-            yield element
-
-
-class _OwnWindow(beam.DoFn):
-    """Keep the copy of a checkpoint in the very window that it covers: sliding windows overlap."""
-
-    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
-        if Span.of(window).end == element[1].window_end:
-            yield element

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
+from beam_pipelines import job_options
 from streampca.files import options
 
 
@@ -25,7 +26,9 @@ def takes(*table: options.Option) -> Callable[[type], type]:
         def init(self: Any, **given: Any) -> None:
             options.refuse_unknown(given, [*own, *more, *aliases])
             others = {name: given.pop(name) for name in list(given) if name in own}
-            plain(self, **others, asked=options.check(given))
+            rest, of_job = job_options.parted(given)
+            asked = options.check(rest) | job_options.check(of_job, say=str)
+            plain(self, **others, asked=asked)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [each.replace(kind=keyword) for name, each in own.items() if name != "self"]
@@ -43,7 +46,7 @@ def takes(*table: options.Option) -> Callable[[type], type]:
 
 
 def _hint(option: options.Option) -> Any:
-    if option.name == "half_life":
-        return Any
+    if option.name == "half_life" or option in job_options.TIMES:
+        return Any  # a number, or a text with a unit
     kind: Any = Sequence[str] if option.kind is list else option.kind
     return Optional[kind]  # noqa: UP045

@@ -6,6 +6,7 @@ from streampca.bank import KeyedPCA
 from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.estimator import StreamingPCA
 from streampca.exceptions import NotFittedError, UnknownKeyError
+from streampca.merging import merge_all
 from streampca.regression import StreamingReducedRankRegression
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "StreamingPCA",
     "StreamingReducedRankRegression",
     "UnknownKeyError",
+    "merge_all",
     "nested_mse_loss",
 ]
 

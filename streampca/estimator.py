@@ -5,12 +5,12 @@ It validates and hands on: moments/ remembers, solvers/ solve, fitted/ reads off
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from streampca.arrays import Array, dtype_name, namespace
-from streampca.fitted import Checkpoints, Coordinates, refuse_other_names
+from streampca.fitted import Checkpoints, Coordinates, Joining
 from streampca.learning import (
     ComponentLearner,
     adopt,
@@ -27,11 +27,8 @@ from streampca.rows import (
     that_count,
 )
 
-if TYPE_CHECKING:
-    from streampca.moments import Moments
 
-
-class StreamingPCA(Coordinates, Checkpoints):
+class StreamingPCA(Coordinates, Checkpoints, Joining):
     """Ordered principal components of a stream, exact at any time and for any batch size.
 
     A linear autoencoder with decoder A and encoder B that descends the nested loss of Oftadeh,
@@ -40,10 +37,16 @@ class StreamingPCA(Coordinates, Checkpoints):
 
     Parameters
     ----------
-    n_components : int, float or None, default=None
-        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+    n_components : int, float, "parallel" or None, default=None
+        Number of components p; or the share of variance to explain, such as 0.95; or "parallel",
+        those larger than what rows of independent features give (Horn's parallel analysis, 95th
+        percentile), at least 1; or None for all.
     whiten : bool, default=False
         Whether `transform` divides each coordinate by its standard deviation.
+    scale : bool, default=False
+        Whether features count in units of their standard deviations (correlation instead of
+        covariance), as they are at each reading: exact after any order, forgetting, merging and
+        weights. Needs dense memory. Constant features are divided by 1.
     copy : bool, default=True
         There for callers of `IncrementalPCA`: rows are never changed, whatever it says.
     batch_size : int, optional
@@ -89,6 +92,10 @@ class StreamingPCA(Coordinates, Checkpoints):
         As in scikit-learn; variances are about `mean_` and unbiased.
     mean_, var_ : ndarray of shape (n_features_in_,)
         Weighted mean and variance of each feature.
+    scale_, constant_features_ : ndarray
+        With `scale=True` what centred features are divided by, (n_features_in_,); variances,
+        components and what follows from them are then of features in these units. And which
+        features have not varied.
     noise_variance_ : float
         Mean of the variances left out, from the exact total variance.
     n_samples_seen_, weight_ : int, float
@@ -128,9 +135,10 @@ class StreamingPCA(Coordinates, Checkpoints):
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
+        scale: bool = False,
         copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
@@ -147,6 +155,7 @@ class StreamingPCA(Coordinates, Checkpoints):
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.scale = scale
         self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
@@ -166,7 +175,7 @@ class StreamingPCA(Coordinates, Checkpoints):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Forget everything and learn from X, as `partial_fit` on a new estimator would.
 
-        y is ignored, as in scikit-learn.
+        y is ignored, as in scikit-learn. No rows raise a ValueError: there is no model of none.
         """
         return self._learned_anew(X, sample_weight=sample_weight)
 
@@ -229,42 +238,6 @@ class StreamingPCA(Coordinates, Checkpoints):
         learner.add(rows.minibatch(weights), self._feature_names)
         return self
 
-    def decay(self, factor: float) -> Self:
-        """Multiply the weight of all rows so far by a factor between 0 and 1.
-
-        Forgetting by time: ``decay(2 ** (-elapsed / half_life))`` before rows of a later time.
-        """
-        if not 0 <= factor <= 1:
-            raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
-        if self._learner is not None:
-            self._learner.decay(factor)
-        return self
-
-    def merge(self, other: StreamingPCA | Moments) -> Self:
-        """Add what another estimator (or moments) has learned, as if its rows had come here.
-
-        Raises
-        ------
-        ValueError
-            If the two do not have the same features or kind of memory; nothing is changed.
-        """
-        if isinstance(other, StreamingPCA):
-            theirs = other._learner
-            if theirs is None:
-                return self
-            names = other._feature_names
-            with theirs.lock:  # never two at once: they might merge each other
-                theirs.flush()
-                moments = theirs.moments.copy()
-            refuse_other_names("feature", self._feature_names, names)
-        else:
-            moments, names = other, None
-        if self._learner is None:
-            self._start(moments.n_features, moments.dtype, moments.device, names, moments.kind)
-        assert self._learner is not None
-        self._learner.merge(moments)
-        return self
-
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """`fit`, then `transform`."""
         refuse_what_is_read_once(X)
@@ -294,7 +267,12 @@ class StreamingPCA(Coordinates, Checkpoints):
         names: tuple[str, ...] | None,
         memory: str | None = None,
     ) -> None:
+        self._learner = self._made(n_features, dtype, device, memory)
+        self._feature_names = names
+
+    def _made(
+        self, n_features: int, dtype: str, device: str | None, memory: str | None
+    ) -> ComponentLearner:
         parameters, dtype = self._given(), self.dtype or dtype
         check_parameters(parameters)
-        self._feature_names = names
-        self._learner = learner_of_components(parameters, n_features, dtype, device, memory)
+        return learner_of_components(parameters, n_features, dtype, device, memory)

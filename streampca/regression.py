@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array
-from streampca.fitted import PairResults, refuse_other_names
+from streampca.checkpoint import Part
+from streampca.fitted import PairResults
 from streampca.learning import (
     CONSTRAINTS,
     PairLearner,
@@ -149,7 +150,10 @@ class StreamingReducedRankRegression(PairResults):
     # --- learning -------------------------------------------------------------------------
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
-        """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would."""
+        """Forget everything and learn from X and Y, as `partial_fit` on a new estimator would.
+
+        No rows raise a ValueError: there is no model of none.
+        """
         return self._learned_anew(X, Y, sample_weight=sample_weight)
 
     def partial_fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
@@ -158,7 +162,8 @@ class StreamingReducedRankRegression(PairResults):
         Parameters
         ----------
         X : array-like of shape (m, n_features)
-            One row or more: numpy, torch, Arrow, a data frame or scipy sparse. Never changed.
+            Rows: numpy, torch, Arrow, a data frame or scipy sparse. Never changed. No rows change
+            nothing.
         Y : array-like of shape (m, n_targets) or (m,)
             The same, not sparse.
         sample_weight : array-like of shape (m,), optional
@@ -186,32 +191,17 @@ class StreamingReducedRankRegression(PairResults):
     def merge(self, other: StreamingReducedRankRegression) -> Self:
         """Add what another estimator has learned, as if its rows had come here.
 
+        The other does not change. Features and targets with names are matched by them, in any
+        order. For bytes, and many at once, there is `streampca.merge_all`.
+
         Raises
         ------
+        TypeError
+            If it is no such estimator.
         ValueError
             If the two differ in features, targets, memory or centring; nothing is changed.
         """
-        theirs = other._learner
-        if theirs is None:
-            return self
-        refuse_other_names("feature", self._feature_names, other._feature_names)
-        refuse_other_names("target", self._target_names, other._target_names)
-        theirs.flush()
-        mine = self._learner
-        if mine is None:
-            mine = self._made(theirs.n_features, theirs.n_targets, theirs.moments.device)
-        here, there = ((x.n_features, x.n_targets) for x in (mine, theirs))
-        if here != there:
-            raise ValueError(
-                f"cannot merge a regression of {there[0]} features and {there[1]} targets into "
-                f"one of {here[0]} and {here[1]}"
-            )
-        mine.merge(theirs.moments)
-        if self._learner is None:
-            self._learner, self._single = mine, other._single
-        self._feature_names = self._feature_names or other._feature_names
-        self._target_names = self._target_names or other._target_names
-        return self
+        return self._add(other)
 
     def widened_from(
         self, other: StreamingReducedRankRegression, mean: Float64, target_mean: Float64
@@ -293,6 +283,10 @@ class StreamingReducedRankRegression(PairResults):
         self._feature_names = self._feature_names or rows.feature_names
         self._target_names = self._target_names or targets.rows.feature_names
         return self._learner
+
+    def _learner_like(self, part: Part, device: str | None) -> PairLearner:
+        assert part.targets is not None
+        return self._made(part.n_features, part.targets.n, device)
 
     def _made(self, n_features: int, n_targets: int, device: str | None) -> PairLearner:
         parameters = self._given()

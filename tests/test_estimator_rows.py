@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extras import needs_torch
 from learning import angle, learned
 from oracle import batch_pca
 
@@ -10,6 +11,7 @@ from streampca import StreamingPCA
 # --- what can come in -------------------------------------------------------------------------
 
 
+@needs_torch
 def test_every_kind_of_rows_gives_the_same_components(digits):
     import pandas as pd
     import polars as pl
@@ -46,6 +48,7 @@ def test_every_kind_of_rows_gives_the_same_components(digits):
     assert not hasattr(reference, "feature_names_in_")
 
 
+@needs_torch
 def test_a_tensor_gives_a_tensor_back(digits):
     import torch
 

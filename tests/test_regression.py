@@ -284,8 +284,8 @@ def test_merging_what_does_not_fit_changes_nothing():
         fresh.merge(model)
     with pytest.raises(NotFittedError):
         _ = fresh.coef_
-    a, b = (pd.DataFrame(X, columns=list(names)) for names in ("abcde", "abced"))
-    with pytest.raises(ValueError, match="feature names differ"):
+    a, b = (pd.DataFrame(X, columns=list(names)) for names in ("abcde", "abcdf"))
+    with pytest.raises(ValueError, match="feature names differ .missing: 'e'; unexpected: 'f'"):
         StreamingReducedRankRegression().fit(a, Y).merge(StreamingReducedRankRegression().fit(b, Y))
 
 

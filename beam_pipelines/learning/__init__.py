@@ -2,23 +2,31 @@
 
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.combine import MomentsFn
-from beam_pipelines.learning.options import Options
-from beam_pipelines.learning.pending import Arrived, TagRows, TagWindow
-from beam_pipelines.learning.resume import ResumeModel, resume_points
+from beam_pipelines.learning.copies import OneCopy, OwnWindow
+from beam_pipelines.learning.options import Options, seconds
+from beam_pipelines.learning.pending import Arrived, Grouped, TagRows, TagWindow
+from beam_pipelines.learning.resume import RerunModel, ResumeModel, resume_points
+from beam_pipelines.learning.sizes import SizeWarning
 from beam_pipelines.learning.windows import LAST_OF_ALL, Span, early_trigger, parse, slots
 
 __all__ = [
     "LAST_OF_ALL",
     "Arrived",
     "CarryModel",
+    "Grouped",
     "MomentsFn",
+    "OneCopy",
     "Options",
+    "OwnWindow",
+    "RerunModel",
     "ResumeModel",
+    "SizeWarning",
     "Span",
     "TagRows",
     "TagWindow",
     "early_trigger",
     "parse",
     "resume_points",
+    "seconds",
     "slots",
 ]

@@ -29,6 +29,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning.pending import PENDING_CODER, Arrived, Pending
 from beam_pipelines.learning.running import Learning, Running, Standing
+from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.windows import LAST_OF_ALL
 from streampca import Checkpoint
 
@@ -139,6 +140,8 @@ class CarryModel(beam.DoFn):
             if not entry.kept or entry.last + self._learning.lateness > standing.closed:
                 pending.add(tuple(entry))
         state = standing.model.to_bytes(), standing.closed, standing.sequence
+        if len(state[0]) > LIMIT:
+            say_once(len(state[0]))
         for cell, value in zip((model, closed, sequence), state, strict=True):
             cell.write(value)
         self._at_hand[text] = state, run

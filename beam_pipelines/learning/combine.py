@@ -7,19 +7,28 @@ bundle cannot count a row twice.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.coders import Coder
+from apache_beam.coders import BytesCoder, Coder, IterableCoder
 
 from beam_pipelines.learning.parameters import check
-from beam_pipelines.rows import Block, Names, RowReader, moments_from_bytes, moments_to_bytes
+from beam_pipelines.rows import (
+    Block,
+    Names,
+    PlacedSum,
+    RowReader,
+    moments_from_wire,
+    moments_to_bytes,
+    names_of,
+)
 from streampca.arrays import one_thread
 from streampca.learning import resolve_parameters
 from streampca.moments import Moments, make_moments
 from streampca.rows import Minibatch
+from streampca.wire import decode
 
 _FEWEST, _MOST = 128, 512
 """Rows that wait before they become one product, twice the number of features within these bounds:
@@ -28,11 +37,17 @@ its rows that wait, still fit into memory."""
 
 
 class Accumulator:
-    """Moments, and the rows that wait to be folded into them."""
+    """Moments, and the rows that wait to be folded into them; or the sum of a source's parts.
 
-    __slots__ = ("blocks", "moments", "n_features", "n_waiting", "names")
+    To a runner it is an iterable of one piece of sealed bytes, which it becomes when it crosses
+    workers: Beam's own coders carry it, on every runner and through every update.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_fn", "blocks", "moments", "n_features", "n_waiting", "names", "placed")
+
+    def __init__(self, fn: MomentsFn | None = None) -> None:
+        self._fn = fn
+        self.placed: PlacedSum | None = None
         self.moments: Moments | None = None
         self.names: Names = None
         self.n_features = 0  # 0: no row yet
@@ -50,31 +65,12 @@ class Accumulator:
                 "or features=<how many> where rows have no names"
             )
 
+    def __len__(self) -> int:
+        return 1
 
-class AccumulatorCoder(Coder):
-    """Accumulators between workers, as versioned Arrow bytes; an empty one is no bytes."""
-
-    def __init__(self, fn: MomentsFn) -> None:
-        self._fn = fn
-
-    def encode(self, value: Accumulator) -> bytes:
-        return self._fn.extract_output(value)
-
-    def decode(self, encoded: bytes) -> Accumulator:
-        accumulator = Accumulator()
-        if encoded:
-            accumulator.moments, accumulator.names = moments_from_bytes(encoded)
-            accumulator.n_features = accumulator.moments.n_features
-        return accumulator
-
-    def estimate_size(self, value: Accumulator) -> int:
-        """Bytes, roughly: Beam's own way is to encode once more what it only wants to count."""
-        state = {} if value.moments is None else value.moments.state()
-        arrays = [*value.blocks, *state.values()]
-        return sum(array.nbytes for array in arrays)
-
-    def is_deterministic(self) -> bool:
-        return True
+    def __iter__(self) -> Iterator[bytes]:
+        assert self._fn is not None
+        yield self._fn._to_bytes(self)
 
 
 class MomentsFn(beam.CombineFn):
@@ -109,58 +105,114 @@ class MomentsFn(beam.CombineFn):
 
     def create_accumulator(self) -> Accumulator:
         """Return an accumulator of no rows."""
-        return Accumulator()
+        return Accumulator(self)
 
-    def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
+    def add_input(self, accumulator: Any, element: Any) -> Accumulator:
         """Add an element: one row, or many."""
-        block = element if type(element) is Block else self._read(element)
+        accumulator = self._opened(accumulator)
+        block = Block.opened(element) or self._read(element)
         values = block.values
         accumulator.check(block.names, values.shape[1])
+        if block.place is not None:
+            if accumulator.placed is None:
+                accumulator.placed = PlacedSum(self._moments_of, _few)
+            accumulator.placed.add(block.place, values)
+            return accumulator
         accumulator.blocks.append(values)
         accumulator.n_waiting += len(values)
-        if accumulator.n_waiting >= min(max(_FEWEST, 2 * values.shape[1]), _MOST):
+        if accumulator.n_waiting >= _few(values.shape[1]):
             self._fold(accumulator)
         return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
-        """Merge; the order does not matter beyond rounding."""
-        merged = Accumulator()
-        for accumulator in accumulators:
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> Accumulator:
+        """Merge; the order does not matter, beyond rounding where rows have no places."""
+        merged = Accumulator(self)
+        for given in accumulators:
+            accumulator = self._opened(given)
             self._fold(accumulator)
-            if accumulator.moments is None:
+            if not accumulator.n_features:
                 continue
             merged.check(accumulator.names, accumulator.n_features)
+            if accumulator.placed is not None:
+                if merged.placed is None:
+                    merged.placed = accumulator.placed
+                else:
+                    merged.placed.merge(accumulator.placed)
+            if accumulator.moments is None:
+                continue
             if merged.moments is None:
                 merged.moments = accumulator.moments
             else:
                 merged.moments.merge(accumulator.moments)
         return merged
 
-    def compact(self, accumulator: Accumulator) -> Accumulator:
+    def compact(self, accumulator: Any) -> Accumulator:
         """Fold what waits, before the accumulator is shuffled."""
+        accumulator = self._opened(accumulator)
         self._fold(accumulator)
         self._spare.clear()
         return accumulator
 
-    def extract_output(self, accumulator: Accumulator) -> bytes:
+    def extract_output(self, accumulator: Any) -> bytes:
         """Return the moments' bytes; no bytes if there was no row."""
+        accumulator = self._opened(accumulator)
         self._fold(accumulator)
-        if accumulator.moments is None:
-            return b""
-        return moments_to_bytes(accumulator.moments, accumulator.names)
+        moments = accumulator.moments
+        if accumulator.placed is not None:
+            total = accumulator.placed.total()
+            if moments is not None:
+                total.merge(moments)
+            moments = total
+        return b"" if moments is None else moments_to_bytes(moments, accumulator.names)
 
     def get_accumulator_coder(self) -> Coder:
-        """Own bytes instead of pickles."""
-        return AccumulatorCoder(self)
+        """Beam's own, for sealed bytes: see `Accumulator`."""
+        return IterableCoder(BytesCoder())
+
+    def _to_bytes(self, accumulator: Accumulator) -> bytes:
+        """Return an accumulator as sealed bytes; an empty one is no bytes."""
+        if accumulator.placed is None:
+            return self.extract_output(accumulator)
+        if accumulator.moments is not None or accumulator.blocks:
+            raise ValueError("rows of one key come from files and from elsewhere: use one source")
+        return accumulator.placed.to_bytes(accumulator.names)
+
+    def _opened(self, accumulator: Any) -> Accumulator:
+        """Return an accumulator, also where it has crossed workers.
+
+        Raises
+        ------
+        WireError
+            If its bytes are torn, foreign or from a newer version.
+        """
+        if type(accumulator) is Accumulator:
+            return accumulator
+        found = Accumulator(self)
+        (data,) = accumulator
+        if not data:
+            return found
+        wire = decode(data)
+        if wire.kind == PlacedSum.KIND:
+            found.placed = PlacedSum.from_wire(wire, self._moments_of, _few)
+            found.names, found.n_features = names_of(wire), found.placed.n_features
+            return found
+        found.moments, found.names = moments_from_wire(wire)
+        found.n_features = found.moments.n_features
+        return found
 
     def _fold(self, accumulator: Accumulator) -> None:
-        blocks = accumulator.blocks
-        if not blocks:
-            return
+        if accumulator.blocks:
+            accumulator.moments = self._folded(accumulator.moments, accumulator.blocks)
+            accumulator.blocks, accumulator.n_waiting = [], 0
+
+    def _moments_of(self, rows: list[Any]) -> Moments:
+        return self._folded(None, rows)
+
+    def _folded(self, moments: Moments | None, blocks: list[Any]) -> Moments:
+        """Moments with rows added to them."""
         X = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-        if accumulator.moments is None:
-            accumulator.moments = empty_moments(self._parameters, X.shape[1], X.dtype.name)
-        moments = accumulator.moments
+        if moments is None:
+            moments = empty_moments(self._parameters, X.shape[1], X.dtype.name)
         # Scratch memory goes from one accumulator to the next: with many keys and open windows it
         # would take far more than the moments do. pop is atomic: threads may share this object.
         with contextlib.suppress(IndexError):
@@ -173,7 +225,12 @@ class MomentsFn(beam.CombineFn):
         scratch = moments.take_scratch()
         if scratch is not None:
             self._spare.append(scratch)
-        accumulator.blocks, accumulator.n_waiting = [], 0
+        return moments
+
+
+def _few(n_features: int) -> int:
+    """How many rows wait before they become one product."""
+    return min(max(_FEWEST, 2 * n_features), _MOST)
 
 
 def empty_moments(parameters: dict[str, Any], n_features: int, dtype: str) -> Moments:

@@ -13,8 +13,10 @@ from typing import Any, Self
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
 
+from beam_pipelines.learning import sizes
 from beam_pipelines.learning.parameters import check, plain
 from beam_pipelines.learning.running import Learning
+from beam_pipelines.stores import absolute
 from streampca.checkpoint import which_moments
 from streampca.rows import LARGEST
 
@@ -40,6 +42,7 @@ class Options:
     resume_from: str | None
     hot_key_shards: int
     bad_rows: bool
+    rerun: bool = False
     moments: str | int = "all"
 
     @classmethod
@@ -64,7 +67,10 @@ class Options:
             If one is not accepted, or two contradict each other.
         """
         options, features = plain(options), _features(features)
-        check(options, features if isinstance(features, int | None) else len(features))
+        width = features if isinstance(features, int | None) else len(features)
+        parameters = check(options, width)
+        if width is not None:
+            sizes.warn(parameters, width)
         if isinstance(hot_key_shards, bool) or not isinstance(hot_key_shards, int):
             hot_key_shards = 0
         if hot_key_shards < 1:
@@ -87,6 +93,8 @@ class Options:
         return asked
 
     def _check_together(self) -> None:
+        if self.rerun and self.resume_from is None:
+            raise ValueError("rerun=True needs resume_from: the store of the job that is run again")
         if not self.carry and self.half_life is not None:
             raise ValueError(
                 "half_life needs carry=True: a window's own components remember no other window"
@@ -196,7 +204,7 @@ def _store(resume_from: Any) -> str | None:
         raise ValueError(
             f"resume_from={resume_from!r} is not accepted: give the folder or URI of a store"
         )
-    return os.fspath(resume_from)
+    return absolute(os.fspath(resume_from))
 
 
 def _features(features: Any) -> list[str] | int | None:

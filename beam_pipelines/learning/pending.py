@@ -18,7 +18,7 @@ from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from beam_pipelines.learning.combine import Accumulator
 from beam_pipelines.learning.windows import Span, covering
-from beam_pipelines.rows import Block, BlockCoder, moments_from_bytes, without_shard
+from beam_pipelines.rows import BLOCKS, Block, moments_from_bytes, without_shard
 
 
 class Pending(NamedTuple):
@@ -69,7 +69,9 @@ class TagWindow(beam.DoFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[tuple[str, Arrived]]:
         text, grouped = element
-        early = pane.timing == PaneInfoTiming.EARLY
+        # Prism gives merged windows a pane that has never been filled in: EARLY, of index -1. It is
+        # the only one of its window, and taken at its word it would close the window twice.
+        early = pane.timing == PaneInfoTiming.EARLY and pane.index >= 0
         slot = Span.of(window)
         spans = covering(slot, self._windowfn) if self._carry else [slot]
         for order, data in self._parts(grouped):
@@ -90,14 +92,45 @@ class TagRows(TagWindow):
     _MOST = 4096
     """Rows in a block: small against what a worker may send at once, large against its header."""
 
-    def _parts(self, grouped: Iterable[tuple[int, Block]]) -> Iterator[tuple[int, bytes]]:
+    def _parts(self, grouped: Iterable[Any]) -> Iterator[tuple[int, bytes]]:
         # Rows of one time are ordered by what they hold: runners deliver them in any order.
-        rows = sorted(grouped, key=lambda each: (each[0], each[1].values.tobytes()))
+        rows = sorted(map(_opened, grouped), key=lambda block: (block.micros, _bytes(block)))
         seen = Accumulator()
-        for _, block in rows:
+        for block in rows:
             seen.check(block.names, block.values.shape[1])
-        values = np.concatenate([block.values for _, block in rows])
+        values = np.concatenate([block.values for block in rows])
         self._learned.inc(len(values))
         for start in range(0, len(values), self._MOST):
             part = Block(seen.names, values[start : start + self._MOST])
-            yield rows[0][0] + start, BlockCoder().encode(part)
+            yield (rows[0].micros or 0) + start, part.to_bytes()
+
+
+def _opened(element: Any) -> Block:
+    block = Block.opened(element)
+    assert block is not None
+    return block
+
+
+def _bytes(block: Block) -> bytes:
+    return block.values.tobytes()
+
+
+class Grouped(beam.PTransform):
+    """The rows of a key and window together, by steps of the names that CombinePerKey has.
+
+    So no step has another name, or other coders, because an option asks for rows in order.
+    """
+
+    def expand(self, blocks: Any) -> Any:
+        """Build the steps."""
+        return blocks | beam.GroupByKey() | "Combine" >> _AsTheyAre()
+
+
+class _AsTheyAre(beam.PTransform):
+    def expand(self, grouped: Any) -> Any:
+        rows = tuple[str, Iterable[BLOCKS]]
+        return grouped | "ParDo(CombineValuesDoFn)" >> beam.Map(_same).with_output_types(rows)
+
+
+def _same(element: Any) -> Any:
+    return element

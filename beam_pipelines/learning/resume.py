@@ -12,11 +12,13 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsMultiMap
+from apache_beam.transforms.window import GlobalWindows, Sessions, WindowFn
+from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.pending import Arrived, Pending
-from beam_pipelines.learning.running import Learning
-from beam_pipelines.learning.windows import LAST_OF_ALL
+from beam_pipelines.learning.running import Learning, differing
+from beam_pipelines.learning.windows import LAST_OF_ALL, Span
 from beam_pipelines.rows import key_text, moments_to_bytes
 from beam_pipelines.stores import open_store
 from streampca import Checkpoint
@@ -29,14 +31,15 @@ Point = tuple[_Name, _Name, list[_Name]]
 that may have been open when the other job stopped."""
 
 
-def resume_points(pipeline: Any, store: str) -> AsMultiMap:
+def resume_points(pipeline: Any, store: str, rerun: bool = False) -> AsMultiMap:
     """Where each key of a store is to go on from, as a side input."""
+    points = _rerun_points if rerun else _points
     return AsMultiMap(
         pipeline
         | "ResumeStore" >> beam.Create([store], reshuffle=False)
         | "ResumeKeys" >> beam.FlatMap(_keys).with_output_types(tuple[str, str])
         | "ResumeSpread" >> beam.Reshuffle()
-        | "ResumePoints" >> beam.FlatMap(_points).with_output_types(tuple[str, Point])
+        | "ResumePoints" >> beam.FlatMap(points).with_output_types(tuple[str, Point])
     )
 
 
@@ -57,6 +60,23 @@ def _points(place: tuple[str, str]) -> Iterator[tuple[str, Point]]:
     last = dict(store.written(key))  # oldest first: the last word on each window
     half_done = [(end, n) for end, n in last.items() if end is None or since is None or end > since]
     yield text, (_name(found), _name(newest), half_done)
+
+
+def _rerun_points(place: tuple[str, str]) -> Iterator[tuple[str, Point]]:
+    """The last of the checkpoints that a key has without a gap.
+
+    Workers write them in any order, and a job that is killed has written any of them. They are
+    numbered in the order of their windows, so those that follow a gap, or begin anew after a silent
+    time, are made again.
+    """
+    uri, text = place
+    store, key = open_store(uri), json.loads(text)
+    names = store.written(key)
+    last = next((i for i, (_, n) in enumerate(names) if n != i), len(names))
+    for name in reversed(names[:last]):
+        if store.read(key, *name, moments=False) is not None:  # else torn: it is made again, too
+            yield text, (name, name, [])
+            return
 
 
 def _name(checkpoint: Checkpoint) -> _Name:
@@ -128,6 +148,77 @@ class ResumeModel(CarryModel):
                 "which only transforming can do without"
             )
         return found
+
+
+class RerunModel(ResumeModel):
+    """`ResumeModel` for the input of the job that wrote the store: what that had learned is known.
+
+    On bounded input a window is closed when all rows are there, and the windows of a key in the
+    order of their ends: so a checkpoint has all rows of its key in windows that end no later.
+
+    Parameters
+    ----------
+    learning, store
+        As in `ResumeModel`.
+    windowfn : WindowFn
+        Windows of the input.
+    """
+
+    def __init__(self, learning: Learning, store: str, windowfn: WindowFn) -> None:
+        super().__init__(learning, store)
+        self._windowfn = windowfn
+
+    def process(  # type: ignore[override]
+        self,
+        element: tuple[str, Arrived],
+        points: Any,
+        pending: Any = beam.DoFn.StateParam(CarryModel.PENDING),  # noqa: B008
+        timer: Any = beam.DoFn.TimerParam(CarryModel.WINDOW_END),  # noqa: B008
+        model: Any = beam.DoFn.StateParam(CarryModel.MODEL),  # noqa: B008
+        closed: Any = beam.DoFn.StateParam(CarryModel.CLOSED),  # noqa: B008
+        sequence: Any = beam.DoFn.StateParam(CarryModel.SEQUENCE),  # noqa: B008
+    ) -> Iterator[Any]:
+        """Pass over what the store has; begin where it ends with the first row that it has not."""
+        text, (_, arrived) = element
+        for _, (end, _), _ in points[text]:
+            if end is None or arrived[0] < end:
+                return
+        yield from super().process(element, points, pending, timer, model, closed, sequence)
+
+    def _begin(
+        self, key: Any, point: Point, pending: Any, model: Any, closed: Any, sequence: Any
+    ) -> None:
+        # All windows of before are whole, those of their own rows too.
+        name, _, _ = point
+        state = self._read(key, name)
+        model.write(state.to_bytes())
+        sequence.write(state.sequence + 1)
+        assert state.window_end is not None
+        closed.write(state.window_end - 1)
+
+    def _read(self, key: Any, name: _Name) -> Checkpoint:
+        found = super()._read(key, name)
+        changed = differing(self._learning.options, found)
+        if changed:
+            raise ValueError(
+                f"key {key!r}: {found!r} in {self._store!r} was learned with other options, "
+                f"{changed}: run the job again as it was, or into another store"
+            )
+        if not self._has(found):
+            raise ValueError(
+                f"key {key!r}: {found!r} in {self._store!r} is of other windows: run the job again "
+                "as it was, or into another store"
+            )
+        return found
+
+    def _has(self, found: Checkpoint) -> bool:
+        start, end = found.window_start, found.window_end
+        if start is None or end is None:
+            return isinstance(self._windowfn, GlobalWindows)
+        if isinstance(self._windowfn, (GlobalWindows, Sessions)):
+            return isinstance(self._windowfn, Sessions)
+        context = WindowFn.AssignContext(Timestamp(micros=start))
+        return Span(end, start) in map(Span.of, self._windowfn.assign(context))
 
 
 def _kept(window: Checkpoint) -> Pending:

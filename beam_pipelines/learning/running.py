@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from beam_pipelines.learning.combine import described, empty_moments
 from beam_pipelines.learning.pending import Pending
-from beam_pipelines.rows import Block, BlockCoder, Names, moments_from_bytes, moments_to_bytes
+from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
+from streampca.arrays import one_thread
 from streampca.checkpoint import keeps_moments
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
@@ -57,7 +58,15 @@ class Running:
         self._width = 0 if model is None else model.components.shape[1]  # 0: no row yet
 
     def close(self, parts: list[Pending], *, moments: bool = True) -> Checkpoint:
-        """Learn the parts of a window, and take its checkpoint; one with moments can be resumed."""
+        """Learn the parts of a window, and take its checkpoint; one with moments can be resumed.
+
+        On one thread of the BLAS: workers share a machine, and the last bits of a solution can
+        depend on how many there are, which differs between environments.
+        """
+        with one_thread():
+            return self._close(parts, moments)
+
+    def _close(self, parts: list[Pending], moments: bool) -> Checkpoint:
         late = self.learn(parts)
         assert self._pca is not None
         window = parts[0]
@@ -107,8 +116,8 @@ class Running:
     def _add(self, pca: StreamingPCA, parts: list[bytes], remembered: float) -> None:
         self._total = None
         for data in parts:
-            if data.startswith(BlockCoder.MAGIC):
-                block = BlockCoder().decode(data)
+            if data.startswith(MAGIC):
+                block = Block.from_bytes(data)
                 self._check(block.names, block.values.shape[1])
                 self._agree(pca, block)
                 weights = None if remembered == 1.0 else [remembered] * len(block.values)
@@ -156,7 +165,7 @@ class Running:
         """The estimator that made a checkpoint; with other options, one that knows its rows."""
         options = self._learning.options
         place = {"device": options.get("device"), "optimizer": options.get("optimizer")}
-        if _settings(StreamingPCA(**options)) == {**model.settings, "device": None}:
+        if not differing(options, model):
             return StreamingPCA.from_checkpoint(model, **place)
         try:
             moments = moments_from_state(
@@ -180,6 +189,18 @@ class Running:
             n_samples_seen=0,
             weight=0.0,
         )
+
+
+def differing(options: dict[str, Any], model: Checkpoint) -> str:
+    """In which options a checkpoint's model is another than one with these; "" if in none.
+
+    Where it is computed does not count.
+    """
+    asked = _settings(StreamingPCA(**options))
+    # What a checkpoint does not know, an older streampca did not have, or it does not matter.
+    before = {**_settings(StreamingPCA()), **model.settings, "device": None}
+    names = [name for name in asked if before[name] != asked[name]]
+    return ", ".join(f"{name}={before[name]!r} and not {asked[name]!r}" for name in names)
 
 
 def _settings(pca: StreamingPCA) -> dict[str, Any]:

@@ -1,29 +1,47 @@
 """Beam's elements become rows, and rows become bytes."""
 
-from beam_pipelines.rows.blocks import GatherBlocks, ReadBlocks
-from beam_pipelines.rows.coders import BlockCoder, Names, moments_from_bytes, moments_to_bytes
+from beam_pipelines.rows.block import BLOCKS, MAGIC, Block
+from beam_pipelines.rows.blocks import GatherBlocks, ReadBlocks, TimedBlocks
+from beam_pipelines.rows.coders import (
+    BlockCoder,
+    Names,
+    moments_from_bytes,
+    moments_from_wire,
+    moments_to_bytes,
+    names_of,
+)
 from beam_pipelines.rows.elements import (
     BAD_ROWS,
     BadRow,
-    Block,
     RowReader,
     key_text,
     keyed,
     without_shard,
 )
+from beam_pipelines.rows.messages import BadMessage, reader_of
+from beam_pipelines.rows.places import Place, PlacedSum
 
 __all__ = [
     "BAD_ROWS",
+    "BLOCKS",
+    "MAGIC",
+    "BadMessage",
     "BadRow",
     "Block",
     "BlockCoder",
     "GatherBlocks",
     "Names",
+    "Place",
+    "PlacedSum",
     "ReadBlocks",
     "RowReader",
+    "TimedBlocks",
     "key_text",
     "keyed",
     "moments_from_bytes",
+    "moments_from_wire",
     "moments_to_bytes",
+    "names_of",
+    "reader_of",
     "without_shard",
 ]

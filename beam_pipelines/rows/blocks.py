@@ -17,7 +17,8 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 from numpy import ndarray
 
-from beam_pipelines.rows.elements import BAD_ROWS, BadRow, Block, RowReader, key_text, keyed
+from beam_pipelines.rows.block import Block
+from beam_pipelines.rows.elements import BAD_ROWS, BadRow, RowReader, key_text, keyed
 from streampca.rows import number_of_rows, slicer
 
 _MOST = 1024
@@ -50,16 +51,27 @@ class ReadBlocks(beam.DoFn):
         self._rows = Metrics.counter("streampca", "rows")
         self._bad = Metrics.counter("streampca", "bad_rows")
 
+    def default_label(self) -> str:
+        """What the step is called in a pipeline: whichever class reads."""
+        return "Rows"
+
     def process(self, element: Any) -> Iterable[Any]:
         key, rows = keyed(element)
         try:
-            text, block = key_text(key), self._read(rows)
+            text, block = key_text(key), self._block(rows)
         except ValueError as error:
             return self._rescued(key, rows, error)
         if len(block.values) == 0:  # a matrix of no rows
             return ()
         self._rows.inc(len(block.values))
         return ((self._part(text), block),)
+
+    def _block(self, rows: Any) -> Block:
+        given = Block.opened(rows)
+        if given is None:
+            return self._read(rows)
+        read = self._read(given.values)
+        return Block(read.names or given.names, read.values, given.place)
 
     def _part(self, text: str) -> str:
         if self._shards == 1:
@@ -72,6 +84,12 @@ class ReadBlocks(beam.DoFn):
         reason = str(error) if key is None else f"key {key!r}: {error}"
         if not self._dead_letter:
             raise ValueError(reason) from error
+        block = Block.opened(rows)
+        if block is not None and len(block.values) > 1:
+            yield from self._rescued_of_place(key, block)
+            return
+        if block is not None:
+            rows = block.values[0]
         slice_of = slicer(rows, floats=True)
         if slice_of is not None and (size := number_of_rows(rows)) > 1:
             for start in range(size):
@@ -79,6 +97,29 @@ class ReadBlocks(beam.DoFn):
             return
         self._bad.inc()
         yield TaggedOutput(BAD_ROWS, BadRow(key, rows, reason))
+
+    def _rescued_of_place(self, key: Any, block: Block) -> Iterator[Any]:
+        """Each bad row by itself, and the good ones of a place together."""
+        good = []
+        for row in block.values:
+            for found in ReadBlocks.process(self, (key, row)):
+                if isinstance(found, TaggedOutput):
+                    yield found
+                else:
+                    text, read = found
+                    good.append(read.values)
+        if good:
+            yield text, Block(block.names, np.concatenate(good), block.place)
+
+
+class TimedBlocks(ReadBlocks):
+    """The same, where rows are learned in order: each block has the time of its rows."""
+
+    def process(self, element: Any, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        for found in super().process(element):
+            if not isinstance(found, TaggedOutput):
+                found[1].micros = timestamp.micros
+            yield found
 
 
 class _Waiting(NamedTuple):

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
-
-import numpy as np
 from apache_beam.coders.coders import Coder
 from apache_beam.coders.typecoders import registry
 
-from beam_pipelines.rows.elements import Block
+from beam_pipelines.rows.block import MAGIC, Block, are_names
 from streampca.checkpoint import Checkpoint
 from streampca.moments import Moments, moments_from_state
-from streampca.wire import WireError, decode, encode
+from streampca.wire import Wire, WireError, decode, encode
 
 Names = tuple[str, ...] | None
-
-_BLOCK = struct.Struct("<4sHI")  # what it is, its version, checksum of the rest
-_SHAPE = struct.Struct("<II?I")  # rows, features, float32 or not, bytes of the names
-_BLOCK_VERSION = 1
 
 
 def moments_to_bytes(moments: Moments, names: Names) -> bytes:
@@ -36,13 +27,15 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
     WireError
         If the bytes are torn, foreign, or from a newer version.
     """
-    wire = decode(data)
+    return moments_from_wire(decode(data), device)
+
+
+def moments_from_wire(wire: Wire, device: object = None) -> tuple[Moments, Names]:
+    """Return the moments in what has been decoded; it raises as `moments_from_bytes` does."""
     family, _, kind = wire.kind.partition("/")
     if family != "moments":
         raise WireError(f"Expected moments, but the data holds {wire.kind!r}.")
-    names = wire.meta.get("names")
-    if names is not None and not _are_names(names):
-        raise WireError(f"Corrupt data: {str(names)[:80]!r} are no names of features.")
+    names = names_of(wire)
     try:
         moments = moments_from_state(kind, wire.arrays, device=device)
     except MemoryError as error:
@@ -53,56 +46,27 @@ def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Nam
         raise WireError(
             f"Corrupt data: {len(names)} names for moments of {moments.n_features} features."
         )
-    return moments, None if names is None else tuple(names)
+    return moments, names
 
 
-def _are_names(found: object) -> bool:
-    return isinstance(found, list) and all(isinstance(name, str) for name in found)
+def names_of(wire: Wire) -> Names:
+    """Return the names of the features that stand in a header."""
+    names = wire.meta.get("names")
+    if names is not None and not are_names(names):
+        raise WireError(f"Corrupt data: {str(names)[:80]!r} are no names of features.")
+    return None if names is None else tuple(names)
 
 
 class BlockCoder(Coder):
-    """Blocks of rows, where a runner shuffles them before it combines.
+    """Blocks of rows as their own bytes, where they cross workers as what they are."""
 
-    A header of 23 bytes, names as JSON, and the numbers: Arrow bytes (streampca.wire) would cost a
-    block of one row more than everything else that is done with it.
-    """
-
-    MAGIC = b"rows"
+    MAGIC = MAGIC
 
     def encode(self, value: Block) -> bytes:
-        names = b"" if value.names is None else json.dumps(value.names).encode()
-        single = value.values.dtype == np.float32
-        values = value.values.astype("<f4" if single else "<f8", copy=False)
-        rest = b"".join([_SHAPE.pack(*values.shape, single, len(names)), names, values.tobytes()])
-        return _BLOCK.pack(self.MAGIC, _BLOCK_VERSION, zlib.crc32(rest)) + rest
+        return value.to_bytes()
 
     def decode(self, encoded: bytes) -> Block:
-        try:
-            magic, version, checksum = _BLOCK.unpack_from(encoded)
-            if magic != self.MAGIC or version > _BLOCK_VERSION:
-                raise WireError(
-                    f"Foreign or newer data: {len(encoded)} bytes are no block of rows."
-                )
-            if zlib.crc32(memoryview(encoded)[_BLOCK.size :]) != checksum:
-                raise WireError(
-                    f"Torn data: the checksum of a block of rows in {len(encoded)} bytes does not "
-                    "match."
-                )
-            rows, width, single, size = _SHAPE.unpack_from(encoded, _BLOCK.size)
-            start = _BLOCK.size + _SHAPE.size
-            names = json.loads(encoded[start : start + size]) if size else None
-            if names is not None and not (_are_names(names) and len(names) == width):
-                raise WireError(f"Corrupt data: a block of {width} features without their names.")
-            dtype = np.dtype("<f4" if single else "<f8")
-            flat = np.frombuffer(encoded, dtype, offset=start + size)
-            return Block(
-                None if names is None else tuple(names),
-                flat.astype(dtype.newbyteorder("=")).reshape(rows, width),
-            )
-        except (struct.error, ValueError, RecursionError) as error:
-            if isinstance(error, WireError):
-                raise
-            raise WireError(f"Torn data: a block of rows cannot be read ({error}).") from error
+        return Block.from_bytes(encoded)
 
     def estimate_size(self, value: Block) -> int:
         """Bytes, roughly, for Beam's counters: by default it encodes what it wants to count."""

@@ -16,21 +16,12 @@ import pyarrow as pa
 from apache_beam.pvalue import Row
 from numpy.typing import NDArray
 
+from beam_pipelines.rows.block import Block
 from beam_pipelines.rows.together import together
 from streampca.rows import LARGEST, InputRows, expanded, is_list, is_vector, read_rows
 from streampca.rows import number as read_number
 
 BAD_ROWS = "bad_rows"
-
-
-class Block:
-    """One row or many, checked."""
-
-    __slots__ = ("names", "values")
-
-    def __init__(self, names: tuple[str, ...] | None, values: NDArray[Any]) -> None:
-        self.names = names
-        self.values = values  # (m, n) float32 or float64, finite
 
 
 class BadRow(NamedTuple):

@@ -1,12 +1,18 @@
 """Checkpoints on the filesystems that Beam knows."""
 
 from beam_pipelines.stores.checkpoints import ReadCheckpoints, Unreadable, WriteCheckpoints
-from beam_pipelines.stores.filesystems import is_beams, matching, open_store
+from beam_pipelines.stores.filesystems import (
+    absolute,
+    is_beams,
+    matching,
+    open_store,
+)
 
 __all__ = [
     "ReadCheckpoints",
     "Unreadable",
     "WriteCheckpoints",
+    "absolute",
     "is_beams",
     "matching",
     "open_store",

@@ -16,7 +16,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipelines.stores.filesystems import is_beams, matching, without_file_scheme
+from beam_pipelines.stores.filesystems import absolute, is_beams, matching
 from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import CheckpointError, bundled, relative_path, same_content
 
@@ -74,7 +74,7 @@ class WriteCheckpoints(beam.PTransform):
 
     def __init__(self, uri: str) -> None:
         super().__init__()
-        self._uri = without_file_scheme(str(uri))
+        self._uri = absolute(str(uri))
 
     def expand(self, checkpoints: Any) -> Any:
         """Build the step."""
@@ -119,7 +119,7 @@ class ReadCheckpoints(beam.PTransform):
 
     def __init__(self, pattern: str, *, moments: bool = True, unreadable: bool = False) -> None:
         super().__init__()
-        self._pattern = without_file_scheme(str(pattern))
+        self._pattern = absolute(str(pattern))
         self._moments = moments
         self._unreadable = unreadable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -95,6 +96,18 @@ def without_file_scheme(uri: str) -> str:
     if FileSystems.get_scheme(uri) != "file":
         return uri
     return url2pathname(urlsplit(uri).path)
+
+
+def absolute(path: str) -> str:
+    """Return a path as workers need it, whose working directory is another; a URI as it is.
+
+    Examples
+    --------
+    >>> absolute("gs://plant/store"), absolute("file:///plant/store"), absolute("/plant//store")
+    ('gs://plant/store', '/plant/store', '/plant/store')
+    """
+    path = without_file_scheme(path)
+    return path if FileSystems.get_scheme(path) else os.path.abspath(os.path.expanduser(path))
 
 
 class _BeamFiles(fs.FileSystemHandler):

@@ -33,13 +33,15 @@ from streampca.arrays.linalg import (
 )
 from streampca.arrays.ordering import completed, oriented
 from streampca.arrays.streams import Lane, pinned, streams_of
-from streampca.arrays.threads import one_thread, one_torch_thread
+from streampca.arrays.threads import as_last, as_pays, one_thread, one_torch_thread
 
 __all__ = [
     "Array",
     "Lane",
     "add_gram",
     "apart",
+    "as_last",
+    "as_pays",
     "cast",
     "column_squares",
     "completed",

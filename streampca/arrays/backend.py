@@ -66,6 +66,8 @@ def to_device(x: Array, device: str | None) -> Array:
 
 def to_numpy(x: Array) -> Array:
     """Return x as a numpy array on the host."""
+    if type(x) is np.ndarray:
+        return x
     if is_tensor(x):
         return x.detach().cpu().numpy()
     return np.asarray(x)

@@ -27,19 +27,20 @@ _NAMES = (
 _LETTERS = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
-def add_gram(P: NDArray[Any], X: NDArray[Any]) -> None:
-    """P += X'X where column >= row, for P (n, n) contiguous and rows X (m, n) of its dtype.
+def add_gram(P: NDArray[Any], X: NDArray[Any], times: float = 1.0) -> None:
+    """P += times X'X where column >= row, for P (n, n) contiguous and rows X (m, n) of its dtype.
 
     What lies below the diagonal of P is without meaning afterwards.
     """
     routine = _syrk(P.dtype.name) if _by_rows(X) else None
     if routine is None:
-        P += X.T @ X
+        product = X.T @ X
+        P += product if times == 1.0 else product * product.dtype.type(times)
         return
     m, n = X.shape
     step = max(X.strides[0] // X.itemsize, n)
     order = (_ROW_MAJOR, _UPPER, _TRANSPOSED)
-    routine(*order, n, m, 1.0, X.ctypes.data, step, 1.0, P.ctypes.data, n)
+    routine(*order, n, m, times, X.ctypes.data, step, 1.0, P.ctypes.data, n)
 
 
 def _by_rows(X: NDArray[Any]) -> bool:

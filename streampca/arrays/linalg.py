@@ -43,6 +43,10 @@ _NEARLY = {"float32": 1e-3, "float64": 1e-5}
 """Largest |U'U - I| from which one Newton step leads to rounding: it leaves 3/4 of its square. (The
 step diverges where it exceeds 1.)"""
 
+_SQUARED = {"float32": (1e-24, 1e30), "float64": (1e-200, 1e200)}
+"""Sums of squares between these are well inside the type: what it loses of small entries is nothing
+beside them."""
+
 _P = ParamSpec("_P")
 _R = Any
 
@@ -92,9 +96,6 @@ def identity_like(G: Array) -> Array:
     return np.eye(G.shape[0], dtype=G.dtype)
 
 
-# --- Gram matrices ----------------------------------------------------------------------------
-
-
 @_small_on_host
 def safe_factor(G: Array, least: float) -> tuple[Array, Array] | None:
     """Cholesky's factor L of G = L L', and T with T' G T = I; None where G is too near singular.
@@ -109,17 +110,18 @@ def safe_factor(G: Array, least: float) -> tuple[Array, Array] | None:
     there = xp.diagonal(G) > 0
     live = cast(there, "float64")
     if xp is np:
+        every = bool(there.all())
         with one_thread():
             try:
-                L = np.linalg.cholesky(G + np.diag(1.0 - live))
+                L = np.linalg.cholesky(G if every else G + np.diag(1.0 - live))
             except np.linalg.LinAlgError:
                 return None
-            if np.diagonal(L).min() ** 2 < least:
+            if L.diagonal().min() ** 2 < least:
                 return None
             T = np.linalg.inv(L).T
         if not np.einsum("ij,ij->j", T, T).max() * least <= 1.0:
             return None
-        return L * live, T * live
+        return (L, T) if every else (L * live, T * live)
     L, info = torch.linalg.cholesky_ex(G + torch.diag(1.0 - live))
     T = torch.linalg.solve_triangular(L, identity_like(G), upper=False).T
     safe = (info == 0) & ((T * T).sum(dim=0).max() * least <= 1.0)
@@ -152,6 +154,12 @@ def whitener(G: Array, cut: float) -> Array:
 def unit_columns(R: Array) -> tuple[Array, Array]:
     """Columns of R scaled to length 1 (zero columns stay zero), and their lengths in float64."""
     xp = namespace(R)
+    if xp is np:
+        squares = column_squares(R)
+        least, most = _SQUARED[dtype_name(R)]
+        if ((squares > least) & (squares < most)).all():
+            lengths = np.sqrt(squares)
+            return R / cast(lengths, dtype_name(R)), lengths
     # the largest entry first: squares of float32 entries below 1e-19 or above 1e19 leave its range
     largest = xp.abs(R).max(axis=0) if xp is np else R.abs().amax(dim=0)
     scale = xp.where(largest > 0, largest, xp.ones_like(largest))
@@ -176,7 +184,9 @@ def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
     R, lengths = unit_columns(R)
     lean = A.T @ R  # (p, k)
     Q = R - A @ lean
-    Q *= cast(column_squares(Q) > 0.25, dtype_name(Q))
+    kept = column_squares(Q) > 0.25
+    if is_tensor(Q) or not kept.all():
+        Q *= cast(kept, dtype_name(Q))
     return Q, lean, lengths
 
 
@@ -223,20 +233,22 @@ def orthonormal_beside(R: Array, A: Array) -> Array:
     return Q if once else orthonormal(orthogonal_part(Q, A)[0])
 
 
-def made_orthonormal(Q: Array) -> tuple[Array, bool]:
+def made_orthonormal(Q: Array, G: Array | None = None) -> tuple[Array, bool]:
     """Unit columns Q made orthonormal, and whether none of them was near a combination of others.
 
-    The latter is always False on a device, which would have to be asked.
+    The latter is always False on a device, which would have to be asked. G is Q'Q in float64, where
+    that is there already.
     """
     dtype = dtype_name(Q)
-    found = safe_factor(gram64(cast(Q, "float64")), SAFE_PIVOT[dtype])
+    found = safe_factor(gram64(cast(Q, "float64")) if G is None else G, SAFE_PIVOT[dtype])
     if found is None:
         return cast(_reflected(Q), dtype), False
     L, T = found
     Q = Q @ cast(T, dtype)
-    pivots = namespace(L).diagonal(L) ** 2
-    if namespace(L) is np and bool(((pivots >= _ONE_PASS) | (pivots == 0)).all()):
-        return Q, True
+    if namespace(L) is np:
+        pivots = L.diagonal() ** 2
+        if bool(((pivots >= _ONE_PASS) | (pivots == 0)).all()):
+            return Q, True
     return newton_step(Q, gram64(Q)), False
 
 

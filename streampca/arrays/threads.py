@@ -1,4 +1,9 @@
-"""Small eigenproblems run on one thread of the BLAS; products with rows keep all of them.
+"""Threads of the BLAS: one for small work, one or all for large, whichever has been faster.
+
+Threads share a product in equal parts and wait for the slowest, so a core that is busy with
+something else makes all of them slow: 14 times as slow as one thread was seen. Whether that is so
+shows in the time that products take alone, so they are timed (`as_pays`). Limits that others have
+set (`threadpoolctl`, `OMP_NUM_THREADS`, joblib) are what "all" means, and one thread stays one.
 
 An eigenproblem passes thousands of small steps between threads, and each waits for the slowest.
 Alone on two cores that gains little (784 x 784: a third; below 200: nothing). Beside other busy
@@ -14,12 +19,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+from streampca.arrays.arms import TwoArms
 
 _SHARED = 2**22
 """Numbers from which torch's own threads save more than they cost: 10,000 x 100 takes half as long
@@ -71,6 +79,75 @@ def one_thread() -> AbstractContextManager[None]:
     threadpoolctl's own takes ten times as long, and an update enters several.
     """
     return _one_thread
+
+
+# --- one, or all ---------------------------------------------------------------------------------
+
+_LEAST = 2**25
+"""Operations (of products X'X of m rows, m n**2) below which one thread does them: less than a
+millisecond, of which waking another takes a part."""
+
+_ONE, _ALL = 0, 1
+
+
+class _Choices:
+    """What has been learned of each kind and size of work in this process."""
+
+    def __init__(self) -> None:
+        self.arms: dict[tuple[str, int], TwoArms] = {}
+        self.last: TwoArms | None = None
+
+    def of(self, kind: str, operations: float) -> TwoArms:
+        return self.arms.setdefault((kind, int(operations).bit_length()), TwoArms())
+
+
+_choices = _Choices()
+
+
+class _Timed:
+    """One piece of work on the threads that are chosen for it."""
+
+    def __init__(self, arms: TwoArms, operations: float) -> None:
+        self._arms, self._operations = arms, operations
+
+    def __enter__(self) -> None:
+        self._arm = self._arms.choose()
+        if self._arm == _ONE:
+            _one_thread.__enter__()
+        self._start = time.perf_counter()
+
+    def __exit__(self, *raised: object) -> None:
+        seconds = time.perf_counter() - self._start
+        if self._arm == _ONE:
+            _one_thread.__exit__()
+        if raised[0] is None:
+            self._arms.tell(self._arm, seconds / self._operations)
+            _choices.last = self._arms
+
+
+def _allowed() -> int:
+    """Threads that the BLAS may use now."""
+    return max((blas.num_threads for blas in _blas()), default=1)
+
+
+def as_pays(kind: str, operations: float) -> AbstractContextManager[None]:
+    """A context for products of so many operations, on one thread or on all that there may be.
+
+    Time for each operation is compared with that of others of the kind and about the size, so work
+    in one context must be of one sort. A few microseconds to enter and leave.
+    """
+    if operations < _LEAST:
+        return _one_thread
+    return _Timed(_choices.of(kind, operations), operations) if _allowed() > 1 else nullcontext()
+
+
+def as_last() -> AbstractContextManager[None]:
+    """A context for work that is too varied to be timed, on the threads that products have now."""
+    last = _choices.last
+    return _one_thread if last is not None and last.preferred == _ONE else nullcontext()
+
+
+# --- torch ---------------------------------------------------------------------------------------
 
 
 @cache

@@ -11,6 +11,7 @@ from streampca.learning import ComponentLearner
 from streampca.moments import DenseMoments
 
 if TYPE_CHECKING:
+    from streampca.fitted import Joining
     from streampca.moments import Moments
 
 
@@ -51,7 +52,7 @@ class Member(StreamingPCA):
         self._keyed._decay(factor, [self._key])
         return self
 
-    def merge(self, other: StreamingPCA | Moments) -> Self:
+    def merge(self, other: Joining | Moments) -> Self:
         """Add what another estimator (or moments) has learned, as if its rows had come here."""
         alone = StreamingPCA.from_checkpoint(self.checkpoint()).merge(other)
         moments = alone._started_learner.moments
@@ -68,6 +69,9 @@ class Member(StreamingPCA):
     @property
     def _feature_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
         return self._keyed._feature_names
+
+    def _blank(self) -> Any:
+        return StreamingPCA(**self.get_params())
 
     def __repr__(self) -> str:
         return f"{self._keyed!r}[{self._key!r}]"

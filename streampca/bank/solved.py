@@ -29,6 +29,7 @@ class One(NamedTuple):
     decoder: NDArray[Any]
     encoder: NDArray[Any]
     residuals: Float64
+    scale: None = None  # features have their own units
 
 
 class Solved:

@@ -1,7 +1,7 @@
 """Checkpoints: what was learned up to a time, as a value, as Arrow and as Parquet files.
 
 record.py says what a checkpoint is, columns.py how one becomes an Arrow row and a Parquet file,
-store.py how files are written and found.
+store.py how files are written and read. part.py is less than a checkpoint: moments alone.
 """
 
 from streampca.checkpoint.bundle import same_content
@@ -12,6 +12,7 @@ from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
 from streampca.checkpoint.models import fields_of
+from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.places import bundled, relative_path
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
@@ -23,6 +24,8 @@ __all__ = [
     "CheckpointWarning",
     "Drift",
     "Key",
+    "Part",
+    "Side",
     "bundled",
     "check_key",
     "fields_of",

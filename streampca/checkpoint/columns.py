@@ -81,6 +81,7 @@ SCHEMA = pa.schema(
         _required("moments_kind", pa.string()),
         _required("moments", pa.large_binary()),  # streampca.wire.arrays
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
+        pa.field("scale", _VECTOR),  # since schema 2; null where features have their own units
     ]
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
@@ -90,6 +91,8 @@ KNOWN = ("feature_names", "settings")
 
 VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
 MATRICES = ("components", "decoder", "encoder")
+_SINCE = {"scale": 2}
+"""The schema that a column came with; older files have none of it."""
 SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
@@ -132,6 +135,8 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     }
     arrays |= {name: _as_list(checkpoint[name]) for name in VECTORS}
     arrays |= {name: _as_list(checkpoint[name]) for name in MATRICES}
+    scale = checkpoint["scale"]
+    arrays["scale"] = pa.nulls(1, _VECTOR) if scale is None else _as_list(scale)
     cosines = None if drift is None else drift.cosines
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
@@ -169,6 +174,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
         "feature_names": None if names is None else tuple(names),
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
         "settings": _settings(columns["settings"][0].as_py()),
+        "scale": _vector_or_none(columns.get("scale"), "scale"),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
     if checksum(values) != columns["checksum"][0].as_py():
@@ -182,9 +188,11 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
 
 def check_schema(schema: pa.Schema, *, moments: bool = True, lean: bool = False) -> None:
     """Raise unless the columns are a checkpoint's, of a version that can be read."""
-    check_version(schema.metadata)
+    version = check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
+        if version < _SINCE.get(field.name, 1) and not at:
+            continue
         if (field.name == "moments" and not moments) or (lean and field.name in KNOWN):
             continue
         if len(at) != 1:
@@ -222,6 +230,10 @@ def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
     if column.null_count:
         raise WireError(f"column {name!r} has missing numbers")
     return freeze(column.to_numpy(zero_copy_only=True).reshape(shape).copy())
+
+
+def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:
+    return None if column is None or column.null_count else _as_array(column, name, 1)
 
 
 def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:
@@ -263,6 +275,8 @@ def checksum(checkpoint: Mapping[str, Any]) -> int:
     if drift is not None:
         text.append(repr(drift.angle))
         arrays.append(drift.cosines)
+    if checkpoint["scale"] is not None:
+        arrays.append(checkpoint["scale"])
     total = zlib.crc32("\n".join(text).encode())
     for array in arrays:
         total = zlib.crc32(repr((array.shape, array.dtype.name)).encode(), total)

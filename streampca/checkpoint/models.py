@@ -20,6 +20,7 @@ _MODEL_NAMES = {
     "encoder": "encoder",
     "residuals": "residuals",
     "discarded_variance": "discarded_variance",
+    "scale": "scale",
 }
 
 

@@ -73,5 +73,6 @@ def from_parquet(data: bytes, *, moments: bool = True) -> dict[str, Any]:
     check_footer(bytes(footer), len(view), pages=at)
     file = pq.ParquetFile(pa.BufferReader(view))
     check_schema(file.schema_arrow)
-    wanted = [name for name in SCHEMA.names if moments or name != "moments"]
+    there = set(file.schema_arrow.names) - (set() if moments else {"moments"})
+    wanted = [name for name in SCHEMA.names if name in there]
     return from_batch(file.read(columns=wanted, use_threads=False), moments=moments)

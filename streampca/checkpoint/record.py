@@ -59,6 +59,9 @@ class Checkpoint:
         Variance along each, and its share of `total_variance`.
     total_variance : float
         Sum of the variances of all features.
+    scale : ndarray of shape (n,), or None
+        What centred features are divided by (`scale=True`). Variances, components, decoder and
+        encoder are then of features in these units; the mean is not.
     decoder, encoder : ndarray of shape (n, p) and (p, n)
         A and B of the linear autoencoder.
     residuals : ndarray of shape (p,)
@@ -114,6 +117,7 @@ class Checkpoint:
     moments: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     late: bool = False
+    scale: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check every field, and make every array this checkpoint's own."""
@@ -146,6 +150,11 @@ class Checkpoint:
             angle, cosines = self.drift
             cosines = fields.array("drift.cosines", cosines, (min(p, len(cosines)),), "float64")
             self._set(drift=Drift(fields.real("drift.angle", angle), cosines))
+        if self.scale is not None:
+            scale = fields.array("scale", self.scale, (n,), "float64")
+            if not (scale > 0).all():
+                raise ValueError("scale must hold numbers above 0")
+            self._set(scale=scale)
         start, end = self.window_start, self.window_end
         if start is not None and end is not None and start > end:
             raise ValueError(f"window_start={start} lies after window_end={end}")
@@ -238,7 +247,7 @@ class Checkpoint:
         return seal(self.to_record_batch())
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
         """Read what `to_bytes` wrote.
 
         Raises

@@ -7,6 +7,7 @@ import sys
 import warnings
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 from typer.core import TyperGroup
 
@@ -26,6 +27,8 @@ class Commands(TyperGroup):
 
     def main(self, args: Any = None, *_: Any, standalone_mode: bool = True, **others: Any) -> Any:
         """Run one command; exit code 0, 1 for alarms and the like, 2 for bad input."""
+        # pyarrow's own handlers would take Ctrl-C while it parses, and call the file unreadable
+        pa.enable_signal_handlers(False)
         with warnings.catch_warnings():
             warnings.showwarning = _show
             warnings.simplefilter("always", CheckpointWarning)

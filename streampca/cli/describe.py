@@ -25,6 +25,7 @@ def described(checkpoint: Checkpoint) -> dict[str, Any]:
     return heading(checkpoint) | {
         "feature_names": checkpoint.feature_names,
         "mean": checkpoint.mean,
+        "scale": checkpoint.scale,
         "components": checkpoint.components,
         **variances(checkpoint),
         "settings": dict(checkpoint.settings),

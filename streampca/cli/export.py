@@ -60,6 +60,8 @@ def export(
 def npz_bytes(checkpoint: Checkpoint) -> bytes:
     """All arrays by the names of the checkpoint's fields; nothing in it needs pickle."""
     arrays: dict[str, Any] = {name: getattr(checkpoint, name) for name in _ARRAYS}
+    if checkpoint.scale is not None:
+        arrays["scale"] = checkpoint.scale
     arrays["total_variance"] = np.float64(checkpoint.total_variance)
     arrays["n_samples_seen"] = np.int64(checkpoint.n_samples_seen)
     if checkpoint.feature_names is not None:
@@ -113,10 +115,12 @@ def onnx_bytes(checkpoint: Checkpoint) -> bytes:
         "mean": checkpoint.mean.astype(dtype),
         "axes": np.ascontiguousarray(components.T),
     }
-    nodes = [
-        helper.make_node("Sub", ["rows", "mean"], ["centred"]),
-        helper.make_node("MatMul", ["centred", "axes"], ["coordinates"]),
-    ]
+    nodes = [helper.make_node("Sub", ["rows", "mean"], ["centred"])]
+    if checkpoint.scale is not None:
+        constants["scale"] = checkpoint.scale.astype(dtype)
+        nodes[-1].output[0] = "in_own_units"
+        nodes.append(helper.make_node("Div", ["in_own_units", "scale"], ["centred"]))
+    nodes.append(helper.make_node("MatMul", ["centred", "axes"], ["coordinates"]))
     if checkpoint.settings.get("whiten"):
         constants["scales"] = checkpoint._model.scales(np.empty(0, dtype))
         nodes[-1].output[0] = "unscaled"

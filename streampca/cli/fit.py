@@ -58,7 +58,8 @@ def fit(
             "--n-components",
             "-n",
             metavar="P",
-            help="How many, or the share of the variance to explain such as 0.95; default: all.",
+            help="How many, or the share of the variance to explain such as 0.95, or parallel "
+            "(those larger than chance gives); default: all.",
         ),
     ] = None,
     batch_size: Annotated[
@@ -149,7 +150,7 @@ def fit(
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
 
 
-def _refuse_more(n_components: int | float | None, chosen: Columns, source: Source) -> None:
+def _refuse_more(n_components: int | float | str | None, chosen: Columns, source: Source) -> None:
     """Raise where there are fewer features than components."""
     if isinstance(n_components, int) and n_components > len(chosen.names):
         raise typer.BadParameter(
@@ -187,7 +188,7 @@ def _points(store: CheckpointStore) -> list[tuple[Any, int | None, int]]:
 
 def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]:
     """Parameters of the estimator, and a half-life that is a time."""
-    names = ("n_components", "memory", "missing", "batch_size", "dtype")
+    names = ("n_components", "memory", "missing", "scale", "batch_size", "dtype")
     parameters = {name: settings[name] for name in names if settings[name] is not None}
     half_life_us = None
     if settings["half_life"] is not None:

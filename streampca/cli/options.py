@@ -48,8 +48,11 @@ def with_options(*options: table.Option) -> Callable[[Callable[..., None]], Call
 
 def _parameter(option: table.Option) -> inspect.Parameter:
     flags = [option.flag, *(table.flag(alias) for alias in option.aliases if alias != "key")]
-    how = typer.Option(*flags, metavar=option.metavar, help=option.help)
-    kind = Annotated[str | None, how]
+    if option.kind is bool:
+        kind: Any = Annotated[bool | None, typer.Option(*flags, help=option.help)]
+    else:
+        how = typer.Option(*flags, metavar=option.metavar, help=option.help)
+        kind = Annotated[str | None, how]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(option.name, keyword, default=None, annotation=kind)
 
@@ -67,7 +70,7 @@ def names(text: str | None) -> list[str] | None:
     return table.check({"columns": text})["columns"]  # type: ignore[no-any-return]
 
 
-def number_or_share(text: str | None) -> int | float | None:
+def number_or_share(text: str | None) -> int | float | str | None:
     """How many components, or the share of the variance to explain; None for all.
 
     Examples

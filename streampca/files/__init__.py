@@ -16,7 +16,7 @@ from streampca.files.names import form_of
 from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
-from streampca.files.times import Rule
+from streampca.files.times import Rule, times_of
 from streampca.files.values import counted
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "read",
     "read_source",
     "require_readable",
+    "times_of",
 ]

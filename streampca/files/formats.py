@@ -163,7 +163,8 @@ def _naming(source: Source) -> Iterator[None]:
     """Say which file it is that cannot be read."""
     try:
         yield
-    except (pa.ArrowException, ValueError, OSError, EOFError) as error:
+    except (pa.ArrowException, ValueError, OSError, EOFError, MemoryError) as error:
+        # MemoryError: the lengths that a damaged file states may be any
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's trouble

@@ -94,6 +94,8 @@ TABLE = (
            "weight.", learning=True),
     Option("memory", "auto|dense|factored", "What is remembered of the stream; default auto.",
            choices=("auto", "dense", "factored"), learning=True),
+    Option("scale", "", "Features count in units of their standard deviations (correlation).",
+           bool, learning=True),
 )  # fmt: skip
 """Every option, in the order in which help and documentation show them."""
 
@@ -146,6 +148,10 @@ def _value(option: Option, value: Any, called: str) -> Any:
         return list_of_names(value, called)
     if option.kind is int:
         return whole(value, called)
+    if option.kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{called}={value!r} is not accepted: give true or false")
+        return value
     if option.name == "half_life":
         half_life_of(value, called)
         return value
@@ -193,6 +199,11 @@ def _listed(names: Sequence[str], say: Any) -> str:
 def add_to_parser(parser: argparse.ArgumentParser, options: Iterable[Option] = TABLE) -> None:
     """Give a parser these options; `check` reads their values."""
     for option in options:
+        if option.kind is bool:
+            parser.add_argument(
+                option.flag, action="store_const", const=True, dest=option.name, help=option.help
+            )
+            continue
         parser.add_argument(
             option.flag,
             *(flag(alias) for alias in option.aliases if alias != "key"),
@@ -223,7 +234,8 @@ def _schema(option: Option) -> dict[str, Any]:
     elif option.name == "half_life":
         shape = {"type": ["string", "number"]}
     else:
-        shape = {"type": "integer" if option.kind is int else "string"}
+        kinds = {int: "integer", bool: "boolean"}
+        shape = {"type": kinds.get(option.kind, "string")}
     if option.choices:
         shape["enum"] = list(option.choices)
     return shape | {"description": option.help}
@@ -233,6 +245,6 @@ def markdown(options: Iterable[Option] = TABLE) -> str:
     """The table as a page shows it."""
     lines = ["| option | value | meaning |", "|---|---|---|"]
     for option in options:
-        value = option.metavar.replace("|", "\\|")
-        lines.append(f"| `{option.flag}` | `{value}` | {option.help} |")
+        value = f"`{option.metavar}`".replace("|", "\\|") if option.metavar else ""
+        lines.append(f"| `{option.flag}` | {value} | {option.help} |")
     return "\n".join(lines) + "\n"

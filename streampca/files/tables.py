@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ __all__ = ["layout", "parts", "read"]
 _DECODED = 1 << 25
 """Bytes of Parquet decoded at once: 65,536 rows of 50 columns take two thirds of the time of
 eight times 8,192; what is made of these then stays in the processor's cache."""
+
+
+# numpy reads the header as Python writes a dictionary, by way of the tokenizer
+_UNREADABLE_HEADER = (TokenError, SyntaxError, TypeError, RecursionError, ArithmeticError)
 
 
 def layout(source: Source) -> Layout:
@@ -83,7 +88,7 @@ def _parquet(file: Any, source: Source) -> pq.ParquetFile:
     try:
         # buffered: pages of a row group come one after another
         return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -122,7 +127,7 @@ def _arrow(file: Any, source: Source) -> Any:
         raise ValueError(f"{source.name}: is Feather of version 1; write it again as version 2")
     try:
         return pa.ipc.open_file(file) if head.startswith(b"ARROW1") else pa.ipc.open_stream(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -159,7 +164,7 @@ def _npy_header(file: Any, name: str) -> tuple[list[str], np.dtype[Any], tuple[i
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version](file)
-    except (ValueError, EOFError, MemoryError) as error:
+    except (*_UNREADABLE_HEADER, ValueError, EOFError, MemoryError) as error:
         raise ValueError(f"{name}: not a readable .npy file ({error})") from error
     shape, by_column, dtype = header
     if dtype.names is not None and len(shape) == 1:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streampca.files.cells import Reasons, is_number, is_text, short
 from streampca.files.options import UNITS
 
-__all__ = ["Rule", "rule_of", "times"]
+__all__ = ["Rule", "rule_of", "times", "times_of"]
 
 _LIMIT = 9_223_371_950_454_775_000  # the last instant of Beam's global window
 
@@ -133,6 +133,10 @@ def times(column: Any, name: str, rule: Rule) -> tuple[NDArray[np.int64], Reason
         else:
             wrong[row] = f"column {name!r} is {short(_value(given, row))}, {wrong[row]}"
     return found, wrong
+
+
+times_of = times
+"""The same by a name that does not hide this file in the front."""
 
 
 def _value(column: Any, row: int) -> Any:

@@ -132,8 +132,8 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
 
 
-def number_or_share(text: str) -> int | float:
-    """How many components, or the share of the variance to explain.
+def number_or_share(text: str) -> int | float | str:
+    """How many components, or the share of the variance to explain, or "parallel".
 
     Raises
     ------
@@ -142,9 +142,11 @@ def number_or_share(text: str) -> int | float:
 
     Examples
     --------
-    >>> number_or_share("4"), number_or_share("0.95")
-    (4, 0.95)
+    >>> number_or_share("4"), number_or_share("0.95"), number_or_share("parallel")
+    (4, 0.95, 'parallel')
     """
+    if text == "parallel":
+        return text
     try:
         number: int | float = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
     except ValueError:
@@ -152,5 +154,6 @@ def number_or_share(text: str) -> int | float:
     if (isinstance(number, int) and number >= 1) or 0 < number < 1:
         return number
     raise ValueError(
-        f"{text}: give a whole number of at least 1, or a share of the variance between 0 and 1"
+        f"{text}: give a whole number of at least 1, a share of the variance between 0 and 1, or "
+        "parallel"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
 
 from streampca.arrays import device_name
-from streampca.checkpoint import Checkpoint, fields_of
+from streampca.checkpoint import Checkpoint, CheckpointStore, fields_of
 from streampca.fitted.components import Results
 
 
@@ -39,13 +40,6 @@ class Checkpoints(Results):
             **where,
         )
 
-    def _settings(self) -> dict[str, Any]:
-        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
-        skipped = ("optimizer", "copy")
-        parameters = self._given()
-        settings = {k: v for k, v in parameters.items() if k not in skipped}
-        return settings | {"device": None if self.device is None else str(self.device)}
-
     @classmethod
     def from_checkpoint(
         cls, checkpoint: Checkpoint, *, device: Any = None, optimizer: Any = None
@@ -57,7 +51,7 @@ class Checkpoints(Results):
         Parameters
         ----------
         checkpoint : Checkpoint
-            What `checkpoint` returned, or a `CheckpointStore`.
+            What `checkpoint` returned, or a `CheckpointStore` has: `store.latest(key)`.
         device : optional
             Where to go on; by default the CPU.
         optimizer : callable, optional
@@ -65,9 +59,13 @@ class Checkpoints(Results):
 
         Raises
         ------
+        TypeError
+            If it is anything else: bytes, a path, a store.
         ValueError
-            If the checkpoint's parts do not fit each other.
+            If the checkpoint's parts do not fit each other, or it was stored without moments.
         """
+        if not isinstance(checkpoint, Checkpoint):
+            raise TypeError(f"from_checkpoint takes a Checkpoint, not {_instead_of(checkpoint)}")
         settings = dict(checkpoint.settings) | {"device": device, "optimizer": optimizer}
         own = cls().get_params() if cls is not cls._estimator() else settings
         self = cls(**{name: value for name, value in settings.items() if name in own})
@@ -79,3 +77,17 @@ class Checkpoints(Results):
         assert self._learner is not None
         self._learner.restore(checkpoint)
         return self
+
+
+def _instead_of(given: Any) -> str:
+    """What was given in the place of a checkpoint, and how one is had from it."""
+    kind = type(given).__name__
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return f"{kind}: Checkpoint.from_bytes reads one; merge_all([...]) takes parts as they are"
+    if isinstance(given, CheckpointStore):
+        return "a CheckpointStore: give store.latest(key)"
+    if isinstance(given, (str, PurePath)):
+        return f"{kind} {str(given)!r}: give CheckpointStore(path).latest(key)"
+    if hasattr(type(given), "checkpoint"):
+        return f"{kind}: give its checkpoint()"
+    return kind

@@ -58,6 +58,20 @@ class Results(Fitted[ComponentLearner]):
         return self._of_moments(lambda moments: moments.variance)
 
     @property
+    def scale_(self) -> NDArray[np.float64] | None:
+        """What each centred feature is divided by, (n,); None without `scale=True`."""
+        scale = self._model.scale
+        return None if scale is None else np.array(scale)
+
+    @property
+    def constant_features_(self) -> NDArray[Any]:
+        """Features that have not varied by more than rounding: names, or else numbers."""
+        constant = np.flatnonzero(self._of_moments(lambda moments: moments.constant))
+        if self._feature_names is None:
+            return constant
+        return np.asarray(self._feature_names, dtype=object)[constant]
+
+    @property
     def noise_variance_(self) -> float:
         """Mean of the variances left out; 0 where what they add up to is rounding."""
         return self._model.noise_variance

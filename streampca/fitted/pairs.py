@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.fitted.shared import Fitted
+from streampca.checkpoint import Part, Side
+from streampca.fitted.parts import Parts
 from streampca.learning import PairLearner, PairModel
 
 Float64 = NDArray[np.float64]
 
 
-class PairResults(Fitted[PairLearner]):
+class PairResults(Parts[PairLearner]):
     """Reads every fitted attribute off the current model; knows nothing of learning.
 
     Arrays are copies: they may be written to, and the model stays as it is.
     """
 
-    _target_names: tuple[str, ...] | None = None
     _single = False
+    _of_targets = True
 
     @property
     def _model(self) -> PairModel:
@@ -102,6 +103,24 @@ class PairResults(Fitted[PairLearner]):
     def target_names_in_(self) -> NDArray[Any]:
         """Names of the targets, where they had any."""
         return self._known(self._target_names, "target_names_in_: the targets came without names")
+
+    def _side(self) -> Side:
+        return Side(self.n_targets_, self._target_names, self._single)
+
+    def _add_part(self, part: Part) -> Self:
+        side, fresh = part.targets, self._learner is None
+        if side is not None and not fresh:
+            here, there = (self.n_features_in_, self.n_targets_), (part.n_features, side.n)
+            if here != there:
+                raise ValueError(
+                    f"cannot merge a regression of {there[0]} features and {there[1]} targets into "
+                    f"one of {here[0]} and {here[1]}"
+                )
+        super()._add_part(part)
+        if side is not None:
+            self._single = side.single if fresh else self._single
+            self._target_names = self._target_names or side.names
+        return self
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags, TransformerTags

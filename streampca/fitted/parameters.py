@@ -52,8 +52,11 @@ class Parameters:
     def _differs(self, used: Mapping[str, Any]) -> bool:
         """Whether parameters are no longer those that learning began with."""
         own = vars(self)
-        pairs = ((own.get(name, value), value) for name, value in used.items())
-        return any(now is not value and now != value for now, value in pairs)  # equal after pickle
+        for name, value in used.items():
+            now = own.get(name, value)
+            if now is not value and now != value:  # equal after pickle
+                return True
+        return False
 
     def _blank(self) -> Self:
         """An estimator like this one that has learned nothing."""

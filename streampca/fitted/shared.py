@@ -17,6 +17,8 @@ from streampca.rows import LARGEST
 
 Value = TypeVar("Value")
 
+_MOST_SINGLE = float(np.finfo("float32").max)
+
 
 class Learns(Protocol):
     """What an estimator needs of its learner here."""
@@ -26,6 +28,8 @@ class Learns(Protocol):
 
     def flush(self) -> None: ...
     def model(self) -> Any: ...
+    def taken(self) -> tuple[Moments, NDArray[np.bool_]]: ...
+    def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None: ...
 
 
 L = TypeVar("L", bound=Learns)
@@ -65,7 +69,7 @@ class Fitted(Parameters, Generic[L]):
     def _largest(self) -> float:
         """The largest entry that squares can be summed of, in the type that rows will have."""
         dtype = self.dtype if self._learner is None else self._learner.moments.dtype
-        return float(np.finfo("float32").max) if dtype == "float32" else LARGEST
+        return _MOST_SINGLE if dtype == "float32" else LARGEST
 
     def _place(self, X: Array) -> str | None:
         """The device to learn on: the one that was asked for, else that of the first rows."""
@@ -73,6 +77,12 @@ class Fitted(Parameters, Generic[L]):
         if place is None and namespace(X) is not np:
             place = X.device
         return device_name(place)
+
+    def _settings(self) -> dict[str, Any]:
+        """Constructor parameters as JSON, without `copy`; an optimizer is code and stays behind."""
+        skipped = ("optimizer", "copy")
+        settings = {name: value for name, value in self._given().items() if name not in skipped}
+        return settings | {"device": None if self.device is None else str(self.device)}
 
     # --- fitted -----------------------------------------------------------------------------
 

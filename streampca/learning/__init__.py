@@ -7,6 +7,7 @@ from streampca.learning.components import (
     learner_of_components,
     widened,
 )
+from streampca.learning.filling import Filling
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -22,6 +23,7 @@ from streampca.learning.parts import learn_parts
 __all__ = [
     "CONSTRAINTS",
     "ComponentLearner",
+    "Filling",
     "Learner",
     "Model",
     "PairLearner",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name, empty, to_numpy
 from streampca.rows import Minibatch, Squares
@@ -15,8 +16,7 @@ class RowBuffer:
 
     def __init__(self, n_rows: int, n_features: int, dtype: str) -> None:
         self._X = empty((n_rows, n_features), dtype, None)
-        self._weights = np.ones(n_rows)
-        self._weighted = False
+        self._weights: NDArray[np.float64] | None = None  # each is 1
         self.n_held = 0
         self._squares = 0.0
 
@@ -29,31 +29,35 @@ class RowBuffer:
         """Copy at most `n_free` rows in."""
         stop = self.n_held + rows.X.shape[0]
         self._X[self.n_held : stop] = to_numpy(rows.X)
-        self._weights[self.n_held : stop] = 1.0 if rows.weights is None else rows.weights
-        self._weighted |= rows.weights is not None
+        if rows.weights is not None:
+            if self._weights is None:
+                self._weights = np.ones(len(self._X))
+            self._weights[self.n_held : stop] = rows.weights
         self._squares += rows.most
         self.n_held = stop
 
     def take(self) -> Minibatch:
         """Return the rows held (views, valid until the next append) and become empty."""
         held = slice(0, self.n_held)
-        weights = self._weights[held] if self._weighted else None
+        weights = None if self._weights is None else self._weights[held]
         batch = Minibatch(self._X[held], weights, known=Squares(self._squares))
-        self.n_held, self._weighted, self._squares = 0, False, 0.0
+        self.n_held, self._weights, self._squares = 0, None, 0.0
         return batch
 
     def __getstate__(self) -> dict[str, Any]:
         held = slice(0, self.n_held)
-        return (
-            self.__dict__
-            | {"_X": self._X[held], "_weights": self._weights[held]}
-            | {"n_rows": self._X.shape[0]}
-        )
+        weights = None if self._weights is None else self._weights[held]
+        return self.__dict__ | {
+            "_X": self._X[held],
+            "_weights": weights,
+            "n_rows": self._X.shape[0],
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         X, weights, n_rows = state["_X"], state["_weights"], state.pop("n_rows")
         self.__dict__ |= state
         self._X = empty((n_rows, X.shape[1]), dtype_name(X), None)
-        self._weights = np.ones(n_rows)
         self._X[: self.n_held] = X
-        self._weights[: self.n_held] = weights
+        if weights is not None:
+            self._weights = np.ones(n_rows)
+            self._weights[: self.n_held] = weights

@@ -18,6 +18,7 @@ from streampca.learning.options import (
     CHANGEABLE,
     Resolved,
     check_parameters,
+    is_open,
     refuse_changes,
     resolve_parameters,
 )
@@ -25,7 +26,14 @@ from streampca.learning.saved import Saved
 from streampca.learning.solver import Solver
 from streampca.learning.stepping import Stepped
 from streampca.moments import FactoredMoments, Moments, make_moments
-from streampca.solvers import ROUNDING, holds, solve, within_total
+from streampca.solvers import (
+    ROUNDING,
+    count_of_share,
+    holds,
+    parallel_count,
+    solve,
+    within_total,
+)
 
 if TYPE_CHECKING:
     pass
@@ -46,22 +54,31 @@ class ExactComponents(_Components):
     ----------
     n_components : int
         How many, at most.
-    share : float, optional
-        The share of variance that is enough.
+    enough : float or "parallel", optional
+        The share of variance that is enough, or parallel analysis.
     warm : bool
         Whether a solution starts from the last one, whose number of components must be the same.
+    scaled : bool
+        Whether features count in units of their standard deviations as they are when it is read.
     """
 
-    def __init__(self, n_components: int, *, share: float | None, warm: bool) -> None:
-        self.n_components, self._share, self._warm = n_components, share, warm
+    def __init__(self, n_components: int, *, enough: Any, warm: bool, scaled: bool = False) -> None:
+        self.n_components, self._enough, self._warm = n_components, enough, warm
+        self._scaled = scaled
 
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
+        if not self._scaled:
+            return self._solved(moments, previous)
+        scale = moments.scale
+        model = self._solved(moments.rescaled(scale), previous)
+        return replace(model, mean=moments.mean, scale=scale)
+
+    def _solved(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         count = self.n_components
         solution = solve(moments, count, self._start(moments, previous))
         values, excess = self._variances(moments, to_numpy(solution.eigenvalues))
-        if self._share is not None:
-            explained = np.cumsum(values / max(moments.total_variance, np.finfo(float).tiny))
-            count = min(int(np.searchsorted(explained, self._share, side="right")) + 1, count)
+        if self._enough is not None:
+            count = min(self._count(moments, values), count)
         values = values[:count]
         A = to_numpy(solution.A)[:, :count].astype("float64", copy=False)
         # without variance a direction is what rounding made of it: the same rows give the same
@@ -78,6 +95,13 @@ class ExactComponents(_Components):
             residuals=to_numpy(solution.residuals)[:count],
             excess=excess,
         )
+
+    def _count(self, moments: Moments, values: NDArray[np.float64]) -> int:
+        """How many components are enough."""
+        if self._enough == "parallel":
+            freedom = moments.effective_rows - moments.center
+            return parallel_count(values, moments.variance, freedom, scaled=self._scaled)
+        return count_of_share(values, moments.total_variance, self._enough)
 
     def _start(self, moments: Moments, previous: NDArray[Any] | None) -> Any:
         """Where to start from, (n, p); None to start cold."""
@@ -107,7 +131,10 @@ class ExactComponents(_Components):
         if moments.of_all_rows and not kept:
             return None  # written when this was not made sure of: solved again
         loss = _loss_at(saved.explained_variance, saved.total_variance)
-        return _saved_model(saved, moments, loss)
+        if saved.scale is None:
+            return _saved_model(saved, moments, loss)
+        model = _saved_model(saved, moments.rescaled(saved.scale), loss)
+        return replace(model, mean=moments.mean, scale=saved.scale)
 
 
 class SteppedComponents(_Components, Stepped[Model]):
@@ -204,9 +231,10 @@ def learner_of_components(
 
 def _exact(parameters: dict[str, Any], options: Resolved) -> ExactComponents:
     asked = parameters["n_components"]
-    share = asked if isinstance(asked, float) else None
-    warm = asked is not None and share is None
-    return ExactComponents(options.n_components, share=share, warm=warm)
+    enough = asked if is_open(asked) else None
+    warm = asked is not None and enough is None
+    scaled = bool(parameters["scale"])
+    return ExactComponents(options.n_components, enough=enough, warm=warm, scaled=scaled)
 
 
 def adopt(learner: ComponentLearner, parameters: dict[str, Any]) -> None:

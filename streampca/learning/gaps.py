@@ -38,16 +38,34 @@ class Gaps:
         self.unseen &= ~new
         return np.where(new, means, 0.0) if new.any() else None
 
-    def merged(self, ours: Moments, theirs: Moments) -> Moments:
-        """Both moments together; features unseen here stand where they stand there."""
-        if not self.unseen.any():
+    def merged(
+        self, ours: Moments, theirs: Moments, unseen: NDArray[np.bool_] | None = None
+    ) -> Moments:
+        """Both moments together; features unseen on one side stand where they do on the other.
+
+        `unseen` are those of theirs; None where that is not known, and then they are the features
+        that stand at zero without variance.
+        """
+        some = self.unseen.any() or (unseen is not None and unseen.any())
+        if not some or theirs.n_features != ours.n_features:
             ours.merge(theirs)
             return ours
-        joined = ours.copy()
-        joined.move_mean(np.where(self.unseen, theirs.mean, 0.0))
-        joined.merge(theirs)
-        self.unseen &= (theirs.mean == 0) & (theirs.variance == 0)
-        return joined
+        if unseen is None:
+            unseen = np.asarray((theirs.mean == 0) & (theirs.variance == 0))
+        if ours.weight == 0:
+            ours.merge(theirs)
+            self.unseen = np.array(unseen)
+            return ours
+        here, there = self.unseen & ~unseen, unseen & ~self.unseen
+        if here.any():
+            ours = ours.copy()
+            ours.move_mean(np.where(here, theirs.mean - ours.mean, 0.0))
+        if there.any():
+            theirs = theirs.copy()
+            theirs.move_mean(np.where(there, ours.mean - theirs.mean, 0.0))
+        ours.merge(theirs)
+        self.unseen &= unseen
+        return ours
 
 
 def _means(X: Array) -> tuple[NDArray[np.floating], NDArray[np.bool_], NDArray[np.float64]]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, torch
+from streampca.arrays import Array, as_last, as_pays, torch
 from streampca.learning.buffer import RowBuffer
+from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
 from streampca.learning.lock import Lock
-from streampca.learning.model import has_gaps
 from streampca.learning.options import Resolved
 from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver
@@ -167,9 +168,22 @@ class Learner(Generic[M]):
             decay = by_rows if batch.decay is None else batch.decay * by_rows
             batch = batch._replace(decay=decay)
             self.moments.decay(gamma**m)
-        self.moments.update(batch)
+        kind = f"sparse {self.moments.kind}" if batch.is_sparse else self.moments.kind
+        with self._threads(as_pays, kind, self.moments.operations(m)):
+            self.moments.update(batch)
         self._solved = None
         self.solver.step(self.moments)
+
+    def _threads(
+        self, choose: Callable[..., AbstractContextManager[None]], *work: Any
+    ) -> AbstractContextManager[None]:
+        """Threads of the BLAS as chosen by time; as they are on a device, and with a seed.
+
+        How many there are shows in the last bits of large products, and the same seed gives the
+        same bits.
+        """
+        left = self.moments.device is not None or self.parameters["random_state"] is not None
+        return nullcontext() if left else choose(*work)
 
     def _imputed(self, X: Array) -> Array:
         """X to learn from, its gaps filled by the model so far; at first by its own means."""
@@ -192,12 +206,28 @@ class Learner(Generic[M]):
             self.moments.decay(factor)
             self._solved = None
 
-    def merge(self, moments: Moments) -> None:
-        """Add moments learned elsewhere."""
+    def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None:
+        """Add moments learned elsewhere; `unseen` are features that were gaps in all rows there."""
+        if moments.device != self.moments.device:
+            moments = moments_from_state(moments.kind, moments.state(), device=self.moments.device)
         with self.lock:
             self.flush()
-            self.moments = self._gaps.merged(self.moments, moments)
+            self.moments = self._gaps.merged(self.moments, moments, unseen)
             self._solved = None
+
+    def taken(self) -> tuple[Moments, NDArray[np.bool_]]:
+        """Copies of the moments of all rows so far, and of which features are unseen.
+
+        Rows that wait go on waiting: later minibatches are cut where they would have been. On a
+        device they are folded in.
+        """
+        with self.lock:
+            if self._landing is None and self._buffer.n_held:
+                apart = copy.copy(self)  # which is deep: see __getstate__
+                apart.flush()
+                return apart.moments, apart._gaps.unseen
+            self.flush()
+            return self.moments.copy(), self._gaps.unseen.copy()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy: what pickles this reads the arrays after the lock is gone.
@@ -218,7 +248,8 @@ class Learner(Generic[M]):
 
     def _model_of_moments(self) -> M:
         if self._solved is None:
-            self._solved = self.solver.read(self.moments, self._previous)
+            with self._threads(as_last):
+                self._solved = self.solver.read(self.moments, self._previous)
             self._previous = self._solved.axes
         return self._solved
 

@@ -14,15 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+from streampca.learning.filling import MOST_NUMBERS, Filling, has_gaps
 
 Float64 = NDArray[np.float64]
-
-_FEW_ROWS = 4
-"""Fewer rows with gaps are filled one by one: preparing the product for all costs more."""
-
-_MOST_NUMBERS = 2**21
-"""Numbers in a temporary array while gaps are filled, or sparse rows made dense: 16 MB."""
-
 
 _LEAST = 2 * float(np.finfo("float64").tiny)
 """Variances up to here have no inverse that is well inside float64: rows are of some 1e-154."""
@@ -30,7 +24,10 @@ _LEAST = 2 * float(np.finfo("float64").tiny)
 
 @dataclass(frozen=True)
 class Model:
-    """Ordered components with everything that is read off them."""
+    """Ordered components with everything that is read off them.
+
+    Where there is a scale, all but the mean is of features in its units.
+    """
 
     mean: Float64  # (n,)
     components: NDArray[Any]  # (p, n) in the dtype of the rows
@@ -45,6 +42,7 @@ class Model:
     residuals: Float64  # (p,)
     discarded_variance: float
     n_copies: float  # rows, one of weight 3 three times
+    scale: Float64 | None = None  # (n,) what centred features are divided by
 
     @property
     def axes(self) -> NDArray[Any]:
@@ -90,36 +88,51 @@ class Model:
     # --- rows <-> coordinates -----------------------------------------------------------------
 
     @cached_property
-    def _placed(self) -> dict[tuple[str, str | None], tuple[Array, Array]]:
+    def _placed(self) -> dict[tuple[str, str | None], tuple[Array, Array, Array | None]]:
         return {}
 
-    def _on(self, like: Array) -> tuple[Array, Array]:
-        """Components and mean @ components' in the dtype and on the device of `like`, kept."""
+    def _on(self, like: Array) -> tuple[Array, Array, Array | None]:
+        """Components, mean and scale in the dtype and on the device of `like`, kept."""
         device = None if namespace(like) is np else str(like.device)
         key = (dtype_name(like), device)
         if key not in self._placed:
-            components = to_device(self.components.astype(key[0]), device)
-            self._placed[key] = components, to_device(self.mean.astype(key[0]), device)
+            arrays = (self.components, self.mean, self.scale)
+            placed = [a if a is None else to_device(a.astype(key[0]), device) for a in arrays]
+            self._placed[key] = placed[0], placed[1], placed[2]
         return self._placed[key]
 
     def coordinates(self, X: Array) -> Array:
         """(X - mean) @ components' without changing X; sparse rows stay sparse."""
         if hasattr(X, "tocsr"):
-            like: Array = np.empty(0, X.dtype)
-            components, mean = self._on(like)
-            return np.asarray(X @ components.T) - mean @ components.T
-        components, mean = self._on(X)
-        return (X - mean) @ components.T
+            axes = self.components if self.scale is None else self.components / self.scale
+            axes, mean = axes.astype(X.dtype), self.mean.astype(X.dtype)
+            return np.asarray(X @ axes.T) - mean @ axes.T
+        components, mean, scale = self._on(X)
+        centred = X - mean
+        return (centred if scale is None else centred / scale) @ components.T
 
     def reconstruct(self, Z: Array) -> Array:
         """Z @ components + mean."""
-        components, mean = self._on(Z)
-        return Z @ components + mean
+        components, mean, scale = self._on(Z)
+        rows = Z @ components
+        return (rows if scale is None else rows * scale) + mean
+
+    def centred(self, X: NDArray[Any]) -> Float64:
+        """Rows (m, n) less the mean, in units of the scale, float64."""
+        D = X.astype("float64") - self.mean
+        if self.scale is not None:
+            D /= self.scale
+        return np.asarray(D)
+
+    @cached_property
+    def _place(self) -> Float64:
+        """The mean (n,) in units of the scale."""
+        return self.mean if self.scale is None else self.mean / self.scale
 
     @property
     def _floor(self) -> float:
         """Variances up to here are rounding: beside the first, or of entries of the mean's size."""
-        eps, largest = float(np.finfo(self.components.dtype).eps), float(np.abs(self.mean).max())
+        eps, largest = float(np.finfo(self.components.dtype).eps), float(np.abs(self._place).max())
         steps = eps * largest  # between numbers of the rows: a variance of steps^2 / 12
         moved = 4 * float(np.finfo("float64").eps) * largest  # by rounding, the mean itself
         return max(8 * eps * float(self.eigenvalues[0]), steps * steps / 12, moved * moved)
@@ -141,15 +154,23 @@ class Model:
         noise = self.noise_variance
         covariance = (C.T * np.maximum(self.eigenvalues - noise, 0.0)) @ C
         covariance[np.diag_indices_from(covariance)] += noise
+        if self.scale is not None:
+            covariance = covariance * self.scale[:, None] * self.scale
         return np.asarray(covariance)
 
     def precision(self) -> Float64:
         """Inverse of `covariance`, or pseudo-inverse, by its eigenpairs: no system is solved."""
         C, variances = self._span
         noise = self._invertible_noise
+        if self.scale is not None and noise <= 0 and len(C) < C.shape[1]:
+            Q, R = self._span_of_rows  # the pseudo-inverse of Q R diag(variances) R' Q'
+            inverse = np.linalg.solve(R, Q.T)
+            return np.asarray((inverse.T / variances) @ inverse)
         rest = 1.0 / noise if noise > 0 else 0.0  # singular: nothing outside the components
         precision = (C.T * (1.0 / variances - rest)) @ C
         precision[np.diag_indices_from(precision)] += rest
+        if self.scale is not None:
+            precision = precision / self.scale[:, None] / self.scale
         return np.asarray(precision)
 
     @property
@@ -165,6 +186,23 @@ class Model:
         variances = np.maximum(self.eigenvalues, noise)
         shown = variances > (0.0 if noise > 0 else max(self._floor, _LEAST))
         return self.components[shown].astype("float64"), variances[shown]
+
+    @cached_property
+    def _span_of_rows(self) -> tuple[Float64, Float64]:
+        """Orthonormal Q (n, r) and R (r, r) whose product spans rows that are not scaled."""
+        scale = np.ones(self.components.shape[1]) if self.scale is None else self.scale
+        order = np.argsort(-scale)  # large rows first: small ones keep their digits
+        Q, R = np.linalg.qr((self._span[0] * scale)[:, order].T)
+        return np.asarray(Q[np.argsort(order)]), np.asarray(R)
+
+    @property
+    def _log_volume(self) -> float:
+        """Log of how many times larger a volume is in the units of the rows than in the scale's."""
+        if self.scale is None:
+            return 0.0
+        if self._invertible_noise > 0 or len(self._span[0]) == len(self.scale):
+            return float(np.log(self.scale).sum())
+        return float(np.log(np.abs(np.diag(self._span_of_rows[1]))).sum())
 
     def _positive(self) -> tuple[float, Float64]:
         """Noise variance and eigenvalues, each at least as large as rounding leaves them."""
@@ -184,13 +222,13 @@ class Model:
         r, n = C.shape
         noise = self._invertible_noise
         if hasattr(X, "tocsr"):  # dense in pieces only
-            rows = max(1, _MOST_NUMBERS // n)
+            rows = max(1, MOST_NUMBERS // n)
             pieces = (X[start : start + rows].toarray() for start in range(0, X.shape[0], rows))
             return np.concatenate([np.zeros(0), *map(self.log_likelihood, pieces)])
-        D = to_numpy(X).astype("float64") - self.mean  # (m, n)
+        D = self.centred(to_numpy(X))  # (m, n)
         Z = D @ C.T
         E = D - Z @ C  # explicitly: the difference of squared lengths loses the small ones
-        log_det = float(np.log(variances).sum())
+        log_det = float(np.log(variances).sum()) + 2.0 * self._log_volume
         with np.errstate(over="ignore"):
             rest, quadratic = np.einsum("ij,ij->i", E, E), (Z * Z / variances).sum(axis=1)
             if noise > 0:
@@ -212,8 +250,21 @@ class Model:
         hidden = self.eigenvalues <= max(self._floor, _LEAST)
         in_noise = float(self.eigenvalues[hidden].sum()) + D.shape[1] * _LEAST
         one_row = min(max(self.n_samples, 1), 1000) * (self._rounding + in_noise)
-        sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self.mean))
+        sizes = np.linalg.norm(D, axis=1) + float(np.linalg.norm(self._place))
         return np.asarray(one_row + (8 * eps * sizes) ** 2)
+
+    # --- gaps ---------------------------------------------------------------------------------
+
+    @cached_property
+    def filling(self) -> Filling:
+        """What is expected of a row given some of its entries."""
+        largest = float(self.eigenvalues[0])
+        C = self.components.astype("float64")
+        if largest <= 0:  # where nothing varies all is noise
+            return Filling(C, np.full(len(C), np.finfo("float64").eps), 1.0)
+        noise, eigenvalues = (value / largest for value in self._positive())
+        variances = np.maximum(eigenvalues - noise, np.finfo("float64").eps)
+        return Filling(C, variances, float(noise))
 
     def filled(self, X: Array) -> Array:
         """Rows (m, n) of any kind with their gaps filled; X itself where it has none."""
@@ -229,60 +280,14 @@ class Model:
         observed entries, regularised by what coordinates are without any, so that rows with
         fewer observed entries than components are defined too (none observed: the mean).
         """
-        C, _, _ = self._regulariser
         filled = np.array(X)
-        gaps = np.isnan(filled)
-        for rows in self._together(np.flatnonzero(gaps.any(axis=1))):
-            seen = ~gaps[rows]  # (k, n)
-            z = self._coordinates_given(seen, np.where(seen, filled[rows] - self.mean, 0.0))
-            filled[rows] = np.where(seen, filled[rows], self.mean + z @ C)
+        rows = np.flatnonzero(np.isnan(filled).any(axis=1))
+        D = self.centred(filled[rows])
+        expected = self.filling.rest(D)
+        if self.scale is not None:
+            expected *= self.scale
+        filled[rows] = np.where(np.isnan(D), self.mean + expected, filled[rows])
         return filled
-
-    @cached_property
-    def _regulariser(self) -> tuple[Float64, Float64, float]:
-        """Components (p, n) in float64, variances of coordinates without noise (p,), the noise.
-
-        Both in units of the largest: only ratios matter. Where nothing varies all is noise.
-        """
-        C = self.components.astype("float64")
-        largest = float(self.eigenvalues[0])
-        if largest <= 0:
-            return C, np.full(len(C), np.finfo("float64").eps), 1.0
-        noise, eigenvalues = (value / largest for value in self._positive())
-        return C, np.maximum(eigenvalues - noise, np.finfo("float64").eps), float(noise)
-
-    def _coordinates_given(self, seen: NDArray[np.bool_], D: Float64) -> Float64:
-        """Expected coordinates (k, p) of rows less the mean, zero where not seen (k, n).
-
-        Tipping & Bishop (1999), Eq. 12, for C' z with z of variances eigenvalues - noise.
-        """
-        C, variances, noise = self._regulariser
-        p, n = C.shape
-        z = np.empty((len(D), p))
-        enough = seen.sum(axis=1) >= p
-        if enough.any():
-            if len(D) < _FEW_ROWS or n * p * p > _MOST_NUMBERS:
-                M = np.stack([C[:, s] @ C[:, s].T for s in seen[enough]])
-            else:  # all rows' C diag(seen) C' in one product
-                M = (seen[enough] @ (C[:, None] * C).reshape(p * p, n).T).reshape(-1, p, p)
-            right = (D[enough] @ C.T)[..., None]
-            z[enough] = np.linalg.solve(M + np.diag(noise / variances), right)[..., 0]
-        for i in np.flatnonzero(~enough):
-            # with next to no noise M is singular there: the covariance of what was seen is not
-            S = C[:, seen[i]]
-            Sigma = (S.T * variances) @ S + noise * np.eye(S.shape[1])
-            z[i] = variances * (S @ np.linalg.solve(Sigma, D[i, seen[i]]))
-        return z
-
-    def _together(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Rows in pieces whose p x p systems take no more memory than a few minibatches."""
-        size = max(1, _MOST_NUMBERS // len(self.components) ** 2)
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def has_gaps(X: Array) -> bool:
-    """Whether an entry is NaN; sparse rows have none."""
-    return not hasattr(X, "tocsr") and bool(namespace(X).isnan(X).any())
 
 
 def cast_components(A: Float64, dtype: str) -> NDArray[Any]:

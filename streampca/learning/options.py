@@ -13,10 +13,13 @@ from streampca.moments import default_directions
 from streampca.rows import is_whole
 
 _FEW_FEATURES, _FRESH = 256, 512
-"""Below so many features at most so many rows wait, where the cost model says 2,048: coordinates in
-River are as old as a minibatch, gaps are filled by the model of the minibatches before, and the
-same rows must give the same bits everywhere. Rows that come in large arrays pay for it: measured
-with 10, 30 and 100 features, 3, 2 and 1.5 times the time (0.09, 0.12 and 0.32 us a row)."""
+"""Below so many features at most so many rows wait where the model of the minibatches before has a
+say: it fills gaps, steps of a solver go on from it, and coordinates in River are as old as it."""
+
+_NARROW, _LEAST_ROWS, _MOST_ROWS = 2**19, 2048, 2**14
+"""Numbers of a minibatch of few features in dense memory, 2 or 4 MiB: they stay in the cache of a
+core. And rows, at least and at most. Calls of a few microseconds each are what rows of 10 features
+cost: in minibatches of 512 they take six times as long as bare X'X, in these once and a half."""
 
 _ROWS_THERE, _NUMBERS_THERE = 16_384, 2**25
 """Rows, and numbers, of a minibatch on a device, which takes some 50 calls of a few microseconds
@@ -41,6 +44,12 @@ def is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_open(n_components: Any) -> bool:
+    """Whether eigenvalues say how many components: a share of variance, or parallel analysis."""
+    share = isinstance(n_components, float) and 0 < n_components < 1
+    return share or (isinstance(n_components, str) and n_components == "parallel")
+
+
 def one_of(*values: Any) -> Constraint:
     """The constraint that a value is one of these."""
     return Constraint(lambda v: any(v is x or v == x for x in values), f"one of {values}")
@@ -48,10 +57,11 @@ def one_of(*values: Any) -> Constraint:
 
 CONSTRAINTS = {
     "n_components": Constraint(
-        lambda v: v is None or is_int(v, 1) or (isinstance(v, float) and 0 < v < 1),
-        "a whole number of at least 1, a share of variance between 0 and 1, or None",
+        lambda v: v is None or is_int(v, 1) or is_open(v),
+        'a whole number of at least 1, a share of variance between 0 and 1, "parallel" or None',
     ),
     "whiten": Constraint(lambda v: isinstance(v, bool), "True or False"),
+    "scale": Constraint(lambda v: isinstance(v, bool), "True or False"),
     "batch_size": Constraint(
         lambda v: v is None or is_int(v, 1), "a whole number of at least 1, or None"
     ),
@@ -96,7 +106,7 @@ def check_parameters(
 
 
 CHANGEABLE = (
-    *("n_components", "whiten", "copy", "batch_size"),
+    *("n_components", "whiten", "scale", "copy", "batch_size"),
     *("forgetting_factor", "half_life", "missing"),
 )
 """Parameters of StreamingPCA that hold for what comes when they change between rows."""
@@ -147,7 +157,7 @@ def resolve_parameters(
         If there are fewer features than components, or the choices contradict each other.
     """
     p = parameters["n_components"]
-    whole = p is None or isinstance(p, float)
+    whole = p is None or is_open(p)
     if not whole and p > n_features:
         raise ValueError(
             f"n_components={p} is more than the {n_features} features of the rows: "
@@ -159,7 +169,13 @@ def resolve_parameters(
     beyond = parameters["oversample"]
     q = default_directions(count) if beyond is None else count + int(beyond)
     q = min(n_features, q)
-    found, why = _memory(parameters, n_features, whole, count, q, slower)
+    scaled = bool(parameters.get("scale"))
+    if scaled and parameters["solver"] != "exact":
+        raise ValueError(
+            "scale=True needs solver='exact': first-order steps descend in units that must not "
+            "change; put a scaler in front of them"
+        )
+    found, why = _memory(parameters, n_features, whole or scaled, count, q, slower)
     exact = (found, memory) in (("dense", "factored"), ("factored", "dense"))
     if parameters["memory"] == "auto" and exact:
         found, why = str(memory), "as what was learned before"
@@ -169,16 +185,35 @@ def resolve_parameters(
             f"n_components={p!r} needs all eigenvalues, which {memory} memory does not hold "
             f"(rows have {n_features} features): give a whole number, or memory='dense'"
         )
+    if scaled and memory != "dense":
+        raise ValueError(
+            f"scale=True needs all of the covariance, which {memory} memory does not hold (rows "
+            f"have {n_features} features): give memory='dense', {8e-6 * n_features**2:,.0f} MB, or "
+            "put a scaler in front and leave scale out"
+        )
     given = parameters["batch_size"]
     batch_size = given or cost.batch_size(memory, n_features, q)
     if not given and n_features < _FEW_FEATURES:
         batch_size = min(batch_size, _FRESH)
+        if memory == "dense" and parameters["solver"] == "exact" and _complete(parameters):
+            batch_size = _narrow_rows(n_features)
     if device is not None and not given and memory != "minibatch":
         batch_size = max(batch_size, min(_ROWS_THERE, _NUMBERS_THERE // n_features))
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
     return Resolved(memory, why, count, q, batch_size, largest, forgetting(parameters))
+
+
+def _complete(parameters: dict[str, Any]) -> bool:
+    """Whether no gaps are filled."""
+    return bool(parameters["missing"] == "error")
+
+
+def _narrow_rows(n_features: int) -> int:
+    """Rows of a minibatch of few features: a power of two."""
+    rows = 1 << ((_NARROW // n_features).bit_length() - 1)
+    return min(max(rows, _LEAST_ROWS), _MOST_ROWS)
 
 
 def forgetting(parameters: dict[str, Any]) -> float:
@@ -198,6 +233,6 @@ def _memory(
         return "minibatch", "for first-order steps"
     if whole:  # which factored memory cannot answer
         dense = n_features <= choice.DENSE_LIMIT
-        return ("dense", "all eigenvalues are needed") if dense else ("factored", "too large")
+        return ("dense", "all of the covariance is needed") if dense else ("factored", "too large")
     memory = "dense" if choice.dense_pays(n_features, p, q, slower=slower) else "factored"
     return memory, choice.reason(memory, n_features, p, q)

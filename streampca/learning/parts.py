@@ -31,7 +31,8 @@ def learn_parts(pca: Estimator, parts: Iterable[Any], sample_weight: Any) -> Non
         If a row of any part cannot be used, by its number among all; nothing is learned.
     """
     weights = None if sample_weight is None else read_weights(sample_weight, None)
-    that_count(weights)  # raises if all are zero
+    if weights is None or len(weights):
+        that_count(weights)  # raises if all are zero
 
     def learn(part: Any, first: int) -> int:
         stop = first + number_of_rows(part)

@@ -60,6 +60,10 @@ class Moments(Stream):
     def leading(self, k: int) -> tuple[Array, Array]:
         """The k leading eigenpairs of Sigma as remembered, solved directly: (n, k) and (k,)."""
 
+    def operations(self, m: int) -> float:
+        """Operations of the products with m rows that an update takes, about."""
+        return 0.0
+
     def solves_directly(self, k: int) -> bool:
         """Whether `leading(k)` costs no more than a few products with Sigma."""
         return True
@@ -85,6 +89,13 @@ class Moments(Stream):
         In the rows so far the new features count as having stood at `mean` (n,), without variance;
         its other entries are not used.
         """
+
+    def rescaled(self, scale: NDArray[np.float64]) -> Moments:
+        """These moments of rows whose features are divided by `scale` (n,)."""
+        raise ValueError(
+            f"{self.kind} memory cannot give features other units: the directions that it has "
+            "dropped may be the leading ones then"
+        )
 
     @property
     def discarded_variance(self) -> float:

@@ -23,7 +23,7 @@ from streampca.arrays import (
 )
 from streampca.moments.implicit import looked_at, near_zero
 from streampca.moments.pairs import Pairs, row_weights
-from streampca.moments.parts import alike, parts, signed_sums
+from streampca.moments.parts import alike, one_less, parts, signed_sums
 from streampca.moments.precision import all_fit, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
 from streampca.moments.sparse import centre_sparse
@@ -94,6 +94,10 @@ class CentredRows(Protocol):
         """Rows start to stop of Z as an array; for a few rows at a time."""
         ...
 
+    def few(self) -> Array:
+        """All rows of Z as an array, or one less with the same Z'Z."""
+        ...
+
 
 @dataclass
 class DenseRows:
@@ -103,6 +107,7 @@ class DenseRows:
     pairs: Pairs
     mean: Array
     Z: Array
+    n_own: int  # rows of the minibatch itself
 
     @cached_property
     def squares(self) -> Array:
@@ -136,6 +141,9 @@ class DenseRows:
 
     def densified(self, start: int, stop: int) -> Array:
         return self.Z[start:stop]
+
+    def few(self) -> Array:
+        return one_less(self.Z, self.n_own)
 
 
 def centred(batch: Minibatch, about: Stream) -> CentredRows:
@@ -200,4 +208,4 @@ def _explicitly(batch: Minibatch, about: Stream, dtype: str) -> DenseRows:
     between = about.between(mean, total)
     if between is not None:
         buffer[m] = cast(between, dtype)
-    return DenseRows(total, pairs, mean, buffer)
+    return DenseRows(total, pairs, mean, buffer, m)

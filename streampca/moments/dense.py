@@ -5,6 +5,7 @@ Few rows are kept as they are (thin.py), until they make an n x n matrix.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -142,15 +143,46 @@ class DenseMoments(Moments):
         if self._thin is not None:
             self._thin = self._thin.scaled(factor)
         else:
-            self._scatter *= factor
+            self._turned_dense().scale(factor)
 
     def _product(self, V: Array) -> Array:
         V = cast(V, "float64")
-        return self._scatter @ V if self._thin is None else self._thin.product(V)
+        if self._thin is not None:
+            return self._thin.product(V)
+        # symmetric: thin products on this side take 4/5 of the time of those on the other
+        return (V.T @ self._scatter).T
 
     @property
     def _scatter_diagonal(self) -> Array:
         return self._turned_dense().diagonal if self._thin is None else self._thin.diagonal
+
+    def rescaled(self, scale: NDArray[np.float64]) -> Self:
+        """These moments of rows whose features are divided by `scale` (n,).
+
+        A feature divided by its own standard deviation has variance 1, to the last bit.
+        """
+        by, varies = to_device(scale, self.device), self._varies()
+        whole = self._scatter if self._thin is None else self._thin.whole()
+        S = whole / by[:, None]  # one side first: two scales' product may leave float64
+        S /= by
+        S *= varies  # what rounding left of a constant feature is no part of others'
+        S *= varies[:, None]
+        own = to_device(scale == self.scale, self.device) & (varies > 0)
+        xp: Any = namespace(S)
+        kept = xp.diagonal(S)
+        diagonal = xp.where(own, cast(own, "float64") * self.denominator, kept)
+        if xp is np:
+            S[np.diag_indices(self.n_features)] = diagonal
+        else:
+            kept.copy_(diagonal)
+        made = copy.copy(self)
+        made._mean, made._sum, made._scratch = self._mean / by, Scatter(S), None
+        made._thin = None
+        return made
+
+    def _varies(self) -> Array:
+        """1 for features that vary and 0 for the others, (n,) float64."""
+        return to_device((~self.constant).astype("float64"), self.device)
 
     def leading(self, k: int) -> tuple[Array, Array]:
         if self._thin is not None:
@@ -158,6 +190,9 @@ class DenseMoments(Moments):
         else:
             values, vectors = eigh_descending(self._scatter)
         return vectors[:, :k], values[:k] / self.denominator
+
+    def operations(self, m: int) -> float:
+        return float(m) * self.n_features**2
 
     def solves_directly(self, k: int) -> bool:
         # measured on 2 cores: at n = 128 a full eigendecomposition takes 0.8 ms, and with k above

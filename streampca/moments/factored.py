@@ -121,10 +121,13 @@ class FactoredMoments(Moments):
         squares[places] = to_numpy(self._squares)
         return self._widened_with(places, mean, directions=directions, squares=squares)
 
+    def operations(self, m: int) -> float:
+        return 4.0 * m * self.n_features * self.n_directions
+
     def _absorb(self, rows: CentredRows) -> None:
         squares = self._squares + rows.squares
         if rows.n_rows <= self.n_directions:
-            self._keep(stack(self._settled(), rows.densified(0, rows.n_rows)))
+            self._keep(stack(self._settled(), rows.few()))
         elif self.n_directions == self.n_features:
             self._keep(whole(self._settled(), rows))
         elif not self._has_all_directions():
@@ -254,6 +257,10 @@ class FactoredMoments(Moments):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *, device: str | None) -> Self:
         self = super().from_state(state, device=device)
+        s = self._eigenvalues
+        if bool((s < -_SAME * abs(s).max()).any()):
+            raise ValueError("the state of factored moments has eigenvalues below zero")
+        self._eigenvalues = s * (s > 0)
         self._mend()
         return self
 

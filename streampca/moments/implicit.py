@@ -27,7 +27,7 @@ from streampca.arrays import (
     torch,
 )
 from streampca.moments.pairs import Pairs
-from streampca.moments.parts import alike, parts, signed_sums
+from streampca.moments.parts import alike, one_less, ones, parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
 from streampca.rows import Known, Look
@@ -56,6 +56,14 @@ class Unformed:
     @property
     def dtype(self) -> str:
         return dtype_name(self.X)
+
+    def densified(self, start: int, stop: int) -> Array:
+        """Rows start to stop of Z as an array."""
+        raise NotImplementedError
+
+    def few(self) -> Array:
+        """All rows of Z as an array, or one less with the same Z'Z."""
+        return one_less(self.densified(0, self.n_rows), int(self.X.shape[0]))
 
 
 @dataclass
@@ -124,9 +132,12 @@ class ImplicitRows(Unformed):
 
     def add_scatter(self, S: Scatter) -> None:
         # not weight in one of the two: the answer is symmetric to the bit
-        signed = self._corrections * 1.0
-        signed[0] *= self.weight**0.5
-        C = signed * 1.0
+        xp = namespace(self.mean)
+        vectors = [self.mean * self.weight**0.5]
+        if self.between is not None:
+            vectors.append(self.between)
+        C = cast(xp.stack(vectors), S.dtype_of(self.X))
+        signed = C * 1.0
         signed[0] *= -1.0
         S.add_rows(self.X, signed, C)
 
@@ -155,7 +166,7 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
     """Rows (m, n) of weight 1, joined to what `about` has seen; None where means are large."""
     m = float(X.shape[0])
     if about.center:
-        mean = (np.ones(X.shape[0], X.dtype) @ X).astype("float64") / m
+        mean = (ones(X.shape[0], dtype_name(X)) @ X).astype("float64") / m
     else:
         mean = np.zeros(X.shape[1])
     rows = ImplicitRows(mean, X, None)
@@ -169,17 +180,19 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
     if about.weight == 0:
         return rows if near(mean, rows.about_zero / m).all() else None
     step = mean - about._mean
-    reach = _NEAR**2 * about._scatter_diagonal / about.denominator
-    far = np.flatnonzero((mean**2 > reach) | (step**2 > reach))
-    if far.size > _FEW:
-        return None
+    reach = about._scatter_diagonal * (_NEAR**2 / about.denominator)
+    beyond = np.maximum(mean * mean, step * step) > reach
     if about.keeps_squares:
         _ = rows.about_zero  # before their sum is asked for: one pass for both
-    if far.size:  # features that were silent so far
+    if beyond.any():
+        far = np.flatnonzero(beyond)
+        if far.size > _FEW:
+            return None
+        # features that were silent so far
         squares = rows.about_zero[far] if about.keeps_squares else column_squares(X[:, far])
         if not near(mean[far], squares / m).all():
             return None
-    rows.between = about.between(mean, m)
+    rows.between = step * (about.weight * m / (about.weight + m)) ** 0.5
     return rows
 
 

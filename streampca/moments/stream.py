@@ -9,9 +9,13 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streampca.arrays import Array, dtype_name, empty, to_device, to_numpy, writeable, zeros
 from streampca.moments.pairs import Pairs
+
+_LEAST_SPREAD = 1e-146
+"""Squares of smaller numbers have lost digits: they are next to the smallest of float64."""
 
 
 class Stream(ABC):
@@ -119,6 +123,17 @@ class Stream(ABC):
     def variance(self) -> np.ndarray[Any, Any]:
         """Per-feature variance, (n,) float64 on the host."""
         return np.array(to_numpy(self._scatter_diagonal)) / self.denominator
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Features (n,) that do not vary by more than the rounding of their numbers."""
+        rounding = float(np.finfo(self.dtype).eps) * np.abs(self.mean)
+        return np.asarray(np.sqrt(self.variance) <= np.maximum(rounding, _LEAST_SPREAD))
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """Standard deviation of each feature, (n,); 1 of those that are constant."""
+        return np.where(self.constant, 1.0, np.sqrt(self.variance))
 
     @property
     def total_variance(self) -> float:

@@ -5,20 +5,32 @@ And the same question of models: `trends` of a history of checkpoints, and limit
 
 from streampca.monitor.assessment import Assessment
 from streampca.monitor.assessment import in_limits as in_limits
+from streampca.monitor.events import Event, Events, Levels, Scored
+from streampca.monitor.gaps import Gaps as Gaps
+from streampca.monitor.kept import leaves_a_rest as leaves_a_rest
 from streampca.monitor.limits import empirical_limit
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch
+from streampca.monitor.rules import Rules
+from streampca.monitor.spectrum import slim as slim
 from streampca.monitor.statistics import Statistics
 from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
 from streampca.monitor.trend import same_features as same_features
+from streampca.monitor.watch import Watch
 
 __all__ = [
     "Assessment",
+    "Event",
+    "Events",
     "IndividualsChart",
+    "Levels",
     "Monitor",
     "QuantileSketch",
+    "Rules",
+    "Scored",
     "Statistics",
     "Trends",
+    "Watch",
     "empirical_limit",
     "individuals_chart",
     "trends",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,27 @@ class Assessment(NamedTuple):
     share: Float64  # (m,) that part
 
 
-def assess_centred(
-    statistics: Statistics, D: Float64, spe_limit: float, t2_limit: float
-) -> Assessment:
+class Readings(Protocol):
+    """What SPE and T^2 of centred rows (m, n) are read off."""
+
+    def both(self, D: Float64) -> tuple[Float64, Float64]:
+        """SPE and T^2, (m,) each; NaN where gaps leave nothing to say."""
+        ...
+
+    def parts(self, D: Float64, *, of_spe: bool) -> Float64:
+        """Part of each feature in one of them, (m, n)."""
+        ...
+
+
+def assess_centred(readings: Readings, D: Float64, spe_limit: float, t2_limit: float) -> Assessment:
     """SPE and T^2 of rows less the mean (m, n) against these limits.
 
     The feature is the one with the largest part in the statistic that is further beyond its limit.
     """
-    spe, t2 = statistics.both(D)
+    spe, t2 = readings.both(D)
     by_spe = in_limits(spe, spe_limit) >= in_limits(t2, t2_limit)
-    parts = np.where(by_spe[:, None], spe_parts(statistics, D), t2_parts(statistics, D))
+    of_spe, of_t2 = (readings.parts(D, of_spe=which) for which in (True, False))
+    parts = np.where(by_spe[:, None], of_spe, of_t2)
     feature = parts.argmax(axis=1)
     total, largest = np.where(by_spe, spe, t2), parts[np.arange(len(D)), feature]
     with np.errstate(invalid="ignore"):  # infinite statistics have no shares
@@ -58,7 +69,7 @@ def t2_parts(statistics: Statistics, D: Float64) -> Float64:
 
 
 def in_limits(statistic: Float64, limit: float) -> Float64:
-    """A statistic in units of its limit; infinite for anything beyond a limit of 0."""
+    """A statistic in units of its limit; infinite beyond a limit of 0; 0 where there is none."""
     if limit > 0:
-        return statistic / limit
+        return np.nan_to_num(statistic / limit, nan=0.0, posinf=np.inf)
     return np.where(statistic > 0, np.inf, 0.0)

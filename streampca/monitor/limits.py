@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["box", "chi_square", "empirical_limit", "hotelling", "jackson_mudholkar", "saddlepoint"]
+__all__ = [
+    "box",
+    "chi_square",
+    "empirical_limit",
+    "hotelling",
+    "jackson_mudholkar",
+    "saddlepoint",
+    "smoothed",
+]
 
 Float64 = NDArray[np.float64]
 
@@ -74,6 +82,31 @@ def box(left_out: Float64, confidence: float) -> float:
         return 0.0
     freedom = theta1**2 / theta2
     return theta2 / theta1 * float(_distributions().chi2.ppf(confidence, freedom))
+
+
+def smoothed(mean: float, variance: float, weight: float, confidence: float) -> float:
+    """Limit of the running mean of a positive statistic, as g chi-square(h).
+
+    A running mean that gives a new value this weight has the variance of the value times
+    weight / (2 - weight), where values say nothing of those that follow (Roberts 1959).
+    """
+    check_confidence(confidence)
+    variance *= weight / (2.0 - weight)
+    if mean <= 0 or variance <= 0:
+        return max(mean, 0.0)
+    freedom = 2.0 * mean * mean / variance
+    return mean / freedom * float(_distributions().chi2.ppf(confidence, freedom))
+
+
+def hotelling_moments(p: int, N: float) -> tuple[float, float]:
+    """Mean and variance of T^2 of a new row where it was estimated from N rows."""
+    if p == 0:
+        return 0.0, 0.0
+    if p + 4 >= N:
+        return float("inf"), float("inf")
+    scale = p * (N * N - 1.0) / (N * (N - p))
+    mean, variance = _distributions().f.stats(p, N - p, moments="mv")
+    return scale * float(mean), scale**2 * float(variance)
 
 
 def chi_square(p: int, confidence: float) -> float:

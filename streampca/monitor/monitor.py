@@ -5,18 +5,19 @@ Imports no estimator: whatever has components, their variances and the total can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import is_tensor, to_numpy
-from streampca.moments import moments_from_state
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
-from streampca.monitor.quantiles import QuantileSketch
+from streampca.monitor.gaps import Gaps
+from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
+from streampca.monitor.quantiles import QuantileSketch, Smooth
+from streampca.monitor.spectrum import covariance_of, known_variances
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
 
@@ -31,29 +32,6 @@ _SPE_LIMITS = {
 }
 
 
-class Fitted(Protocol):
-    """What a `Checkpoint` has, and `StreamingPCA.checkpoint()` gives."""
-
-    @property
-    def mean(self) -> NDArray[Any]: ...
-    @property
-    def components(self) -> NDArray[Any]: ...
-    @property
-    def explained_variance(self) -> NDArray[Any]: ...
-    @property
-    def total_variance(self) -> float: ...
-    @property
-    def n_samples_seen(self) -> int: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def feature_names(self) -> tuple[str, ...] | None: ...
-    @property
-    def moments_kind(self) -> str: ...
-    @property
-    def moments(self) -> Mapping[str, NDArray[Any]]: ...
-
-
 class Monitor:
     """SPE (Q) and Hotelling's T^2 of rows, their control limits, and each feature's contribution.
 
@@ -65,6 +43,15 @@ class Monitor:
     ----------
     model : Checkpoint or StreamingPCA
         The model as it stands now; a monitor does not change when the model learns on.
+    n_components : int, float, "parallel", "auto" or None, default=None
+        How many of its components to use: so many, the share of the variance, by parallel analysis
+        (those larger than what independent features give), or all. "auto" is all where they leave
+        something for SPE, and parallel analysis where not.
+
+    Raises
+    ------
+    ValueError
+        Of SPE's limits, where the components leave nothing out.
 
     Notes
     -----
@@ -92,38 +79,69 @@ class Monitor:
     1
     """
 
-    def __init__(self, model: Any) -> None:
-        fitted: Fitted = model.checkpoint() if hasattr(model, "checkpoint") else model
+    def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
+        fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model
+        k = self.n_components = components_to_keep(fitted, n_components)
         self._fitted = fitted
         self._mean = np.asarray(fitted.mean, dtype="float64")
         self.statistics = Statistics(
-            fitted.components, fitted.explained_variance, fitted.total_variance
+            fitted.components[:k], fitted.explained_variance[:k], fitted.total_variance
         )
         self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
+        self._normal_smooth: dict[float, Smooth] = {}
+
+    @property
+    def n_features(self) -> int:
+        """Of a row."""
+        return len(self._mean)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the features, where the model has them."""
-        return self._fitted.feature_names
+        names: tuple[str, ...] | None = self._fitted.feature_names
+        return names
 
     # --- rows --------------------------------------------------------------------------------
 
     def scores(self, X: Any) -> Float64:
         """Coordinates of each row along the components that have variance, (m, p)."""
-        return self.statistics.split(self._centred(X))[0]
+        D = self.centred(X)
+        if np.isnan(D).any():
+            D = np.where(np.isnan(D), self._gaps.expected(D), D)
+        return self.statistics.split(D)[0]
 
     def spe(self, X: Any) -> Float64:
         """Squared prediction error of each row, (m,)."""
-        return self.statistics.both(self._centred(X))[0]
+        return self.both(self.centred(X))[0]
 
     def t2(self, X: Any) -> Float64:
         """Hotelling's T^2 of each row, (m,)."""
-        return self.statistics.both(self._centred(X))[1]
+        return self.both(self.centred(X))[1]
 
     def combined(self, X: Any) -> Float64:
         """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
-        spe, t2 = self.statistics.both(self._centred(X))
+        spe, t2 = self.both(self.centred(X))
         return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
+
+    def both(self, D: Float64) -> tuple[Float64, Float64]:
+        """SPE and T^2 (m,) of centred rows (m, n); of those with gaps as `Gaps` tells them."""
+        spe, t2 = self.statistics.both(D)
+        rows = np.isnan(D).any(axis=1)
+        if rows.any():
+            spe[rows], t2[rows] = self._gaps.both(D[rows])
+        return spe, t2
+
+    def parts(self, D: Float64, *, of_spe: bool) -> Float64:
+        """Part of each feature (m, n) in SPE or T^2 of centred rows."""
+        parts = (spe_parts if of_spe else t2_parts)(self.statistics, D)
+        rows = np.isnan(D).any(axis=1)
+        if rows.any():
+            parts[rows] = self._gaps.parts(D[rows], of_spe=of_spe)
+        return parts
+
+    @cached_property
+    def _gaps(self) -> Gaps:
+        return Gaps(self.statistics, self.left_out, covariance_of(self._fitted))
 
     def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
         """SPE and T^2 of rows against their limits, and which feature is behind each.
@@ -135,26 +153,33 @@ class Monitor:
 
     def _against(self, X: Any, spe_limit: float, t2_limit: float) -> Assessment:
         """`assess`, with limits of another kind than the usual ones."""
-        return assess_centred(self.statistics, self._centred(X), spe_limit, t2_limit)
+        return assess_centred(self, self.centred(X), spe_limit, t2_limit)
 
     def spe_contributions(self, X: Any) -> Float64:
         """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
-        return spe_parts(self.statistics, self._centred(X))
+        return self.parts(self.centred(X), of_spe=True)
 
     def t2_contributions(self, X: Any) -> Float64:
         """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
 
         d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
         """
-        return t2_parts(self.statistics, self._centred(X))
+        return self.parts(self.centred(X), of_spe=False)
 
-    def _centred(self, X: Any) -> Float64:
-        read = read_rows(X, feature_names=self._fitted.feature_names, n_features=len(self._mean))
+    def centred(self, X: Any) -> Float64:
+        """Checked rows (m, n) less the mean, in units of the model's scale."""
+        settings = getattr(self._fitted, "settings", {})
+        read = read_rows(
+            X,
+            feature_names=self._fitted.feature_names,
+            n_features=len(self._mean),
+            allow_missing=settings.get("missing") == "impute",
+        )
         rows = to_numpy(read.values) if is_tensor(read.values) else read.values
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
         D: Float64 = rows.astype("float64") - self._mean
-        return D
+        return D if self._fitted.scale is None else D / self._fitted.scale
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -162,23 +187,24 @@ class Monitor:
     def left_out(self) -> Float64:
         """Variances along the directions that are no components, largest first.
 
-        Exact from dense moments. Factored ones know the next directions; what remains, and all of
-        it where the model came without moments, is spread evenly over the rest.
+        Exact from dense moments. Factored ones know the next directions, and a model without
+        moments those of its own that are not used; what remains is spread evenly over the rest.
         """
         fitted, p = self._fitted, self.statistics.n_kept
-        known = np.zeros(0)
-        if fitted.moments_kind in ("dense", "factored"):
-            moments = moments_from_state(fitted.moments_kind, dict(fitted.moments))
-            known = np.maximum(moments.leading(len(self._mean))[1][p:], 0.0)
+        known = np.maximum(np.asarray(fitted.explained_variance, "float64")[p:], 0.0)
+        variances = known_variances(fitted)
+        if variances is not None:
+            known = variances[p:]
         rest = len(self._mean) - p - len(known)
         missing = self.statistics.expected_spe - float(known.sum())
         return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
 
-    def calibrate(self, X: Any) -> Self:
+    def calibrate(self, X: Any, *, ewma: float | None = None) -> Self:
         """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
 
         Call it as often as such rows come: of any number of rows about 15 kB are kept. Rows
-        that the model has learned from look closer to it than new ones; give others.
+        that the model has learned from look closer to it than new ones; give others. With `ewma`
+        also of the running means with this weight, of rows in their order.
 
         Examples
         --------
@@ -194,9 +220,11 @@ class Monitor:
         jackson-mudholkar 0.042
         empirical 0.012
         """
-        spe, t2 = self.statistics.both(self._centred(X))
-        self._normal_spe.update(spe)
-        self._normal_t2.update(t2)
+        spe, t2 = self.both(self.centred(X))
+        self._normal_spe.update(spe[~np.isnan(spe)])
+        self._normal_t2.update(t2[~np.isnan(t2)])
+        if ewma is not None:
+            self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe, t2)
         return self
 
     @property
@@ -218,10 +246,22 @@ class Monitor:
             nearly all that is left out), it gives way to the second. "empirical": the quantile of
             what `calibrate` saw.
         """
+        if self.n_components == len(self._fitted.components) and not leaves_a_rest(self._fitted):
+            p, n = self._fitted.components.shape
+            raise ValueError("the model " + NO_REST.format(p=p, n=n))
         if method == "empirical":
             return self._normal_spe.limit(confidence)
         limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
         return _SPE_LIMITS[method](self.left_out, confidence)
+
+    def smooth_limits(self, confidence: float, ewma: float) -> tuple[float, float]:
+        """Limits of the running means of SPE and T^2, from what `calibrate` saw with `ewma`."""
+        return self._normal_smooth.get(ewma, Smooth(ewma)).limits(confidence)
+
+    @property
+    def n_rows(self) -> float:
+        """Rows that the model knows, as far as it has not forgotten them."""
+        return min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
 
     def t2_limit(
         self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None
@@ -250,5 +290,4 @@ class Monitor:
         p = self.statistics.n_kept if n_components is None else n_components
         if method == "chi2":
             return limits.chi_square(p, confidence)
-        N = min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
-        return limits.hotelling(p, N, confidence)
+        return limits.hotelling(p, self.n_rows, confidence)

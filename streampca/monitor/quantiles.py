@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from streampca.monitor.limits import check_confidence, empirical_limit
 
-__all__ = ["QuantileSketch"]
+__all__ = ["QuantileSketch", "Smooth"]
 
 Float64 = NDArray[np.float64]
 
@@ -118,3 +118,31 @@ class QuantileSketch:
         starts = np.flatnonzero(np.diff(k, prepend=-np.inf))
         self._counts = np.add.reduceat(counts, starts)
         self._means = np.add.reduceat(means * counts, starts) / self._counts
+
+
+class Smooth:
+    """Quantiles of the running means of SPE and T^2, of rows in their order."""
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+        self._means: list[float] | None = None
+        self._sketches = QuantileSketch(), QuantileSketch()
+
+    def update(self, spe: Float64, t2: Float64) -> None:
+        """Take in the rows that follow; the first stand for the mean before them."""
+        for place, (sketch, values) in enumerate(zip(self._sketches, (spe, t2), strict=True)):
+            if len(values) == 0:
+                return
+            if self._means is None:
+                self._means = [float(spe.mean()), float(t2.mean())]
+            mean, found = self._means[place], np.empty(len(values))
+            for i, value in enumerate(values.tolist()):
+                mean += self._weight * (value - mean)
+                found[i] = mean
+            self._means[place] = mean
+            sketch.update(found)
+
+    def limits(self, confidence: float) -> tuple[float, float]:
+        """Of SPE and T^2."""
+        spe, t2 = (sketch.limit(confidence) for sketch in self._sketches)
+        return spe, t2

@@ -36,9 +36,19 @@ class View:
         self.model = model
         self.n_features = int(model.components.shape[1])
         self.mean = model.mean  # (n,) zeros where rows are not centred
+        self.scale = model.scale  # (n,) or None
         # directions without variance are any: they give 0 instead of something arbitrary
         shown = model.eigenvalues[:, None] > 0
         self.components: Float64 = np.where(shown, model.components, 0.0)  # (p, n)
+
+    def centred(self, rows: Float64) -> Float64:
+        """Rows (..., n) less the mean, in units of the scale."""
+        D = rows - self.mean
+        return D if self.scale is None else D / self.scale
+
+    def placed(self, D: Float64) -> Float64:
+        """Rows (..., n) of what `centred` made of them."""
+        return self.mean + (D if self.scale is None else D * self.scale)
 
 
 class RecordPCA:
@@ -165,6 +175,10 @@ class RecordPCA:
         """A row (n,) without gaps; the next call may overwrite it."""
         row, complete = self.records.row(x, view.n_features)
         return row if complete else np.asarray(view.model.fill(row[None])[0])
+
+    def gappy(self, x: Record, view: View) -> tuple[Float64, bool]:
+        """A row (n,) with NaN for gaps, and whether it has none; the next call may overwrite it."""
+        return self.records.row(x, view.n_features)
 
     def rows(self, values: Float64, features: Sequence[Hashable], view: View) -> Float64:
         """Rows (m, n) without gaps from rows (m, k) of some features."""

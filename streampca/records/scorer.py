@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from streampca.monitor import Statistics
+import numpy as np
+
+from streampca.monitor import Gaps, Statistics
 from streampca.records.buffer import Record
 from streampca.records.pca import RecordPCA, View
 
@@ -33,6 +35,7 @@ class RecordScorer:
         self._statistic = statistic
         self._model = RecordPCA(parameters)
         self._read: tuple[View | None, Statistics | None] = (None, None)
+        self._of_gaps: tuple[View | None, Gaps | None] = (None, None)
 
     @property
     def n_seen(self) -> int:
@@ -48,7 +51,12 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return None
-        spe, t2 = statistics.one(self._model.row(x, view) - view.mean)
+        row, complete = self._model.gappy(x, view)
+        centred = view.centred(row)
+        if complete:
+            spe, t2 = statistics.one(centred)
+        else:  # of the observed part, on the scale of complete rows; 0 where that says nothing
+            spe, t2 = (float(v[0]) for v in np.nan_to_num(self._gaps(view).both(centred[None])))
         if self._statistic == "both":
             return statistics.combine(spe, t2)
         return spe if self._statistic == "spe" else t2
@@ -58,8 +66,24 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return {}
-        _, rest = statistics.split((self._model.row(x, view) - view.mean)[None])
-        return dict(zip(self._model.features, (rest[0] ** 2).tolist(), strict=False))
+        row, complete = self._model.gappy(x, view)
+        D = view.centred(row)[None]
+        parts = statistics.split(D)[1] ** 2
+        if not complete:
+            parts = self._gaps(view).parts(D, of_spe=True)
+        return dict(zip(self._model.features, parts[0].tolist(), strict=False))
+
+    def _gaps(self, view: View) -> Gaps:
+        """What rows with gaps are scored by, made once for each view."""
+        made_for, gaps = self._of_gaps
+        statistics = self._read[1]
+        if gaps is None or made_for is not view:
+            assert statistics is not None
+            n = view.n_features - statistics.n_kept
+            left_out = np.full(n, statistics.expected_spe / max(n, 1))
+            gaps = Gaps(statistics, left_out)
+            self._of_gaps = view, gaps
+        return gaps
 
     def _current(self) -> tuple[View | None, Statistics | None]:
         """The view of the components, and their statistics once 2 (p + 1) rows were seen."""

@@ -28,10 +28,14 @@ class PCA(base.MiniBatchTransformer):
     Parameters
     ----------
     n_components
-        Number of components p; or the share of variance to explain, such as 0.95; or None for all.
+        Number of components p; or the share of variance to explain, such as 0.95; or "parallel",
+        those larger than what independent features give; or None for all.
         A number may exceed that of the features: then there are more later, or coordinates of 0.
     whiten
         Whether coordinates are divided by their standard deviations.
+    scale
+        Whether features count in units of their standard deviations as they are by now: exact at
+        any time, where a `StandardScaler` in front scales each row by what it knew when it came.
     forgetting_factor
         Weight of a row after one more row has come. 1 never forgets.
     half_life
@@ -76,8 +80,8 @@ class PCA(base.MiniBatchTransformer):
     ...     | PCA(n_components=5)
     ...     | linear_model.LogisticRegression()
     ... )
-    >>> evaluate.progressive_val_score(datasets.Phishing(), model, metrics.ROCAUC())
-    ROCAUC: 94.40%
+    >>> evaluate.progressive_val_score(datasets.Phishing(), model, metrics.LogLoss())
+    LogLoss: 0.344277...
 
     >>> pca = model["PCA"]
     >>> {i: round(ratio, 2) for i, ratio in pca.explained_variance_ratio_.items()}
@@ -90,7 +94,7 @@ class PCA(base.MiniBatchTransformer):
 
     def __init__(
         self,
-        n_components: int | float | None = 10,
+        n_components: int | float | str | None = 10,
         whiten: bool = False,
         forgetting_factor: float = 1.0,
         half_life: float | dt.timedelta | None = None,
@@ -99,6 +103,7 @@ class PCA(base.MiniBatchTransformer):
         oversample: int | None = None,
         batch_size: int | None = None,
         center: bool = True,
+        scale: bool = False,
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
@@ -109,6 +114,7 @@ class PCA(base.MiniBatchTransformer):
         self.oversample = oversample
         self.batch_size = batch_size
         self.center = center
+        self.scale = scale
         self._model = RecordPCA(parameters_of(self, PCA))
         self._directions: tuple[View | None, Float64] = (None, np.zeros((0, 0)))
 
@@ -169,7 +175,7 @@ class PCA(base.MiniBatchTransformer):
         view = self._model.recent()
         if view is None:
             return dict.fromkeys(range(self._n_outputs), 0.0)
-        centred = self._model.row(x, view) - view.mean
+        centred = view.centred(self._model.row(x, view))
         return dict(enumerate(self._projection(view).dot(centred).tolist()))
 
     def transform_many(self, X: Any) -> Any:
@@ -180,7 +186,7 @@ class PCA(base.MiniBatchTransformer):
             Z = np.zeros((len(values), self._n_outputs))
         else:
             rows = self._model.rows(values, features, view)
-            Z = (rows - view.mean) @ self._projection(view).T
+            Z = view.centred(rows) @ self._projection(view).T
         like = utils.dataframe.into_frame(X)
         return utils.dataframe.to_native_frame(dict(enumerate(Z.T)), like=like)
 
@@ -208,7 +214,7 @@ class PCA(base.MiniBatchTransformer):
         if self.whiten:
             scales = view.model.scales(coordinates)
             coordinates = coordinates / np.where(scales > 0, scales, np.inf)
-        row = view.mean + coordinates @ view.components
+        row = view.placed(coordinates @ view.components)
         return dict(zip(self._model.features, row.tolist(), strict=False))
 
     # --- results -------------------------------------------------------------------------------

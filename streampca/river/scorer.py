@@ -26,9 +26,12 @@ class PCAScorer(base.AnomalyDetector):
     Parameters
     ----------
     n_components
-        Number of components p; or the share of variance to explain, such as 0.9.
+        Number of components p; or the share of variance to explain, such as 0.9; or "parallel".
     statistic
         "both", "spe" or "t2".
+    scale
+        Whether features count in units of their standard deviations as they are by now: exact at
+        any time, where a `StandardScaler` in front scales each row by what it knew when it came.
     forgetting_factor
         Weight of a row after one more row has come. 1 never forgets.
     half_life
@@ -45,10 +48,10 @@ class PCAScorer(base.AnomalyDetector):
 
     Notes
     -----
-    Features with large variances dominate: put a scaler in front where units differ. A row scores
+    Features with large variances dominate: give `scale=True` where units differ. A row scores
     0 until 2 (p + 1) rows have been learned, when there is something to be unusual against.
-    Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; an
-    absent one is filled by its expectation and so adds nothing to SPE.
+    Components are at most a minibatch old. Features may come, go, and be absent, as in `PCA`; a row
+    with gaps is scored by what was observed, on the scale of complete rows.
 
     River's pipelines hand `t` to a filter around the scorer, but to no scorer at their very end.
 
@@ -83,7 +86,7 @@ class PCAScorer(base.AnomalyDetector):
 
     def __init__(
         self,
-        n_components: int | float = 3,
+        n_components: int | float | str = 3,
         statistic: str = "both",
         forgetting_factor: float = 1.0,
         half_life: float | dt.timedelta | None = None,
@@ -91,6 +94,7 @@ class PCAScorer(base.AnomalyDetector):
         memory: str = "auto",
         oversample: int | None = None,
         batch_size: int | None = None,
+        scale: bool = False,
     ) -> None:
         self.n_components = n_components
         self.statistic = statistic
@@ -100,6 +104,7 @@ class PCAScorer(base.AnomalyDetector):
         self.memory = memory
         self.oversample = oversample
         self.batch_size = batch_size
+        self.scale = scale
         parameters = parameters_of(self, PCAScorer)
         self._scorer = RecordScorer(parameters, parameters.pop("statistic"))
 

@@ -26,11 +26,15 @@ from streampca.rows.numbers import (
 Floats = NDArray[Any]
 Names = Sequence[str] | None
 
+_OWN = (np.dtype("float32"), np.dtype("float64"))
+"""Types that rows are computed with as they are."""
+
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a matrix or an array of scipy.sparse."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(X))
+    # The function is missing while another thread imports the module.
+    issparse = getattr(sys.modules.get("scipy.sparse"), "issparse", None)
+    return issparse is not None and bool(issparse(X))
 
 
 def is_vector(value: Any) -> bool:
@@ -90,6 +94,8 @@ def from_sparse(X: Any) -> Any:
 
 def from_numpy(X: Floats, names: Names) -> Floats:
     """An array of any type of numbers as float32 or float64; X itself where it is."""
+    if type(X) is np.ndarray and X.dtype in _OWN:
+        return X
     if isinstance(X, np.ma.MaskedArray):
         return _from_masked(X, names)
     X = np.asarray(X)  # numpy.matrix and memmap become plain views

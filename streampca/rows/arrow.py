@@ -96,9 +96,7 @@ def _vectors(column: Any, name: str) -> Floats:
     if lists.null_count:
         row = int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
         raise BadRow(row, f", column {name!r} is null: a row of numbers is expected")
-    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
-
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    lengths = _lengths(lists)
     other = np.flatnonzero(lengths != lengths[0])
     if other.size:
         row = int(other[0])
@@ -116,6 +114,15 @@ def _vectors(column: Any, name: str) -> Floats:
     if not _is_numeric(flat.type):
         raise NoNumber(f"column {name!r} holds {flat.type}, not numbers")
     return _numbers(flat, f"column {name!r}").reshape(len(lists), width)
+
+
+def _lengths(lists: Any) -> NDArray[np.int64]:
+    """How many entries each list has; none is null."""
+    if pa.types.is_list_view(lists.type) or pa.types.is_large_list_view(lists.type):
+        return np.asarray(lists.sizes)  # pyarrow 16 has no kernel for views
+    import pyarrow.compute as pc  # a tenth of what `import streampca` takes
+
+    return np.asarray(pc.list_value_length(lists).to_numpy(zero_copy_only=False))
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -31,8 +31,13 @@ class Columns(NamedTuple):
 
 def is_frame_of_pandas(X: Any) -> bool:
     """Whether X is a DataFrame of pandas."""
+    return isinstance(X, _classes_of_pandas("DataFrame"))
+
+
+def _classes_of_pandas(*names: str) -> tuple[type, ...]:
+    """Those that there are: none without pandas, and some while another thread imports it."""
     pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(X, pandas.DataFrame)
+    return tuple(getattr(pandas, name) for name in names if hasattr(pandas, name))
 
 
 def is_dask(X: Any) -> bool:
@@ -70,8 +75,7 @@ def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
         raise ValueError(
             "got a Dataset: give X.to_array().transpose(...) with rows first, or X.to_dataframe()"
         )
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(X, (pandas.Series, pandas.Index)):
+    if isinstance(X, _classes_of_pandas("Series", "Index")):
         return None  # as numpy sees it
     return _from_arrow(X, wanted)
 
@@ -135,7 +139,7 @@ def _from_pandas(frame: Any, wanted: Sequence[str] | None) -> Columns:
         column = frame.iloc[:, 0]
         if _holds_vectors(column):
             return Columns(_vectors(column, every[0]), None)
-        if len(frame) == 0 and column.dtype == object and every[0] not in (wanted or ()):
+        if len(frame) == 0 and (wanted is None or every[0] not in wanted):
             return Columns(np.empty((0, 0)), None)  # perhaps it would hold vectors
     columns, names = choose(
         every, wanted, lambda j: len(frame) == 0 or _holds_vectors(frame.iloc[:, j])

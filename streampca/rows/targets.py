@@ -58,12 +58,16 @@ def read_targets(
 
 def _as_matrix(Y: Any) -> tuple[bool, Any]:
     """Whether Y is one number for each row, and Y as rows."""
-    if isinstance(Y, (list, tuple)) and Y and np.ndim(Y[0]) == 0 and not isinstance(Y[0], str):
+    if isinstance(Y, (list, tuple)) and not Y:
+        Y = np.empty(0)
+    if isinstance(Y, (list, tuple)) and np.ndim(Y[0]) == 0 and not isinstance(Y[0], str):
         Y = np.asarray(Y) if not is_tensor(Y[0]) else torch.stack(list(Y))
     if not hasattr(Y, "shape") and hasattr(Y, "__array__"):
         Y = np.asarray(Y)
     if len(getattr(Y, "shape", ())) != 1:
         return False, Y
+    if len(Y) == 0:
+        return True, np.empty((0, 0))  # of however many targets
     if not is_tensor(Y):
         Y = np.asanyarray(Y)  # a pandas or polars Series too; what is masked stays so
     return True, Y.reshape(-1, 1)

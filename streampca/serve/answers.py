@@ -42,6 +42,7 @@ def components(checkpoint: Checkpoint, n_components: int, n_features: int) -> di
         "features": shown.tolist(),
         "feature_names": None if names is None else [names[i] for i in shown],
         "mean": checkpoint.mean[shown],
+        "scale": None if checkpoint.scale is None else checkpoint.scale[shown],
         "components": checkpoint.components[:n_components, shown],
     }
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-__all__ = ["bad", "missing", "on_failure", "on_http"]
+from streampca.serve.answers import Json
+
+__all__ = ["bad", "missing", "on_defect", "on_failure", "on_http", "on_leaving", "said"]
+
+_LOG = logging.getLogger("streampca.serve")
 
 
 def bad(message: str) -> HTTPException:
@@ -19,12 +25,34 @@ def missing(message: str) -> HTTPException:
     return HTTPException(404, message)
 
 
-async def on_http(_: Request, error: Exception) -> Response:
-    """An answer to what was raised on purpose."""
+def said(message: str) -> dict[str, str]:
+    """The body of every error."""
+    return {"error": message}
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """An answer to what was raised on purpose, and to paths and methods that there are not."""
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    message, path = error.detail, request.scope["path"][:200]
+    if error.status_code == 404 and message == "Not Found":
+        message = f"there is nothing at {path!r}: / is the page, /keys lists the models"
+    elif error.status_code == 405 and message == "Method Not Allowed":
+        allowed = " or ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        message = f"{request.method[:20]} is not answered at {path!r}: use {allowed}"
+    return Json(said(message), error.status_code, headers=error.headers)
 
 
 async def on_failure(_: Request, error: Exception) -> Response:
     """An answer where the store could not be read; what went wrong stays in the server's log."""
-    return JSONResponse({"error": "the store could not be read; the server's log says why"}, 503)
+    _LOG.error("the store cannot be read: %s: %s", type(error).__name__, error)
+    return Json(said("the store could not be read; the server's log says why"), 503)
+
+
+async def on_defect(_: Request, error: Exception) -> Response:
+    """An answer where this program is wrong; the server logs the traceback."""
+    return Json(said("this is a defect of streampca; the server's log says where"), 500)
+
+
+async def on_leaving(_: Request, error: Exception) -> Response:
+    """Nobody reads this: the client has left before its body had come."""
+    return Response(status_code=400)

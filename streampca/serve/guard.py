@@ -11,10 +11,12 @@ import ipaddress
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "host_name"]
+from streampca.serve.answers import Json
+from streampca.serve.errors import said
+
+__all__ = ["HEADERS", "Guard", "host_name"]
 
 _POLICY = "; ".join(
     [
@@ -28,7 +30,7 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-_HEADERS = {
+HEADERS = {
     "content-security-policy": _POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -36,6 +38,9 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+
+_LONGEST = 32_768
+"""Bytes of a URL: a key of 10,000 letters in percent signs."""
 
 
 class Guard:
@@ -61,25 +66,31 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        refusal = self._refusal(scope)
+        await (refusal or self._app)(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
+        """The answer to a request that goes no further."""
         named = Headers(scope=scope).getlist("host")
         host = host_name(named[0]) if len(named) == 1 else None
         if host is None or not self._known(host):
             shown = ", ".join(named)[:200]
-            answer = JSONResponse(
-                {
-                    "error": f"the host {shown!r} is not answered: call this server by its "
+            return Json(
+                said(
+                    f"the host {shown!r} is not answered: call this server by its "
                     "address or as localhost, or start it with that name among allowed_hosts"
-                },
+                ),
                 421,
             )
-            await answer(scope, receive, send_guarded)
-            return
-        await self._app(scope, receive, send_guarded)
+        length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if length > _LONGEST:
+            return Json(said(f"the URL has {length:,} bytes, and {_LONGEST:,} are accepted"), 414)
+        return None
 
     def _known(self, host: str) -> bool:
         return host in self._hosts or _is_address(host)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from starlette.requests import Request
 
-from streampca import Checkpoint, CheckpointStore
+from streampca import Checkpoint
 from streampca.serve.errors import bad, missing
+from streampca.serve.reader import Key, Name, Reader
 
 __all__ = [
     "Key",
@@ -20,10 +22,9 @@ __all__ = [
     "key_text",
     "read_key",
     "read_time",
+    "until_of",
     "whole",
 ]
-
-Key = str | int | None
 
 
 def key_text(key: Key) -> str:
@@ -57,15 +58,15 @@ def _as_json(text: str) -> object:
     return found if accepted else _NOTHING
 
 
-def key_of(request: Request, store: CheckpointStore) -> Key:
+def key_of(request: Request, store: Reader) -> Key:
     """The key that is asked for; the only one, or the one without a name, if none is."""
-    keys: Sequence[Key] = store.keys()
     text = request.query_params.get("key")
     if text is not None:
         key = read_key(text)
-        if any(type(key) is type(each) and key == each for each in keys):
+        if store.has(key):
             return key
         raise missing(f"there is no key {text[:200]!r}; /keys lists those that there are")
+    keys = store.keys.now()
     if not keys:
         raise missing("the store holds no checkpoint yet")
     if None in keys or len(keys) == 1:
@@ -73,25 +74,39 @@ def key_of(request: Request, store: CheckpointStore) -> Key:
     raise bad(f"the store has {len(keys):,} keys: give one as ?key=, as /keys lists them")
 
 
-def checkpoint_of(
-    request: Request, store: CheckpointStore, *, moments: bool
-) -> tuple[Key, Checkpoint]:
+def checkpoint_of(request: Request, store: Reader) -> tuple[Key, Checkpoint]:
     """The checkpoint that is asked for by key, at and sequence; the newest where these say none."""
     key = key_of(request, store)
     at, sequence = request.query_params.get("at"), request.query_params.get("sequence")
     time = None if at is None else read_time(at)
     if sequence is not None:
         number = whole(request, "sequence", 0, 0, 2**63 - 1)
-        found = store.read(key, time, number, moments=moments)
+        found = store.read(key, (time, number), moments=False)
     elif time is not None:
-        found = store.at(time, key, moments=moments)
+        found = store.at(time, key)
     else:
-        found = store.latest(key, moments=moments)
+        found = store.latest(key)
     if found is None:
         when = "" if at is None else f" of a window that had ended by {at[:64]}"
         which = "" if sequence is None else f" with sequence {sequence}"
         raise missing(f"key {key_text(key)[:200]} has no checkpoint{when}{which}")
     return key, found
+
+
+def until_of(request: Request) -> Callable[[Sequence[Name]], int] | None:
+    """How many checkpoints lie at or before at and sequence; None where these say none."""
+    at, text = request.query_params.get("at"), request.query_params.get("sequence")
+    if at is None and text is None:
+        return None
+    time = None if at is None else read_time(at)
+    number = None if text is None else whole(request, "sequence", 0, 0, 2**63 - 1)
+
+    def until(names: Sequence[Name]) -> int:
+        # Those without a window come first in a store, as they do here.
+        last = (time is not None, time or 0, 2**63 if number is None else number)
+        return bisect.bisect_right(names, last, key=lambda n: (n[0] is not None, n[0] or 0, n[1]))
+
+    return until
 
 
 def read_time(text: str) -> int:

@@ -6,25 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from streampca import Checkpoint
+from streampca.serve.crowd import Turns
 from streampca.serve.errors import bad
 
 __all__ = ["MOST_BYTES", "in_order", "parse", "read_body"]
 
 MOST_BYTES = 4 * 2**20
 """About 4,000 rows of 52 features: a chart's worth. More goes through `streampca score`."""
-_SECONDS = 15
 _TOO_LARGE = (
     f"the body is larger than {MOST_BYTES:,} bytes: send fewer rows at a time, or use "
     "`streampca score` for files"
 )
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, turns: Turns) -> bytes:
     """The body, if it is JSON, no larger than allowed, and comes in time."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -38,13 +37,17 @@ async def read_body(request: Request) -> bytes:
         raise HTTPException(413, _TOO_LARGE)
     body = bytearray()
     try:
-        with anyio.fail_after(_SECONDS):
+        async with turns.taken(request):
             async for chunk in request.stream():  # counted: a length may be missing
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise HTTPException(413, _TOO_LARGE)
     except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {_SECONDS} seconds") from None
+        raise HTTPException(
+            408,
+            f"the body did not arrive within {turns.seconds:g} seconds, or was slower than others",
+            headers={"connection": "close"},
+        ) from None
     return bytes(body)
 
 

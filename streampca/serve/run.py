@@ -6,14 +6,19 @@ import contextlib
 import ipaddress
 import socket
 import sys
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, TextIO
 
 import uvicorn
 
-from streampca import CheckpointStore
+from streampca import CheckpointStore, CheckpointWarning
 from streampca.serve.app import create_app
+from streampca.serve.connections import Connection
 
 __all__ = ["serve"]
+
+_MOST_TOLD = 10_000
 
 
 def serve(
@@ -21,6 +26,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
+    rows: Iterable[Any] | None = None,
     allowed_hosts: Collection[str] = (),
 ) -> None:
     """Show a store as a live page until interrupted; it is only ever read.
@@ -34,6 +40,9 @@ def serve(
         no password.
     port : int, default=8765
         0 takes any that is free.
+    rows : iterable, optional
+        Rows to show as they come, beside the newest model: lists in the order of its features,
+        dictionaries by name, or tuples (key, row). Read in a thread once a page is open.
     allowed_hosts : collection of str
         Names, beside `host`, localhost and IP addresses, by which browsers may call the server.
 
@@ -44,13 +53,16 @@ def serve(
     """
     server: uvicorn.Server
     app = create_app(
-        store, allowed_hosts={host, *allowed_hosts}, is_stopping=lambda: server.should_exit
+        store,
+        rows=rows,
+        allowed_hosts={host, *allowed_hosts},
+        is_stopping=lambda: server.should_exit,
     )
     config = uvicorn.Config(
         app,
         log_level="warning",
         server_header=False,
-        limit_concurrency=64,
+        http=Connection,  # uvicorn's own limit counts connections that have not asked anything
         timeout_keep_alive=10,
         timeout_graceful_shutdown=3,
         ws="none",
@@ -64,8 +76,36 @@ def serve(
         _say(f"http://{shown}:{number}/ shows {getattr(store, 'uri', store)}; Ctrl-C ends it")
         if not _is_loopback(host):
             _say("warning: everyone who can reach this machine can look; there is no password")
-        with contextlib.suppress(KeyboardInterrupt):  # raised again once all has been closed
-            server.run(sockets=[listening])
+        with _each_file_once(), contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])  # an interrupt is raised again once all is closed
+
+
+@contextlib.contextmanager
+def _each_file_once() -> Iterator[None]:
+    """A stray file stays where it is: it is told of once, not with each reading.
+
+    Python's own "once" forgets whenever anybody changes a filter, which libraries do all the time.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        show, told = warnings.showwarning, set[str]()
+
+        def show_once(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, CheckpointWarning):
+                if str(message) in told or len(told) >= _MOST_TOLD:
+                    return
+                told.add(str(message))
+            show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_once
+        yield
 
 
 def _is_loopback(host: str) -> bool:

@@ -124,6 +124,12 @@ class Attributes:
                 return with_mean(core, changed["mean_"])
             if set(changed) == {"components_"} and with_signs(core, changed["components_"]):
                 return core
+        if self._settings().get("scale"):
+            raise ValueError(
+                f"{sorted(changed)} of an estimator with scale=True cannot be assigned: what is "
+                "remembered is in other units. Assign to one with scale=False, and put a scaler in "
+                "front of it"
+            )
         components = np.atleast_2d(self.components_)
         p, n = components.shape
         count = int(getattr(self, "n_samples_seen_", 0))

@@ -26,7 +26,7 @@ class StreamingPCA(Face):
 
     Parameters
     ----------
-    n_components, whiten, copy, batch_size, memory, oversample, solver, optimizer, \
+    n_components, whiten, scale, copy, batch_size, memory, oversample, solver, optimizer, \
 forgetting_factor, half_life, center, missing, device, dtype, random_state
         As in `streampca.StreamingPCA`.
 
@@ -57,15 +57,18 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     loss_ = Fitted("The nested loss per unit of weight.")
     residuals_ = Fitted("||Sigma a - lambda a|| / lambda_1 of each component, (p,).")
     discarded_variance_ = Fitted("Bound on what factored memory may have lost of the covariance.")
+    scale_ = Fitted("What centred features are divided by, (n,); None without `scale=True`.")
+    constant_features_ = Fitted("Features that have not varied: names, or else numbers.")
     memory_ = Fitted("Memory that was chosen.")
     memory_reason_ = Fitted("Why.")
     batch_size_ = Fitted("Rows that are folded in at once.")
 
     def __init__(
         self,
-        n_components: int | float | None = None,
+        n_components: int | float | str | None = None,
         *,
         whiten: bool = False,
+        scale: bool = False,
         copy: bool = True,
         batch_size: int | None = None,
         memory: str = "auto",
@@ -82,6 +85,7 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.scale = scale
         self.copy = copy
         self.batch_size = batch_size
         self.memory = memory
@@ -145,7 +149,13 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         theirs = other._ready() if isinstance(other, StreamingPCA) else other
         with self._unchanged_on_error():
             core = self._going_on() or Plain(**self._settings())
-            return self._with_core(core.merge(theirs))
+            self._with_core(core.merge(theirs))
+            self._name_features(core)
+        return self
+
+    def part(self) -> bytes:
+        """What was learned so far, for `streampca.merge_all`: see `streampca.StreamingPCA.part`."""
+        return (self._going_on() or Plain(**self._settings())).part()
 
     def decay(self, factor: float) -> Self:
         """Multiply the weight of all rows so far by a factor between 0 and 1."""
@@ -184,13 +194,17 @@ forgetting_factor, half_life, center, missing, device, dtype, random_state
         own = cls().get_params()
         self = cls(**{name: value for name, value in settings.items() if name in own})
         self.__dict__ |= settings  # a subclass may leave some out
-        self._with_core(core)
-        self.n_features_in_ = core.n_features_in_
-        if checkpoint.feature_names is not None:
-            self.feature_names_in_ = core.feature_names_in_
+        self._with_core(core)._name_features(core)
         return self
 
     # --- inside --------------------------------------------------------------------------------
+
+    def _name_features(self, core: Plain) -> None:
+        """What scikit-learn compares further rows with."""
+        if core._learner is not None:
+            self.n_features_in_ = core.n_features_in_
+        if core._feature_names is not None:
+            self.feature_names_in_ = core.feature_names_in_
 
     @property
     def _allow_missing(self) -> bool:  # type: ignore[override]

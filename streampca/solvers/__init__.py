@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streampca.solvers.exact import cold_start, solve
 from streampca.solvers.invariants import ROUNDING, holds, within_total
 from streampca.solvers.many import solve_many
+from streampca.solvers.parallel import count_of_share, parallel_count
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ __all__ = [
     "FirstOrderPairs",
     "Pairs",
     "cold_start",
+    "count_of_share",
     "holds",
+    "parallel_count",
     "solve",
     "solve_many",
     "solve_pairs",

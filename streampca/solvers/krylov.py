@@ -100,7 +100,7 @@ def krylov(
             if look > most:
                 return None
         # twice is enough, the second time with orthonormal columns
-        Q = orthonormal_beside(made_orthonormal(R)[0], B)
+        Q = orthonormal_beside(made_orthonormal(R, G)[0], B)
     return None
 
 

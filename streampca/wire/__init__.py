@@ -1,6 +1,6 @@
 """Arrays as sealed, versioned bytes; knows nothing of what the arrays mean."""
 
-from streampca.wire.arrays import WireError, decode, encode
+from streampca.wire.arrays import Wire, WireError, decode, encode
 from streampca.wire.sealed import (
     SCHEMA_VERSION,
     UNREADABLE,
@@ -14,6 +14,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "UNREADABLE",
     "VERSION_KEY",
+    "Wire",
     "WireError",
     "check_version",
     "decode",

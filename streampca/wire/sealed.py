@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-"""2: dense moments of few rows are these rows. What 1 wrote stays readable."""
+"""2: checkpoints have a column `scale`, and dense moments of few rows are these rows."""
 VERSION_KEY = b"streampca.schema"
 
 # RuntimeError: pyarrow_hotfix, beside older pyarrow, refuses extension types that were pickled.
@@ -84,8 +84,8 @@ def unseal(
     return batch
 
 
-def check_version(metadata: Mapping[bytes, bytes] | None) -> None:
-    """Raise unless the schema metadata holds a version that this library can read."""
+def check_version(metadata: Mapping[bytes, bytes] | None) -> int:
+    """The version in the schema metadata; raises unless this library can read it."""
     text = (metadata or {}).get(VERSION_KEY, b"")
     # isdigit and the length first: int() of a long text is slow and limited.
     version = int(text) if text.isdigit() and len(text) < 10 else 0
@@ -96,6 +96,7 @@ def check_version(metadata: Mapping[bytes, bytes] | None) -> None:
             f"The data follows streampca schema {version}, newer than {SCHEMA_VERSION}, the newest "
             "that this version of streampca reads: upgrade streampca."
         )
+    return version
 
 
 def _check_trailer(data: bytes | bytearray | memoryview) -> memoryview:

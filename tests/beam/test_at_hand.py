@@ -171,7 +171,7 @@ def test_only_some_keys_are_at_hand(fn, read, monkeypatch):
 
 @pytest.mark.parametrize("carry", [True, False])
 def test_checkpoints_are_the_same_to_the_last_bit_as_of_models_read_from_state(
-    tmp_path, monkeypatch, carry
+    tmp_path, monkeypatch, carry, engine
 ):
     rows, times = stream(120)
 

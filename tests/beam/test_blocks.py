@@ -3,6 +3,7 @@
 import tracemalloc
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
@@ -134,7 +135,7 @@ def test_vectors_may_lie_in_memory_in_any_way(kind, dtype):
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_such_vectors_are_learned(tmp_path, kind):
+def test_such_vectors_are_learned(tmp_path, kind, engine):
     Y, times = stream(80)
     store = learn(timed(STRANGE[kind](Y), times), FixedWindows(40), tmp_path)
     for checkpoint in store.history():
@@ -142,12 +143,12 @@ def test_such_vectors_are_learned(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_such_a_vector_is_a_bad_row_when_a_number_is_not_finite(kind):
+def test_such_a_vector_is_a_bad_row_when_a_number_is_not_finite(kind, engine):
     Y = X.copy()
     Y[7, 2] = np.nan
     rows = STRANGE[kind](Y)
     assert RowReader(None).together(rows) is None
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         learned = p | beam.Create(rows) | LearnComponents(2, bad_rows=True)
         reasons = learned.bad_rows | beam.Map(lambda bad: "feature 2 is nan" in bad.reason)
         assert_that(reasons, equal_to([True]))
@@ -192,7 +193,7 @@ def test_accumulators_of_any_width_and_precision_may_take_turns():
         np.testing.assert_allclose(moments @ np.eye(n), np.cov(Y.T), rtol=rtol, atol=rtol)
 
 
-def test_windows_of_the_pipeline_may_be_global_or_fixed_alike(tmp_path):
+def test_windows_of_the_pipeline_may_be_global_or_fixed_alike(tmp_path, engine):
     Y, times = stream(50)
     for name, windowfn in (("fixed", FixedWindows(1000)), ("global", GlobalWindows())):
         (found,) = learn(timed(Y, times), windowfn, tmp_path / name).history()

@@ -2,6 +2,7 @@
 
 import apache_beam as beam
 import cloudpickle
+import engines
 import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that
@@ -76,8 +77,8 @@ def test_no_rows_are_no_bytes():
     assert fn.extract_output(merged) == b""
 
 
-def test_it_combines_by_itself_in_a_pipeline():
-    with beam.Pipeline("FnApiRunner") as p:
+def test_it_combines_by_itself_in_a_pipeline(engine):
+    with engines.pipeline() as p:
         moments = p | beam.Create(list(X)) | beam.CombineGlobally(MomentsFn(n_components=2))
 
         def same(found):

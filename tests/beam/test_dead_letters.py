@@ -1,6 +1,7 @@
 """Each bad row leaves a running pipeline with its own reason, whatever windows and options."""
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -53,7 +54,7 @@ def elements(keyed):
 @pytest.mark.parametrize(
     ("setting", "keyed"), [*((name, True) for name in SETTINGS), ("fixed", False)]
 )
-def test_each_has_its_reason_and_the_good_ones_are_learned(tmp_path, setting, keyed):
+def test_each_has_its_reason_and_the_good_ones_are_learned(tmp_path, setting, keyed, engine):
     windowfn, options = SETTINGS[setting]
     start = "key 'press 4': " if keyed else ""
 
@@ -65,7 +66,7 @@ def test_each_has_its_reason_and_the_good_ones_are_learned(tmp_path, setting, ke
         assert {key for key, _, _ in found} == {"press 4" if keyed else None}
         assert {time for _, _, time in found} == {30}
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create(elements(keyed)) | beam.WindowInto(windowfn)
         learned = rows | LearnComponents(1, features=["air", "oil"], bad_rows=True, **options)
         _ = learned.checkpoints | WriteCheckpoints(str(tmp_path))
@@ -85,19 +86,19 @@ def test_each_has_its_reason_and_the_good_ones_are_learned(tmp_path, setting, ke
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_without_that_output_the_pipeline_fails_with_the_same_reason(tmp_path, bad):
+def test_without_that_output_the_pipeline_fails_with_the_same_reason(tmp_path, bad, engine):
     element, message = BAD[bad]
-    p = beam.Pipeline("FnApiRunner")
+    p = engines.pipeline()
     rows = p | beam.Create([("press 4", X[0]), ("press 4", element), ("press 4", X[1])])
     learned = rows | LearnComponents(1, features=["air", "oil"])
     _ = learned | WriteCheckpoints(str(tmp_path))
     with pytest.raises(Exception, match="press 4") as failed:
-        p.run()
+        p.run().wait_until_finish()
     assert f"key 'press 4': {message}" in str(failed.value)
     assert CheckpointStore(tmp_path).keys() == []
 
 
-def test_of_many_rows_together_only_the_bad_ones_leave(tmp_path):
+def test_of_many_rows_together_only_the_bad_ones_leave(tmp_path, engine):
     matrix, batch = X[:20].copy(), pa.record_batch({"air": X[20:40, 0], "oil": X[20:40, 1]})
     matrix[3, 0], matrix[7, 1] = np.nan, np.inf
     batch = batch.set_column(0, "air", pa.array([*X[20:39, 0], None]))
@@ -109,7 +110,7 @@ def test_of_many_rows_together_only_the_bad_ones_leave(tmp_path):
             "'oil' is",
         ]
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create([matrix, batch, X[40:]])
         learned = rows | LearnComponents(1, features=["air", "oil"], bad_rows=True)
         _ = learned.checkpoints | WriteCheckpoints(str(tmp_path))

@@ -1,5 +1,6 @@
 """`make run` without its installation: real rows, tables, a picture, and checkpoints to trust."""
 
+import engines
 import numpy as np
 import pytest
 from streams import assert_equals_batch
@@ -10,9 +11,11 @@ from streampca import CheckpointStore
 datasets = pytest.importorskip("river.datasets")
 
 
-def test_every_hour_of_shuttle_is_batch_pca_of_the_rows_so_far(tmp_path, capsys, monkeypatch):
+def test_every_hour_of_shuttle_is_batch_pca_of_the_rows_so_far(
+    tmp_path, capsys, monkeypatch, engine
+):
     monkeypatch.chdir(tmp_path)
-    assert demo.main([]) == 0
+    assert demo.main(engines.flags()) == 0
     X = np.array([list(sensors.values()) for sensors, _ in datasets.Shuttle()])
     history = CheckpointStore(tmp_path / "out/shuttle/checkpoints").history()
     assert len(history) == 14

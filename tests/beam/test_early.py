@@ -9,8 +9,9 @@ from streams import assert_equals_batch, learn, rows_at, run_events, stream, tim
 SECOND = 1_000_000
 
 
+@pytest.mark.needs("a clock in step")
 @pytest.mark.parametrize("carry", [True, False])
-def test_a_window_is_reported_before_its_end(tmp_path, carry):
+def test_a_window_is_reported_before_its_end(tmp_path, carry, engine):
     X, times = stream(90)
     events = (
         streams_of_tests.TestStream()
@@ -35,7 +36,7 @@ def test_a_window_is_reported_before_its_end(tmp_path, carry):
     assert store.at(60 * SECOND).sequence == 3  # the last word on that window
 
 
-def test_early_reports_forget_as_the_last_one_does(tmp_path):
+def test_early_reports_forget_as_the_last_one_does(tmp_path, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -51,7 +52,8 @@ def test_early_reports_forget_as_the_last_one_does(tmp_path):
     np.testing.assert_allclose([first.weight, early.weight, last.weight], [30, 30, 45])
 
 
-def test_the_global_window_is_reported_again_and_again(tmp_path):
+@pytest.mark.needs("a clock in step")
+def test_the_global_window_is_reported_again_and_again(tmp_path, engine):
     X, times = stream(60)
     events = streams_of_tests.TestStream()
     for stop in (20, 40, 60):
@@ -65,7 +67,7 @@ def test_the_global_window_is_reported_again_and_again(tmp_path):
         assert_equals_batch(checkpoint, X[: checkpoint.n_samples_seen])
 
 
-def test_sliding_windows_report_the_one_that_ends_next(tmp_path):
+def test_sliding_windows_report_the_one_that_ends_next(tmp_path, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -83,13 +85,13 @@ def test_sliding_windows_report_the_one_that_ends_next(tmp_path):
     assert history[-1].n_samples_seen == 60
 
 
-def test_bounded_input_has_no_early_panes_and_the_same_last_ones(tmp_path):
+def test_bounded_input_has_no_early_panes_and_the_same_last_ones(tmp_path, engine):
     X, times = stream(100)
     history = learn(timed(X, times), FixedWindows(50), tmp_path, early_every=0.001).history()
     assert [c.n_samples_seen for c in history] == [50, 100]
     assert_equals_batch(history[-1], X)
 
 
-def test_sessions_have_no_known_end_to_report_early(tmp_path):
+def test_sessions_have_no_known_end_to_report_early(tmp_path, engine):
     with pytest.raises(ValueError, match="early_every needs windows whose end is known"):
         learn(timed(*stream(3)), Sessions(5), tmp_path, early_every=1)

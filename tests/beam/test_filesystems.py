@@ -5,6 +5,7 @@ import io
 import warnings
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.io.aws import s3io
@@ -113,7 +114,7 @@ X, TIMES = stream(150)
 
 def learn(uri, rows, times, flags=(), **options):
     options = {"n_components": 3} | options
-    with beam.Pipeline("FnApiRunner", beam.options.pipeline_options.PipelineOptions(flags)) as p:
+    with engines.pipeline(*flags) as p:
         pairs = [("press 4", x) for x in rows]
         _ = (
             p
@@ -134,7 +135,7 @@ def keep(keyed):
 def read(pattern):
     """What ReadCheckpoints gives, by sequence."""
     FOUND.clear()
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         _ = p | ReadCheckpoints(pattern) | beam.Map(keep)
     return sorted(FOUND, key=lambda checkpoint: checkpoint.sequence)
 
@@ -147,7 +148,7 @@ def content(uri):
     return {f"s3://{bucket}/{key}": file.contents for (bucket, key), file in client.files.items()}
 
 
-def test_a_store_that_is_not_there_yet_is_an_empty_one(uri):
+def test_a_store_that_is_not_there_yet_is_an_empty_one(uri, engine):
     assert read(uri) == []
     assert open_store(uri).keys() == []
     assert open_store(uri).latest("press 4") is None
@@ -156,7 +157,7 @@ def test_a_store_that_is_not_there_yet_is_an_empty_one(uri):
 
 
 @pytest.mark.parametrize("repeat", [1, 2])
-def test_written_once_or_again_and_again_it_is_read_back(uri, repeat):
+def test_written_once_or_again_and_again_it_is_read_back(uri, repeat, engine):
     for _ in range(repeat):
         learn(uri, X, TIMES, flags=[f"--direct_runner_bundle_repeat={repeat}"])
     paths = sorted(content(uri))
@@ -176,14 +177,14 @@ def test_written_once_or_again_and_again_it_is_read_back(uri, repeat):
         store.write(history[0])
 
 
-def test_a_job_goes_on_from_there(uri):
+def test_a_job_goes_on_from_there(uri, engine):
     learn(uri, X[:70], TIMES[:70])
     learn(uri, X[70:], TIMES[70:], resume_from=uri)
     assert_equals_batch(open_store(uri).latest("press 4"), X)
 
 
 @pytest.mark.parametrize("uri", ["folders"], indirect=True)  # S3's appear when they are closed
-def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch):
+def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch, engine):
     learn(uri, X[:50], TIMES[:50])
     before = content(uri)
 
@@ -198,7 +199,7 @@ def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch):
     assert content(uri) == before
 
 
-def test_a_torn_file_is_passed_over(uri):
+def test_a_torn_file_is_passed_over(uri, engine):
     learn(uri, X, TIMES)
     (path,) = (path for path in content(uri) if "s0000000002" in path)
     with checkpoints.FileSystems.create(path) as file:
@@ -208,7 +209,7 @@ def test_a_torn_file_is_passed_over(uri):
         assert open_store(uri).latest("press 4").sequence == 1
 
 
-def test_rows_are_projected_by_it(uri):
+def test_rows_are_projected_by_it(uri, engine):
     learn(uri, X, TIMES)
     model = open_store(uri).latest("press 4", moments=False)
     assert model.moments == {}
@@ -219,7 +220,7 @@ def test_rows_are_projected_by_it(uri):
             expected = model.transform(result.example[None])[0]
             np.testing.assert_allclose(result.inference.coordinates, expected)
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create(list(X))
         assert_that(rows | RunInference(StreamingPCAModelHandler(uri, key="press 4")), check)
 
@@ -229,7 +230,7 @@ def test_what_neither_beam_nor_arrow_knows_is_named():
         open_store("nowhere://x")
 
 
-def test_a_uri_of_a_local_folder_is_a_local_folder(tmp_path):
+def test_a_uri_of_a_local_folder_is_a_local_folder(tmp_path, engine):
     learn(tmp_path.as_uri(), X, TIMES)
     assert_equals_batch(open_store(tmp_path.as_uri()).latest("press 4"), X)
     assert_equals_batch(open_store(str(tmp_path)).latest("press 4"), X)

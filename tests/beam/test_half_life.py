@@ -23,7 +23,7 @@ def assert_equals_weighted(checkpoint, X, weights, scale=1.0):
 
 
 @pytest.mark.parametrize("half_life", [HALF_LIFE, datetime.timedelta(seconds=HALF_LIFE)])
-def test_a_row_weighs_by_the_time_since_the_end_of_its_window(tmp_path, half_life):
+def test_a_row_weighs_by_the_time_since_the_end_of_its_window(tmp_path, half_life, engine):
     X, times = stream(300)
     times = times + np.repeat([0, 400], 150)  # windows without rows in between
     history = learn(timed(X, times), FixedWindows(50), tmp_path, half_life=half_life).history()
@@ -36,7 +36,7 @@ def test_a_row_weighs_by_the_time_since_the_end_of_its_window(tmp_path, half_lif
 
 
 @pytest.mark.parametrize(("size", "period"), [(100, 50), (90, 60)])
-def test_in_sliding_windows_it_is_the_first_window_that_counts(tmp_path, size, period):
+def test_in_sliding_windows_it_is_the_first_window_that_counts(tmp_path, size, period, engine):
     X, times = stream(200)
     windows = SlidingWindows(size, period)
     history = learn(timed(X, times), windows, tmp_path, half_life=HALF_LIFE).history()
@@ -47,7 +47,7 @@ def test_in_sliding_windows_it_is_the_first_window_that_counts(tmp_path, size, p
         assert_equals_weighted(checkpoint, X, weights)
 
 
-def test_sessions_count_from_the_end_of_each(tmp_path):
+def test_sessions_count_from_the_end_of_each(tmp_path, engine):
     X, times = stream(120)
     times = times + np.repeat([0, 100, 300], 40)
     history = learn(timed(X, times), Sessions(20), tmp_path, half_life=HALF_LIFE).history()
@@ -59,7 +59,7 @@ def test_sessions_count_from_the_end_of_each(tmp_path):
         assert_equals_weighted(checkpoint, X, weights)
 
 
-def test_after_a_very_long_time_nothing_is_left_but_the_new(tmp_path):
+def test_after_a_very_long_time_nothing_is_left_but_the_new(tmp_path, engine):
     X, times = stream(100)
     times = times + np.repeat([0, 10**8], 50)
     _, last = learn(timed(X, times), FixedWindows(100), tmp_path, half_life=1e-3).history()
@@ -68,6 +68,6 @@ def test_after_a_very_long_time_nothing_is_left_but_the_new(tmp_path):
     assert abs(excess_error(last.components, X[50:])) <= 1e-9
 
 
-def test_the_global_window_has_no_end_to_forget_by(tmp_path):
+def test_the_global_window_has_no_end_to_forget_by(tmp_path, engine):
     with pytest.raises(ValueError, match="half_life needs windows that end"):
         learn(timed(*stream(3)), GlobalWindows(), tmp_path, half_life=1)

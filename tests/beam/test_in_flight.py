@@ -3,6 +3,7 @@
 import functools
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.ml.inference.base import RunInference
@@ -33,16 +34,16 @@ def on_the_way(row):
 
 @pytest.mark.parametrize("options", [{}, {"forgetting_factor": 0.99}, {"carry": False}], ids=str)
 def test_state_and_what_waits_outlive_an_update_across_schema_versions(
-    tmp_path, monkeypatch, options
+    tmp_path, monkeypatch, options, engine
 ):
-    """All that schema 2 has left in flight is read by a library whose schema is 3."""
+    """All that this schema has left in flight is read by a library of the next."""
     events = (
         streams_of_tests.TestStream()
         .add_elements(rows_at(X[:45], TIMES[:45]))  # a window and a half
         .advance_watermark_to(31)
     )
     versions, real = [], sealed.SCHEMA_VERSION
-    update = 3
+    update = real + 1
 
     def later(row):
         """The row at second 45 is the first that the updated job sees."""
@@ -68,7 +69,7 @@ def test_state_and_what_waits_outlive_an_update_across_schema_versions(
         assert_equals_batch(c, X[start : c.window_end // SECOND])
 
 
-def test_inference_takes_up_a_checkpoint_that_is_written_meanwhile(tmp_path, monkeypatch):
+def test_inference_takes_up_a_checkpoint_that_is_written_meanwhile(tmp_path, monkeypatch, engine):
     store = CheckpointStore(tmp_path)
     store.write(StreamingPCA(2).fit(X).checkpoint(window_end=60 * SECOND))
 
@@ -87,7 +88,7 @@ def test_inference_takes_up_a_checkpoint_that_is_written_meanwhile(tmp_path, mon
 
     monkeypatch.setattr(Way, "happens", trained)
     handler = StreamingPCAModelHandler(store.uri, refresh_every=0, max_batch_size=1)
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create(list(X), reshuffle=False) | beam.Map(on_the_way)
         assert_that(rows | RunInference(handler), check)
 
@@ -101,8 +102,10 @@ STEPS = {
 }
 
 
+@pytest.mark.bundle_based
+@pytest.mark.needs("retries of bounded input")
 @pytest.mark.parametrize("step", STEPS)
-def test_a_worker_lost_after_its_work_loses_and_repeats_no_row(tmp_path, monkeypatch, step):
+def test_a_worker_lost_after_its_work_loses_and_repeats_no_row(tmp_path, monkeypatch, step, engine):
     owner, name, options = STEPS[step]
     work, failures = getattr(owner, name), []
 
@@ -135,7 +138,6 @@ def test_a_worker_lost_after_its_work_loses_and_repeats_no_row(tmp_path, monkeyp
         timed(X[rows], TIMES[rows]),
         FixedWindows(30),
         tmp_path,
-        "BundleBasedDirectRunner",
         **options,
     )
     assert len(failures) == 3

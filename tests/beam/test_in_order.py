@@ -35,7 +35,7 @@ def assert_same(checkpoint, pca):
 
 
 @pytest.mark.parametrize("which", torch_for(OPTIONS, lambda which: "solver" in OPTIONS[which]))
-def test_shuffled_rows_are_learned_as_if_they_came_in_order(tmp_path, which):
+def test_shuffled_rows_are_learned_as_if_they_came_in_order(tmp_path, which, engine):
     X, times = stream(200)
     options = OPTIONS[which]
     history = learn(timed(X, times), FixedWindows(50), tmp_path, **options).history()
@@ -47,7 +47,7 @@ def test_shuffled_rows_are_learned_as_if_they_came_in_order(tmp_path, which):
 
 
 @needs_torch
-def test_gradient_descent_gets_there(tmp_path):
+def test_gradient_descent_gets_there(tmp_path, engine):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12000, 4)) * [8.0, 4.0, 2.0, 0.5]
     options = {"solver": "first_order", "optimizer": sgd, "batch_size": 10, "n_components": 2}
@@ -58,7 +58,7 @@ def test_gradient_descent_gets_there(tmp_path):
 
 
 @needs_torch
-def test_a_key_goes_on_descending_where_another_job_stopped(tmp_path):
+def test_a_key_goes_on_descending_where_another_job_stopped(tmp_path, engine):
     X, times = stream(200)
     options = OPTIONS["with an optimizer"]
     whole = learn(timed(X, times), FixedWindows(50), tmp_path / "whole", **options).latest()
@@ -70,14 +70,14 @@ def test_a_key_goes_on_descending_where_another_job_stopped(tmp_path):
     assert last.n_samples_seen == 200
 
 
-def test_rows_of_sliding_windows_are_learned_once(tmp_path):
+def test_rows_of_sliding_windows_are_learned_once(tmp_path, engine):
     X, times = stream(200)
     windows = SlidingWindows(100, 50)
     last = learn(timed(X, times), windows, tmp_path, **OPTIONS["forgetting"]).latest()
     assert_same(last, StreamingPCA(3, **OPTIONS["forgetting"]).partial_fit(X))
 
 
-def test_gaps_are_filled_by_the_components_so_far(tmp_path):
+def test_gaps_are_filled_by_the_components_so_far(tmp_path, engine):
     X, times = stream(200)
     X[::7, 2] = np.nan
     names = list("abcdef")
@@ -91,7 +91,8 @@ def test_gaps_are_filled_by_the_components_so_far(tmp_path):
     np.testing.assert_allclose(last.explained_variance, pca.explained_variance_)
 
 
-def test_late_rows_descend_late(tmp_path):
+@needs_torch
+def test_late_rows_descend_late(tmp_path, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
     events = (

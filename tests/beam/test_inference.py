@@ -1,8 +1,10 @@
 """The store's newest checkpoint in RunInference; the detector inside Beam's AnomalyDetection."""
 
 import time
+from pathlib import Path
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.ml.anomaly.thresholds import FixedThreshold, QuantileThreshold
@@ -15,6 +17,7 @@ from streams import stream
 from beam_pipelines.anomaly import PCAReconstruction
 from beam_pipelines.inference import StreamingPCAModelHandler
 from streampca import CheckpointStore, StreamingPCA
+from streampca.checkpoint import relative_path
 from streampca.monitor import Monitor
 
 X, _ = stream(80)
@@ -28,7 +31,7 @@ def store(tmp_path):
     return store
 
 
-def test_every_row_gets_coordinates_and_statistics(store):
+def test_every_row_gets_coordinates_and_statistics(store, engine):
     model = StreamingPCA(2).fit(X)
 
     def check(results):
@@ -41,11 +44,11 @@ def test_every_row_gets_coordinates_and_statistics(store):
             assert result.model_id == "window_end=60000000, sequence=0"
 
     handler = StreamingPCAModelHandler(store.uri, spe=True, t2=True, max_batch_size=32)
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         assert_that(p | beam.Create(list(X)) | RunInference(handler), check)
 
 
-def test_keyed_rows_use_the_model_of_their_key(store):
+def test_keyed_rows_use_the_model_of_their_key(store, engine):
     models = {"a": StreamingPCA(2).fit(X[:40]), 7: StreamingPCA(2).fit(X[40:])}
 
     def check(results):
@@ -55,7 +58,7 @@ def test_keyed_rows_use_the_model_of_their_key(store):
             np.testing.assert_allclose(result.inference.coordinates, expected)
 
     rows = [(("a", 7)[i % 2], x) for i, x in enumerate(X)]
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         handler = StreamingPCAModelHandler(store.uri, keyed=True)
         assert_that(p | beam.Create(rows) | RunInference(handler), check)
 
@@ -79,7 +82,90 @@ def test_until_then_the_store_is_left_alone(store, monkeypatch):
     list(handler.run_inference([X[1]], models))
 
 
-def test_a_path_from_a_side_input_is_used(store, tmp_path):
+def replace(store, checkpoint):
+    """Another file in the place of the one of this key, window and sequence."""
+    place = Path(store.uri) / relative_path(checkpoint)
+    place.unlink()
+    assert Path(store.write(checkpoint)) == place
+
+
+def test_a_checkpoint_that_was_replaced_in_its_place_is_taken_up(store):
+    handler = StreamingPCAModelHandler(store.uri, refresh_every=0.01)
+    models = handler.load_model()
+    (before,) = handler.run_inference([X[0]], models)
+    other = StreamingPCA(2).fit(X[:20])
+    replace(store, other.checkpoint(window_end=60_000_000))
+    time.sleep(0.02)
+    (after,) = handler.run_inference([X[0]], models)
+    assert before.model_id == after.model_id
+    np.testing.assert_allclose(after.inference.coordinates, other.transform(X[:1])[0])
+    assert not np.allclose(before.inference.coordinates, after.inference.coordinates)
+    place = Path(store.uri) / relative_path(other.checkpoint(window_end=60_000_000))
+    place.unlink()  # nothing is left: what is known goes on
+    time.sleep(0.02)
+    (again,) = handler.run_inference([X[0]], models)
+    np.testing.assert_array_equal(again.inference.coordinates, after.inference.coordinates)
+
+
+def test_a_side_input_is_used_until_the_store_has_a_newer_one(store):
+    handler = StreamingPCAModelHandler(store.uri, refresh_every=0.0)
+    models = handler.load_model()
+    models.use(StreamingPCA(4).fit(X).checkpoint(window_end=60_000_000))
+    (given,) = handler.run_inference([X[0]], models)
+    assert given.inference.coordinates.shape == (4,)
+    store.write(StreamingPCA(3).fit(X).checkpoint(window_end=60_000_001))
+    (newer,) = handler.run_inference([X[0]], models)
+    assert newer.inference.coordinates.shape == (3,)
+
+
+@pytest.mark.parametrize("default", [None, "a", 7])
+def test_unknown_keys_have_the_model_of_the_default_key_until_they_have_their_own(store, default):
+    rows = {None: X, "a": X[:40], 7: X[40:]}
+    handler = StreamingPCAModelHandler(
+        store.uri, keyed=True, default_key=default, refresh_every=0.01
+    )
+    models = handler.load_model()
+    pairs = [("new", X[0]), ("a", X[1]), ("other", X[2])]
+    found = dict(handler.run_inference(pairs, models))
+    expected = StreamingPCA(2).fit(rows[default]).transform(X[:3])
+    for key, i in (("new", 0), ("other", 2)):
+        np.testing.assert_allclose(found[key].inference.coordinates, expected[i])
+        assert found[key].model_id == f"window_end=60000000, sequence=0, key={default!r}"
+    assert found["a"].model_id == "window_end=60000000, sequence=0"
+    store.write(StreamingPCA(3).fit(X[:30]).checkpoint(key="new", window_end=120_000_000))
+    time.sleep(0.02)
+    found = dict(handler.run_inference(pairs, models))
+    assert found["new"].inference.coordinates.shape == (3,)
+    assert found["new"].model_id == "window_end=120000000, sequence=0"
+    np.testing.assert_allclose(found["other"].inference.coordinates, expected[2])
+
+
+def test_keys_are_not_asked_for_at_every_batch(store, monkeypatch):
+    handler = StreamingPCAModelHandler(store.uri, keyed=True, default_key=None, refresh_every=1000)
+    models = handler.load_model()
+    list(handler.run_inference([("new", X[0])], models))
+    monkeypatch.setattr(CheckpointStore, "latest", None)
+    list(handler.run_inference([("new", X[1])], models))
+
+
+def test_a_default_that_is_missing_is_named(store):
+    handler = StreamingPCAModelHandler(store.uri, keyed=True, default_key="plant")
+    with pytest.raises(ValueError, match="of key 'new' in .*, nor of default_key='plant'"):
+        list(handler.run_inference([("new", X[0])], handler.load_model()))
+
+
+def test_unknown_keys_in_a_pipeline(store, engine):
+    def check(results):
+        assert {key for key, _ in results} == {"new", "a"}
+        assert len(results) == 80
+
+    rows = [(("a", "new")[i % 2], x) for i, x in enumerate(X)]
+    with engines.pipeline() as p:
+        handler = StreamingPCAModelHandler(store.uri, keyed=True, default_key=None)
+        assert_that(p | beam.Create(rows) | RunInference(handler), check)
+
+
+def test_a_path_from_a_side_input_is_used(store, tmp_path, engine):
     path = CheckpointStore(tmp_path / "new").write(
         StreamingPCA(4).fit(X).checkpoint(window_end=180_000_000)
     )
@@ -87,7 +173,7 @@ def test_a_path_from_a_side_input_is_used(store, tmp_path):
     def check(results):
         assert [r.inference.coordinates.shape for r in results] == [(4,)] * 80
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         update = p | "Path" >> beam.Create([ModelMetadata(path, "newer")])
         handler = StreamingPCAModelHandler(store.uri)
         found = (
@@ -116,7 +202,7 @@ def broken_rows():
 
 
 @pytest.mark.parametrize("threshold", [FixedThreshold(50), QuantileThreshold(0.9)])
-def test_the_detector_runs_unchanged_in_anomaly_detection(threshold):
+def test_the_detector_runs_unchanged_in_anomaly_detection(threshold, engine):
     detector = PCAReconstruction(1, statistic="both", threshold_criterion=threshold)
 
     def check(results):
@@ -131,7 +217,7 @@ def test_the_detector_runs_unchanged_in_anomaly_detection(threshold):
         assert min(found) > np.quantile(usual, 0.95)
         assert {label for _, label in broken[True]} == {1}
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create([("press 4", row) for _, row in broken_rows()], reshuffle=False)
         assert_that(rows | AnomalyDetection(detector), check)
 

@@ -1,9 +1,9 @@
 """Keys side by side: merging sessions, the global window, early panes and late rows of each."""
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
 from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
@@ -19,9 +19,10 @@ def spans(history):
     return [(c.window_start // SECOND, c.window_end // SECOND) for c in history]
 
 
-@pytest.mark.parametrize("runner", ["FnApiRunner", "BundleBasedDirectRunner"])
+@pytest.mark.needs("sessions that touch")
+@pytest.mark.bundle_based
 @pytest.mark.parametrize("carry", [True, False])
-def test_sessions_of_keys_merge_each_for_itself(tmp_path, runner, carry):
+def test_sessions_of_keys_merge_each_for_itself(tmp_path, carry, engine):
     # "a" pauses for longer than the gap after its 20th row, "b" never, "c" after each row.
     times = {"a": np.r_[0:20, 40:60], "b": np.r_[0:40] * 9, "c": np.r_[0:40] * 10}
     parts = dict(zip("abc", np.split(X, 3), strict=True))
@@ -30,7 +31,6 @@ def test_sessions_of_keys_merge_each_for_itself(tmp_path, runner, carry):
         timed(rows, np.concatenate(list(times.values()))),
         Sessions(10),
         tmp_path,
-        runner,
         carry=carry,
         n_components=1,
     )
@@ -47,8 +47,9 @@ def test_sessions_of_keys_merge_each_for_itself(tmp_path, runner, carry):
     assert counts == (list(range(1, 41)) if carry else [1] * 40)
 
 
+@pytest.mark.needs("late rows in sessions")
 @pytest.mark.parametrize("carry", [True, False])
-def test_a_late_row_joins_two_sessions_that_had_been_closed(tmp_path, carry):
+def test_a_late_row_joins_two_sessions_that_had_been_closed(tmp_path, carry, engine):
     times = np.r_[0:30, 45:75, 37]
     rows = rows_at(X[:61], times)
     events = (
@@ -68,7 +69,7 @@ def test_a_late_row_joins_two_sessions_that_had_been_closed(tmp_path, carry):
 
 
 @pytest.mark.parametrize("carry", [True, False])
-def test_the_global_window_has_a_model_for_each_key(tmp_path, carry):
+def test_the_global_window_has_a_model_for_each_key(tmp_path, carry, engine):
     rows = [(i % 3, x) for i, x in enumerate(X)]
     store = learn(timed(rows, TIMES), GlobalWindows(), tmp_path, carry=carry)
     assert store.keys() == [0, 1, 2]
@@ -77,7 +78,8 @@ def test_the_global_window_has_a_model_for_each_key(tmp_path, carry):
         assert_equals_batch(found, X[key::3])
 
 
-def test_early_panes_and_late_rows_of_one_key_are_not_those_of_another(tmp_path):
+@pytest.mark.needs("early panes of each key")
+def test_early_panes_and_late_rows_of_one_key_are_not_those_of_another(tmp_path, engine):
     def rows(key, start, stop):
         return rows_at([(key, x) for x in X[start:stop]], TIMES[start:stop])
 
@@ -102,9 +104,8 @@ def test_early_panes_and_late_rows_of_one_key_are_not_those_of_another(tmp_path)
     assert_equals_batch(store.latest("b"), X[:30])
 
 
-def test_rows_of_several_streams_are_one_stream(tmp_path):
-    options = PipelineOptions(["--runner=FnApiRunner"])
-    with beam.Pipeline(options=options) as p:
+def test_rows_of_several_streams_are_one_stream(tmp_path, engine):
+    with engines.pipeline() as p:
         halves = [
             p | name >> beam.Create(timed(X[part], TIMES[part]))
             for name, part in [("Odd", slice(1, None, 2)), ("Even", slice(0, None, 2))]

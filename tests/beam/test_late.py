@@ -10,7 +10,7 @@ SECOND = 1_000_000
 
 
 @pytest.mark.parametrize("carry", [True, False])
-def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry):
+def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
     first, second, third = (times < 30) & ~late, (times >= 30) & (times < 60), times >= 60
@@ -41,7 +41,7 @@ def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry):
         assert_equals_batch(on_time[2], X[third])
 
 
-def test_rows_later_than_allowed_change_nothing(tmp_path):
+def test_rows_later_than_allowed_change_nothing(tmp_path, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -56,7 +56,7 @@ def test_rows_later_than_allowed_change_nothing(tmp_path):
     assert_equals_batch(history[-1], X)
 
 
-def test_a_checkpoint_comes_as_soon_as_its_window_ends(tmp_path):
+def test_a_checkpoint_comes_as_soon_as_its_window_ends(tmp_path, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -70,7 +70,7 @@ def test_a_checkpoint_comes_as_soon_as_its_window_ends(tmp_path):
     assert_equals_batch(history[1], X)
 
 
-def test_rows_that_come_too_late_are_counted(tmp_path, told):
+def test_rows_that_come_too_late_are_counted(tmp_path, told, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -86,7 +86,7 @@ def test_rows_that_come_too_late_are_counted(tmp_path, told):
     assert told["rows"] - told["learned_rows"] == 5
 
 
-def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path):
+def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
     second, third = ~late & (times < 60), times >= 60
@@ -110,7 +110,8 @@ def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path):
     np.testing.assert_allclose(last.explained_variance, same.explained_variance)
 
 
-def test_late_rows_of_sliding_windows_count_once(tmp_path):
+@pytest.mark.needs("late rows together")
+def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
     events = (
@@ -125,8 +126,9 @@ def test_late_rows_of_sliding_windows_count_once(tmp_path):
     assert_equals_batch(store.at(90 * SECOND), X)
 
 
+@pytest.mark.needs("late rows in sessions")
 @pytest.mark.parametrize("carry", [True, False])
-def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry):
+def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine):
     X, times = stream(60)
     times = np.concatenate([times[:30], [35, *range(50, 79)]])
     late = np.isin(times, [35])

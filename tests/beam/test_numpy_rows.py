@@ -43,7 +43,7 @@ def assert_same(found, values):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_numbers_of_every_type(tmp_path, dtype):
+def test_numbers_of_every_type(tmp_path, dtype, engine):
     values = (M > 100 if dtype == "?" else M).astype(dtype)
     elements = list(values)
     (found,) = learn(
@@ -68,14 +68,14 @@ def test_every_layout_is_read_as_what_it_holds(layout, dtype):
 
 @pytest.mark.parametrize("windowfn", [FixedWindows(30), Sessions(10)], ids=["gathered", "single"])
 @pytest.mark.parametrize("layout", ["columns", "every second", "a Fortran matrix"])
-def test_layouts_cross_a_pipeline(tmp_path, layout, windowfn):
+def test_layouts_cross_a_pipeline(tmp_path, layout, windowfn, engine):
     elements = LAYOUTS[layout](M.astype(">f8"))
     times = range(len(elements))
     last = learn(timed(elements, times), windowfn, tmp_path, n_components=2).latest()
     assert_equals_batch(last, M.astype("f8"))
 
 
-def test_rows_of_several_types_and_kinds_are_one_model(tmp_path):
+def test_rows_of_several_types_and_kinds_are_one_model(tmp_path, engine):
     names = list("abcd")
     rows = [
         *M[:10].astype("f4"),
@@ -91,7 +91,7 @@ def test_rows_of_several_types_and_kinds_are_one_model(tmp_path):
     assert_equals_batch(found, M.astype("f8"))
 
 
-def test_the_rows_of_the_caller_stay_as_they_are(tmp_path):
+def test_the_rows_of_the_caller_stay_as_they_are(tmp_path, engine):
     X = M.astype("f8")
     before = X.copy()
     learn(timed(list(X), range(60)), FixedWindows(20), tmp_path, n_components=2)

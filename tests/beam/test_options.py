@@ -3,6 +3,7 @@
 import re
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.transforms.display import DisplayData
@@ -35,6 +36,8 @@ OPTIONS = [
     {"missing": "impute", "device": "cpu"},
     {"dtype": "float32"},
     {"dtype": "float64"},
+    {"scale": True},
+    {"n_components": "parallel", "scale": True},
 ]
 
 
@@ -47,7 +50,7 @@ def test_no_option_of_the_estimator_is_left_out():
 @pytest.mark.parametrize(
     "options", torch_for(OPTIONS, lambda options: "solver" in options), ids=", ".join
 )
-def test_an_option_gives_what_the_estimator_gives_with_it(tmp_path, options):
+def test_an_option_gives_what_the_estimator_gives_with_it(tmp_path, options, engine):
     options = {"n_components": 3} | options
     history = learn(timed(X, TIMES), FixedWindows(60), tmp_path, **options).history()
     pca = StreamingPCA(**plain(options))
@@ -72,7 +75,7 @@ def test_an_option_gives_what_the_estimator_gives_with_it(tmp_path, options):
 
 
 @needs_torch
-def test_a_seed_is_the_starting_point_on_every_worker(tmp_path):
+def test_a_seed_is_the_starting_point_on_every_worker(tmp_path, engine):
     options = {"solver": "first_order", "batch_size": 16, "dtype": "float64"}
     decoders = []
     for i, seed in enumerate([5, 5, 6]):
@@ -116,24 +119,24 @@ def test_what_cannot_work_is_refused_when_the_pipeline_is_built(options, message
 
 
 @needs_torch
-def test_the_device_is_that_of_the_workers(tmp_path):
+def test_the_device_is_that_of_the_workers(tmp_path, engine):
     if torch.cuda.is_available():
         pytest.skip("this machine has what it is to lack")
     learn_on_gpus = LearnComponents(2, device="cuda")  # built where there is no CUDA
-    p = beam.Pipeline("FnApiRunner")
+    p = engines.pipeline()
     _ = p | beam.Create(list(X)) | learn_on_gpus
     with pytest.raises(Exception, match="device='cuda': .* finds no CUDA here"):
-        p.run()
+        p.run().wait_until_finish()
 
 
 @pytest.mark.parametrize("features", [np.int64(8), tuple("abcdefgh"), np.array(list("abcdefgh"))])
-def test_features_may_be_numpys(tmp_path, features):
+def test_features_may_be_numpys(tmp_path, features, engine):
     (found,) = learn(timed(X, TIMES), GlobalWindows(), tmp_path, features=features).history()
     assert found.n_samples_seen == 120
     assert found.feature_names == (None if isinstance(features, np.int64) else tuple("abcdefgh"))
 
 
-def test_sessions_are_not_dealt_out(tmp_path):
+def test_sessions_are_not_dealt_out(tmp_path, engine):
     with pytest.raises(ValueError, match="hot_key_shards needs fixed, sliding or global windows"):
         learn(timed(X, TIMES), Sessions(5), tmp_path, hot_key_shards=2)
 

@@ -1,10 +1,10 @@
 """Rows in the components of their window's checkpoint, or of the one before."""
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows
@@ -31,10 +31,10 @@ class Keep(beam.DoFn):
 
 
 @pytest.mark.parametrize("lag", [0, 1])
-def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag):
+def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag, engine):
     X, times = stream(120)
     X = np.column_stack([X, times])  # the last feature names the row
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         windowed = p | beam.Create(timed(list(X), times)) | beam.WindowInto(FixedWindows(40))
         checkpoints = windowed | LearnComponents(2)
         projected = windowed | ProjectComponents(checkpoints, lag=lag, spe=True, t2=True)
@@ -51,7 +51,7 @@ def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag
 
 
 @pytest.mark.parametrize(("size", "period", "lag"), [(60, 30, 0), (60, 30, 1), (60, 30, 2)])
-def test_sliding_windows_each_use_their_own(size, period, lag):
+def test_sliding_windows_each_use_their_own(size, period, lag, engine):
     X, times = stream(120)
 
     def check(found):
@@ -62,14 +62,14 @@ def test_sliding_windows_each_use_their_own(size, period, lag):
     def with_end(keyed, window=beam.DoFn.WindowParam):
         return int(window.end), keyed[1]
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         windows = beam.WindowInto(SlidingWindows(size, period))
         windowed = p | beam.Create(timed(list(X), times)) | windows
         projected = windowed | ProjectComponents(windowed | LearnComponents(2), lag=lag)
         assert_that(projected | beam.Map(with_end), check)
 
 
-def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path):
+def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path, engine):
     X, _ = stream(60, 3)
     kinds = {
         "a": {"x": 50.0, "y": 51.0, "z": 52.0},
@@ -94,13 +94,13 @@ def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path):
             )
             np.testing.assert_allclose(projected.spe, np.squeeze(Monitor(model).spe(rows)))
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         checkpoints = p | "Learned" >> beam.Create(learned_from) | LearnComponents(2)
         rows = p | "Rows" >> beam.Create(list(kinds.items()))
         assert_that(rows | ProjectComponents(checkpoints, spe=True), check)
 
 
-def test_bad_rows_and_rows_without_a_checkpoint_are_named():
+def test_bad_rows_and_rows_without_a_checkpoint_are_named(engine):
     X, _ = stream(60, 2)
     bad = [("k", {"x": "wet", "y": 1.0}), ("other", X[0]), ("k", np.ones(3)), (1.5, X[0])]
 
@@ -110,7 +110,7 @@ def test_bad_rows_and_rows_without_a_checkpoint_are_named():
         for text in ("keys must be", "'wet'", "3 features", "'other': there is no checkpoint"):
             assert text in reasons
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         checkpoints = p | "L" >> beam.Create([("k", X)]) | LearnComponents(1, features=["x", "y"])
         rows = p | "R" >> beam.Create([("k", X[0]), *bad], reshuffle=False)
         found = rows | ProjectComponents(checkpoints, bad_rows=True)
@@ -119,16 +119,17 @@ def test_bad_rows_and_rows_without_a_checkpoint_are_named():
     assert counters(p.result)["rows_without_checkpoint"] == 1
 
 
-def test_without_that_output_a_bad_row_fails_the_pipeline():
-    p = beam.Pipeline("FnApiRunner")
+def test_without_that_output_a_bad_row_fails_the_pipeline(engine):
+    p = engines.pipeline()
     checkpoints = p | "L" >> beam.Create([("k", np.eye(2))]) | LearnComponents(1)
     rows = p | "R" >> beam.Create([("k", {"x": "wet", "y": 1.0})])
     _ = rows | ProjectComponents(checkpoints)
     with pytest.raises(Exception, match="key 'k': .*'wet'"):
-        p.run()
+        p.run().wait_until_finish()
 
 
-def test_the_checkpoints_follow_the_stream(tmp_path):
+@pytest.mark.needs("side inputs in step")
+def test_the_checkpoints_follow_the_stream(tmp_path, engine):
     X, times = stream(90)
     events = (
         streams_of_tests.TestStream()
@@ -139,8 +140,7 @@ def test_the_checkpoints_follow_the_stream(tmp_path):
         .advance_watermark_to_infinity()
     )
 
-    options = PipelineOptions(["--streaming", "--runner=BundleBasedDirectRunner"])
-    with beam.Pipeline(options=options) as p:
+    with engines.pipeline(streaming=True) as p:
         rows = p | events | beam.WindowInto(FixedWindows(30))
         _ = (
             rows
@@ -152,7 +152,8 @@ def test_the_checkpoints_follow_the_stream(tmp_path):
     assert {end: ends.count(end) for end in set(ends)} == {30: 30, 60: 30}
 
 
-def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path):
+@pytest.mark.needs("side inputs in step")
+def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path, engine):
     X, times = stream(60)
     X = np.column_stack([X, times])
     late = np.isin(times, range(5, 15))
@@ -168,8 +169,7 @@ def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path):
         .add_elements(rows_at(X[after], times[after]))
         .advance_watermark_to_infinity()
     )
-    options = PipelineOptions(["--streaming", "--runner=BundleBasedDirectRunner"])
-    with beam.Pipeline(options=options) as p:
+    with engines.pipeline(streaming=True) as p:
         rows = p | events | beam.WindowInto(FixedWindows(30), allowed_lateness=1000)
         projected = rows | ProjectComponents(rows | LearnComponents(2), lag=1)
         _ = projected | beam.ParDo(Keep(tmp_path / "found"))
@@ -191,8 +191,10 @@ def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path):
         (FixedWindows(5), 0.5, "lag=0.5"),
     ],
 )
-def test_what_cannot_be_a_side_input_is_said_when_the_pipeline_is_built(windowfn, lag, message):
-    p = beam.Pipeline("FnApiRunner")
+def test_what_cannot_be_a_side_input_is_said_when_the_pipeline_is_built(
+    windowfn, lag, message, engine
+):
+    p = engines.pipeline()
     rows = p | beam.Create(timed(*stream(10))) | beam.WindowInto(windowfn)
     with pytest.raises(ValueError, match=message):
         _ = rows | ProjectComponents(rows | LearnComponents(1), lag=lag)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pytest
 from apache_beam.testing import test_stream as streams_of_tests
@@ -15,8 +16,8 @@ from streampca import CheckpointStore
 SECOND = 1_000_000
 
 
-@pytest.mark.parametrize("runner", ["FnApiRunner", "BundleBasedDirectRunner"])
-def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path, runner):
+@pytest.mark.bundle_based
+def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path, engine):
     X, times = stream(200)
     whole = learn(timed(X, times), FixedWindows(50), tmp_path / "whole").latest()
     first = times < 100
@@ -25,7 +26,6 @@ def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path, runner):
         timed(X[~first], times[~first]),
         FixedWindows(50),
         tmp_path / "parts",
-        runner,
         resume_from=tmp_path / "parts",
     )
     history = store.history()
@@ -35,7 +35,7 @@ def test_a_replaced_job_goes_on_where_the_other_stopped(tmp_path, runner):
     assert history[2].drift is not None
 
 
-def test_each_key_goes_on_from_its_own_and_new_ones_begin(tmp_path):
+def test_each_key_goes_on_from_its_own_and_new_ones_begin(tmp_path, engine):
     X, times = stream(120)
     rows = [(("a", "b")[i % 2], x) for i, x in enumerate(X)]
     learn(timed(rows[:60], times[:60]), FixedWindows(60), tmp_path)
@@ -47,7 +47,7 @@ def test_each_key_goes_on_from_its_own_and_new_ones_begin(tmp_path):
     assert_equals_batch(store.latest("new"), X[60:])
 
 
-def test_rows_of_a_window_that_the_other_job_had_reported_are_late(tmp_path):
+def test_rows_of_a_window_that_the_other_job_had_reported_are_late(tmp_path, engine):
     X, times = stream(100)
     some = np.isin(times, range(20, 30))
     learn(timed(X[~some], times[~some]), FixedWindows(50), tmp_path)
@@ -73,7 +73,7 @@ def test_rows_of_a_window_that_the_other_job_had_reported_are_late(tmp_path):
     ],
     ids=lambda given: str(given) if isinstance(given, int) else type(given).__name__,
 )
-def test_windows_half_done_keep_their_rows_without_carry(tmp_path, windowfn, stop):
+def test_windows_half_done_keep_their_rows_without_carry(tmp_path, windowfn, stop, engine):
     X, times = stream(200)
     # A drained job closes its open windows, which the rows of the next one go on with.
     first, options = times < stop, {"carry": False}
@@ -94,7 +94,7 @@ def test_windows_half_done_keep_their_rows_without_carry(tmp_path, windowfn, sto
     assert sorted(numbers) == list(range(len(numbers)))
 
 
-def test_the_half_life_goes_on_from_where_the_other_job_stopped(tmp_path):
+def test_the_half_life_goes_on_from_where_the_other_job_stopped(tmp_path, engine):
     X, times = stream(200)
     options = {"half_life": 60.0}
     whole = learn(timed(X, times), FixedWindows(50), tmp_path / "whole", **options).latest()
@@ -107,7 +107,7 @@ def test_the_half_life_goes_on_from_where_the_other_job_stopped(tmp_path):
     np.testing.assert_allclose(last.explained_variance, whole.explained_variance)
 
 
-def test_the_global_window_can_be_resumed_too(tmp_path):
+def test_the_global_window_can_be_resumed_too(tmp_path, engine):
     X, times = stream(100)
     learn(timed(X[:60], times[:60]), GlobalWindows(), tmp_path)
     store = learn(timed(X[60:], times[60:]), GlobalWindows(), tmp_path, resume_from=tmp_path)
@@ -115,7 +115,7 @@ def test_the_global_window_can_be_resumed_too(tmp_path):
     assert_equals_batch(store.latest(), X)
 
 
-def test_more_components_can_be_asked_for_when_a_job_is_replaced(tmp_path):
+def test_more_components_can_be_asked_for_when_a_job_is_replaced(tmp_path, engine):
     X, times = stream(100)
     learn(timed(X[:50], times[:50]), FixedWindows(50), tmp_path, n_components=2)
     options = {"resume_from": tmp_path, "n_components": 4}
@@ -128,7 +128,7 @@ def test_more_components_can_be_asked_for_when_a_job_is_replaced(tmp_path):
     ("change", "message"),
     [({"memory": "factored"}, "learned with other options"), ({}, "without moments")],
 )
-def test_what_cannot_be_gone_on_from_is_named(tmp_path, change, message):
+def test_what_cannot_be_gone_on_from_is_named(tmp_path, change, message, engine):
     X, times = stream(100)
     store = learn(timed(X[:50], times[:50]), FixedWindows(50), tmp_path)
     if not change:
@@ -137,7 +137,7 @@ def test_what_cannot_be_gone_on_from_is_named(tmp_path, change, message):
         learn(timed(X[50:], times[50:]), FixedWindows(50), tmp_path, resume_from=tmp_path, **change)
 
 
-def test_a_key_that_was_silent_begins_anew(tmp_path):
+def test_a_key_that_was_silent_begins_anew(tmp_path, engine):
     X, times = stream(200)
     times = times + np.repeat([0, 0, 500, 500], 50)
     idle = {"idle_timeout": 300}
@@ -149,15 +149,15 @@ def test_a_key_that_was_silent_begins_anew(tmp_path):
     assert_equals_batch(history[3], X[100:])
 
 
-@pytest.mark.parametrize("runner", ["FnApiRunner", "BundleBasedDirectRunner"])
-def test_a_key_that_was_not_silent_for_long_enough_goes_on(tmp_path, runner):
+@pytest.mark.bundle_based
+def test_a_key_that_was_not_silent_for_long_enough_goes_on(tmp_path, engine):
     X, times = stream(60)
     times = times + np.repeat([0, 500], 30)
-    history = learn(timed(X, times), FixedWindows(30), tmp_path, runner, idle_timeout=510).history()
+    history = learn(timed(X, times), FixedWindows(30), tmp_path, idle_timeout=510).history()
     assert_equals_batch(history[-1], X)
 
 
-def test_the_state_of_a_silent_key_is_freed(tmp_path, told):
+def test_the_state_of_a_silent_key_is_freed(tmp_path, told, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -177,7 +177,7 @@ def test_the_state_of_a_silent_key_is_freed(tmp_path, told):
     assert_equals_batch(store.latest("a"), X[30:])
 
 
-def test_late_rows_find_the_state_even_where_idleness_is_shorter(tmp_path):
+def test_late_rows_find_the_state_even_where_idleness_is_shorter(tmp_path, engine):
     X, times = stream(60)
     events = (
         streams_of_tests.TestStream()
@@ -191,7 +191,7 @@ def test_late_rows_find_the_state_even_where_idleness_is_shorter(tmp_path):
     assert_equals_batch(store.latest(), X)
 
 
-def test_a_hot_key_is_dealt_to_many_workers(tmp_path):
+def test_a_hot_key_is_dealt_to_many_workers(tmp_path, engine):
     X, times = stream(400)
     rows = [("hot", x) for x in X]
     for carry in (True, False):
@@ -202,7 +202,7 @@ def test_a_hot_key_is_dealt_to_many_workers(tmp_path):
         assert_equals_batch(history[-1], X if carry else X[200:])
 
 
-def test_many_keys_are_learned_in_one_run(tmp_path):
+def test_many_keys_are_learned_in_one_run(tmp_path, engine):
     rng = np.random.default_rng(0)
     n_keys, each = 100, 20
     X = rng.normal(size=(n_keys, each, 50)) * np.linspace(3, 1, 50) + 10
@@ -212,7 +212,7 @@ def test_many_keys_are_learned_in_one_run(tmp_path):
         key, checkpoint = keyed
         assert_equals_batch(checkpoint, X[key])
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         learned = p | beam.Create(rows, reshuffle=False) | LearnComponents(2)
         _ = learned | beam.Map(check)
     assert counters(p.result)["checkpoints"] == n_keys

@@ -49,16 +49,18 @@ def failing(monkeypatch):
     return make
 
 
+@pytest.mark.bundle_based
+@pytest.mark.needs("retries of bounded input")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("carry", [True, False])
-def test_a_step_that_fails_after_its_work_counts_no_row_twice(tmp_path, failing, step, carry):
+def test_a_step_that_fails_after_its_work_counts_no_row_twice(
+    tmp_path, failing, step, carry, engine
+):
     failures = failing(*STEPS[step], times=3)
     X, times = stream(60)
     elements = timed(X, times)
     options = {"carry": carry}
-    history = learn(
-        elements, FixedWindows(20), tmp_path, "BundleBasedDirectRunner", **options
-    ).history()
+    history = learn(elements, FixedWindows(20), tmp_path, **options).history()
     assert len(failures) == 3
     assert [c.sequence for c in history] == [0, 1, 2]
     for checkpoint in history:
@@ -66,8 +68,9 @@ def test_a_step_that_fails_after_its_work_counts_no_row_twice(tmp_path, failing,
         assert_equals_batch(checkpoint, X[start : checkpoint.window_end // SECOND])
 
 
+@pytest.mark.needs("retries")
 @pytest.mark.parametrize("step", STEPS)
-def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step):
+def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step, engine):
     failures = failing(*STEPS[step], times=3)
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
@@ -88,20 +91,21 @@ def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step):
     assert sorted(sequences) == list(range(len(sequences)))
 
 
+@pytest.mark.bundle_based
+@pytest.mark.needs("retries of bounded input")
 @needs_torch
-def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing):
+def test_raw_rows_are_learned_once_by_first_order_descent(tmp_path, failing, engine):
     X, times = stream(60)
     options = {"solver": "first_order", "batch_size": 16}
     once = learn(timed(X, times), FixedWindows(20), tmp_path / "once", **options).latest()
     failures = failing(pending.TagRows, "process", times=2)
     failing(carry.CarryModel, "close", times=1)
-    runner = "BundleBasedDirectRunner"
-    again = learn(timed(X, times), FixedWindows(20), tmp_path / "again", runner, **options)
+    again = learn(timed(X, times), FixedWindows(20), tmp_path / "again", **options)
     assert len(failures) == 2
     np.testing.assert_allclose(again.latest().decoder, once.decoder, atol=1e-12)
 
 
-def test_the_portable_runner_repeats_bundles(tmp_path):
+def test_the_portable_runner_repeats_bundles(tmp_path, engine):
     X, times = stream(60)
     flags = ["--direct_runner_bundle_repeat=2"]
     for running in (True, False):
@@ -113,7 +117,7 @@ def test_the_portable_runner_repeats_bundles(tmp_path):
         )
 
 
-def test_a_retried_bundle_does_not_go_on_from_what_it_had_written(tmp_path):
+def test_a_retried_bundle_does_not_go_on_from_what_it_had_written(tmp_path, engine):
     X, times = stream(60)
     learn(timed(X[:20], times[:20]), FixedWindows(20), tmp_path)
     store = learn(

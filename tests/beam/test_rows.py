@@ -5,6 +5,7 @@ import pickle
 from typing import NamedTuple
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -88,11 +89,11 @@ def test_a_numpy_key_is_the_same_key_as_a_number():
     assert key_text(np.int64(4)) == key_text(4) == "4" != key_text("4")
 
 
-def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path):
+def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path, engine):
     X, _ = stream(50, 2)
     batch = np.array([[1.0, 2.0], [np.inf, 4.0], [5.0, 6.0]])
     elements = [("k", x) for x in X] + [("k", element) for element, _ in BAD] + [("k", batch)]
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         rows = p | beam.Create(elements, reshuffle=False)
         learned = rows | LearnComponents(1, features=["air", "oil"], bad_rows=True)
         _ = learned.checkpoints | WriteCheckpoints(str(tmp_path))
@@ -110,7 +111,7 @@ def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path):
 
 
 @pytest.mark.parametrize(("element", "message"), BAD[:6])
-def test_without_that_output_the_pipeline_fails_with_the_reason(tmp_path, element, message):
+def test_without_that_output_the_pipeline_fails_with_the_reason(tmp_path, element, message, engine):
     with pytest.raises(Exception, match=f"key 'k': .*{message}"):
         learn(
             timed([("k", GOOD), ("k", element)], [0, 1]),
@@ -122,15 +123,15 @@ def test_without_that_output_the_pipeline_fails_with_the_reason(tmp_path, elemen
     assert CheckpointStore(tmp_path).keys() == []
 
 
-def test_a_key_that_cannot_be_stored_is_a_bad_row():
-    with beam.Pipeline("FnApiRunner") as p:
+def test_a_key_that_cannot_be_stored_is_a_bad_row(engine):
+    with engines.pipeline() as p:
         rows = p | beam.Create([(1.5, GOOD)])
         learned = rows | LearnComponents(1, bad_rows=True)
         reasons = learned.bad_rows | beam.Map(lambda bad: bad.key)
         assert_that(reasons, equal_to([1.5]))
 
 
-def test_rows_that_differ_in_features_say_how_to_choose_them(tmp_path):
+def test_rows_that_differ_in_features_say_how_to_choose_them(tmp_path, engine):
     rows = [{"air": 1.0, "oil": 2.0}, {"air": 1.0, "water": 2.0}]
     with pytest.raises(Exception, match="different features.*'oil'.*'water'|'water'.*'oil'"):
         learn(timed(rows, [0, 1]), GlobalWindows(), tmp_path, n_components=1)
@@ -187,13 +188,13 @@ def test_a_bad_row_is_never_gathered(element):
     assert RowReader(["air", "oil"]).together([good, element, good]) is None
 
 
-def test_a_bad_row_among_many_keeps_its_own_time_window_and_key():
+def test_a_bad_row_among_many_keeps_its_own_time_window_and_key(engine):
     rows = [(f"k{i % 2}", np.array([i, 1.0 if i % 50 else np.nan])) for i in range(200)]
 
     def placed(bad, time=beam.DoFn.TimestampParam, window=beam.DoFn.WindowParam):
         return bad.key, int(bad.element[0]), time.micros // 10**6, window.start.micros // 10**6
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         elements = p | beam.Create(timed(rows, range(200)))
         learned = elements | beam.WindowInto(FixedWindows(60)) | LearnComponents(1, bad_rows=True)
         places = learned.bad_rows | beam.Map(placed)

@@ -4,6 +4,7 @@ from collections import namedtuple
 from itertools import pairwise
 
 import apache_beam as beam
+import engines
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -22,7 +23,7 @@ from beam_pipelines import LearnComponents
 SECOND = 1_000_000
 
 
-def test_fixed_windows_out_of_order_equal_batch_pca_of_the_rows_so_far(tmp_path):
+def test_fixed_windows_out_of_order_equal_batch_pca_of_the_rows_so_far(tmp_path, engine):
     X, times = stream()
     history = learn(timed(X, times), FixedWindows(100), tmp_path).history()
     assert [c.window_end for c in history] == [end * 100 * SECOND for end in range(1, 7)]
@@ -34,7 +35,7 @@ def test_fixed_windows_out_of_order_equal_batch_pca_of_the_rows_so_far(tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])  # processes: test_workers.py
-def test_workers_of_any_kind_learn_the_same(tmp_path, mode):
+def test_workers_of_any_kind_learn_the_same(tmp_path, mode, engine):
     X, times = stream(200)
     flags = [f"--direct_running_mode={mode}", "--direct_num_workers=2"]
     history = learn(timed(X, times), FixedWindows(100), tmp_path, flags=flags).history()
@@ -43,16 +44,16 @@ def test_workers_of_any_kind_learn_the_same(tmp_path, mode):
         assert_equals_batch(checkpoint, X[times < checkpoint.window_end / SECOND])
 
 
-@pytest.mark.parametrize("runner", ["DirectRunner", "BundleBasedDirectRunner"])
-def test_local_runners_learn_the_same(tmp_path, runner):
+@pytest.mark.bundle_based
+def test_local_runners_learn_the_same(tmp_path, engine):
     X, times = stream(60)
-    store = learn(timed(X, times), FixedWindows(20), tmp_path, runner)
+    store = learn(timed(X, times), FixedWindows(20), tmp_path)
     assert len(store.history()) == 3
     for checkpoint in store.history():
         assert_equals_batch(checkpoint, X[times < checkpoint.window_end / SECOND])
 
 
-def test_each_key_has_a_model_of_its_own(tmp_path):
+def test_each_key_has_a_model_of_its_own(tmp_path, engine):
     X, times = stream()
     names = ["press 4", 7]
     rows = [(names[i % 2], dict(zip("fedcba", x, strict=True))) for i, x in enumerate(X)]
@@ -68,7 +69,7 @@ def test_each_key_has_a_model_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(("size", "period"), [(100, 50), (100, 30), (40, 60)])
-def test_sliding_windows_carry_the_model_and_count_a_row_once(tmp_path, size, period):
+def test_sliding_windows_carry_the_model_and_count_a_row_once(tmp_path, size, period, engine):
     X, times = stream(200)
     history = learn(timed(X, times), SlidingWindows(size, period), tmp_path).history()
     # Where windows leave gaps between them, rows in no window do not count.
@@ -79,7 +80,7 @@ def test_sliding_windows_carry_the_model_and_count_a_row_once(tmp_path, size, pe
     assert history[-1].n_samples_seen == inside.sum()
 
 
-def test_sliding_windows_without_carry_have_components_of_their_own_rows(tmp_path):
+def test_sliding_windows_without_carry_have_components_of_their_own_rows(tmp_path, engine):
     X, times = stream(300)
     store = learn(timed(X, times), SlidingWindows(100, 50), tmp_path, carry=False)
     assert len(store.history()) == 7
@@ -88,7 +89,7 @@ def test_sliding_windows_without_carry_have_components_of_their_own_rows(tmp_pat
         assert_equals_batch(c, X[own])
 
 
-def test_sessions_close_where_the_rows_pause(tmp_path):
+def test_sessions_close_where_the_rows_pause(tmp_path, engine):
     X, times = stream(120)
     times = times + np.repeat([0, 100, 300], 40)
     history = learn(timed(X, times), Sessions(20), tmp_path).history()
@@ -99,7 +100,7 @@ def test_sessions_close_where_the_rows_pause(tmp_path):
         assert_equals_batch(checkpoint, X[: 40 * i])
 
 
-def test_the_global_window_has_one_checkpoint_without_times(tmp_path):
+def test_the_global_window_has_one_checkpoint_without_times(tmp_path, engine):
     X, times = stream(100)
     (checkpoint,) = learn(timed(X, times), GlobalWindows(), tmp_path).history()
     assert checkpoint.window_start is None
@@ -108,7 +109,7 @@ def test_the_global_window_has_one_checkpoint_without_times(tmp_path):
 
 
 @pytest.mark.parametrize("carry", [True, False])
-def test_components_keep_their_sign_between_windows(tmp_path, carry):
+def test_components_keep_their_sign_between_windows(tmp_path, carry, engine):
     X, times = stream()
     history = learn(timed(X, times), FixedWindows(100), tmp_path, carry=carry).history()
     for before, now in pairwise(history):
@@ -116,7 +117,7 @@ def test_components_keep_their_sign_between_windows(tmp_path, carry):
         assert now.drift is not None
 
 
-def test_factored_memory_and_single_precision_go_through(tmp_path):
+def test_factored_memory_and_single_precision_go_through(tmp_path, engine):
     X, times = stream(300, 8)
     options = {"memory": "factored", "oversample": 5}
     (last,) = learn(timed(X, times), GlobalWindows(), tmp_path / "a", **options).history()
@@ -144,7 +145,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_row_gives_the_same_components(tmp_path, kind):
+def test_every_kind_of_row_gives_the_same_components(tmp_path, kind, engine):
     elements = KINDS[kind]
     (found,) = learn(timed(elements, [0] * len(elements)), GlobalWindows(), tmp_path).history()
     named = kind not in ("vector", "list", "matrix")
@@ -153,7 +154,7 @@ def test_every_kind_of_row_gives_the_same_components(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_features_fix_the_order(tmp_path, kind):
+def test_features_fix_the_order(tmp_path, kind, engine):
     elements = KINDS[kind]
     if kind in ("vector", "list", "matrix"):
         elements = [np.asarray(e)[..., [1, 2]] for e in elements]  # b, c
@@ -165,7 +166,7 @@ def test_features_fix_the_order(tmp_path, kind):
 
 
 @pytest.mark.parametrize("windowfn", [FixedWindows(50), SlidingWindows(100, 50)])
-def test_a_checkpoint_lies_in_the_window_that_it_covers(windowfn):
+def test_a_checkpoint_lies_in_the_window_that_it_covers(windowfn, engine):
     X, times = stream(100)
 
     def where(keyed, window=beam.DoFn.WindowParam, timestamp=beam.DoFn.TimestampParam):
@@ -178,6 +179,6 @@ def test_a_checkpoint_lies_in_the_window_that_it_covers(windowfn):
             assert window == IntervalWindow(start, end)
             assert end - 0.001 <= timestamp < end
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         learned = p | beam.Create(timed(X, times)) | beam.WindowInto(windowfn) | LearnComponents(2)
         assert_that(learned | beam.Map(where), check)

@@ -96,7 +96,7 @@ def portable(tmp_path):
 
 
 def wait_for(port):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while True:
         try:
             socket.create_connection(("localhost", port), 1).close()

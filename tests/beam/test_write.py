@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import apache_beam as beam
+import engines
 import pytest
 from apache_beam.io import localfilesystem
 from apache_beam.testing.util import assert_that, equal_to
@@ -79,11 +80,11 @@ def files(folder):
 
 
 def write(checkpoints, uri):
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         _ = p | beam.Create(checkpoints) | WriteCheckpoints(str(uri))
 
 
-def test_writing_again_writes_the_same_files(tmp_path, checkpoints):
+def test_writing_again_writes_the_same_files(tmp_path, checkpoints, engine):
     write(checkpoints, tmp_path)
     before = [(path, path.read_bytes()) for path in files(tmp_path)]
     write(checkpoints[::-1] + checkpoints, tmp_path)
@@ -91,7 +92,7 @@ def test_writing_again_writes_the_same_files(tmp_path, checkpoints):
     assert len(before) == 2
 
 
-def test_repeated_bundles_count_no_row_twice(tmp_path):
+def test_repeated_bundles_count_no_row_twice(tmp_path, engine):
     X, times = stream(100)
     elements = timed(X, times)
     once = learn(elements, FixedWindows(50), tmp_path / "once")
@@ -114,7 +115,7 @@ def far(tmp_path, monkeypatch, request):
     return "far://bucket/store", tmp_path / "bucket" / "store"
 
 
-def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints):
+def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints, engine):
     uri, folder = far
     for _ in range(2):
         write(checkpoints, uri)
@@ -123,7 +124,7 @@ def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints):
     assert FarFileSystem.deleted == []  # writing again left no gap
 
 
-def test_other_content_replaces_what_was_there(far, checkpoints):
+def test_other_content_replaces_what_was_there(far, checkpoints, engine):
     uri, folder = far
     write([dataclasses.replace(checkpoints[0], n_samples_seen=1)], uri)
     write(checkpoints, uri)
@@ -131,7 +132,7 @@ def test_other_content_replaces_what_was_there(far, checkpoints):
     assert len(files(folder)) == 2
 
 
-def test_a_writer_that_fails_leaves_nothing(far, checkpoints, monkeypatch):
+def test_a_writer_that_fails_leaves_nothing(far, checkpoints, monkeypatch, engine):
     uri, folder = far
     if "far" in beam_files._OBJECT_STORES:
         pytest.skip("an object store has no renames")
@@ -146,7 +147,7 @@ def test_a_writer_that_fails_leaves_nothing(far, checkpoints, monkeypatch):
 
 
 def read(pattern, check, **options):
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         found = p | ReadCheckpoints(str(pattern), **options)
         if not options.get("unreadable"):
             assert_that(found, check)
@@ -161,7 +162,7 @@ def read(pattern, check, **options):
 
 
 @pytest.mark.parametrize("moments", [True, False])
-def test_what_was_written_is_read_back(far, checkpoints, moments):
+def test_what_was_written_is_read_back(far, checkpoints, moments, engine):
     uri, _ = far
     write(checkpoints, uri)
     wanted = checkpoints if moments else [c.without_moments() for c in checkpoints]
@@ -174,7 +175,9 @@ def test_what_was_written_is_read_back(far, checkpoints, moments):
     assert read(uri + "/none/w*.parquet", check, moments=moments) == counted
 
 
-def test_torn_and_foreign_files_are_named_counted_and_skipped(tmp_path, checkpoints, caplog):
+def test_torn_and_foreign_files_are_named_counted_and_skipped(
+    tmp_path, checkpoints, caplog, engine
+):
     store = CheckpointStore(tmp_path)
     paths = [Path(store.write(c)) for c in checkpoints]
     folder = paths[0].parent
@@ -196,7 +199,7 @@ def test_torn_and_foreign_files_are_named_counted_and_skipped(tmp_path, checkpoi
     assert "w1.parquet" in caplog.text
 
 
-def test_a_checkpoint_that_was_read_lies_in_its_window(tmp_path, checkpoints):
+def test_a_checkpoint_that_was_read_lies_in_its_window(tmp_path, checkpoints, engine):
     for checkpoint in checkpoints:
         CheckpointStore(tmp_path).write(checkpoint)
 
@@ -206,10 +209,10 @@ def test_a_checkpoint_that_was_read_lies_in_its_window(tmp_path, checkpoints):
     def ends(keyed, window=beam.DoFn.WindowParam):
         return int(window.end), keyed[1].window_end // 1_000_000
 
-    with beam.Pipeline("FnApiRunner") as p:
+    with engines.pipeline() as p:
         found = p | ReadCheckpoints(tmp_path) | beam.WindowInto(FixedWindows(50)) | beam.Map(ends)
         assert_that(found, lambda found: check(sorted(found, key=lambda pair: pair[0])))
 
 
-def test_an_empty_store_has_no_checkpoints(tmp_path):
+def test_an_empty_store_has_no_checkpoints(tmp_path, engine):
     assert read(tmp_path, lambda found: found == [] or 1 / 0) == {}

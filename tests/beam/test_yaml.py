@@ -1,15 +1,22 @@
 """A pipeline that is a YAML file, with streampca as its provider."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pytest
+import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
+from reruns import files, write
 from streams import assert_equals_batch, stream
 
+import beam_pipelines
+from beam_pipelines import beam_yaml
+from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
 from streampca import CheckpointStore
 
 yaml_transform = pytest.importorskip(
@@ -76,6 +83,28 @@ def test_components_are_learned_by_a_yaml_file(tmp_path):
     lines = "".join(path.read_text() for path in tmp_path.glob("found*")).splitlines()
     wanted = [f"press {i}: {rows} of 3" for i in range(2) for rows in (25, 50)]
     assert sorted(lines) == wanted
+
+
+def test_the_provider_that_ships_is_included_by_its_path(tmp_path):
+    """It names all transforms that Beam YAML can have, and they are there."""
+    (shipped,) = (Path(folder) / "provider.yaml" for folder in beam_pipelines.__path__)
+    transforms = yaml.safe_load(shipped.read_text())[0]["transforms"]
+    public = [
+        name
+        for name, value in vars(beam_yaml).items()
+        if isinstance(value, type)
+        and issubclass(value, beam.PTransform)
+        and value.__module__ == beam_yaml.__name__
+    ]
+    assert transforms == {name: f"beam_pipelines.beam_yaml.{name}" for name in public}
+    X, times = stream(100, 3)
+    rows = [
+        {"press": "a", "second": int(t), **dict(zip(NAMES, x, strict=True))}
+        for x, t in zip(X, times, strict=True)
+    ]
+    text = PIPELINE.format(folder=tmp_path, rows=json.dumps(rows))
+    run(text[: text.index("providers:")] + f"providers:\n  - include: {shipped}\n")
+    assert_equals_batch(CheckpointStore(tmp_path / "store").latest("a"), X)
 
 
 def test_a_yaml_file_is_run_as_beam_runs_it(tmp_path):
@@ -216,7 +245,6 @@ def test_a_mistyped_name_ends_the_program_and_the_nearest_is_named(tmp_path, old
 def test_the_schema_of_yaml_is_made_from_the_table():
     from apache_beam.yaml.yaml_provider import InlineProvider
 
-    from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
     from streampca.files import options
 
     provider = InlineProvider({"rows": LearnComponents, "files": LearnFromFiles})
@@ -225,3 +253,54 @@ def test_the_schema_of_yaml_is_made_from_the_table():
         assert fields[option.name] == option.help
     rows = {field.name for field in provider.config_schema("rows").fields}
     assert {"columns", "features", "key_column", "key", "exclude", "missing", "half_life"} <= rows
+
+
+def learn_files(folder, store, **more):
+    asked = {"timestamp_column": "time", "key": "press", "window": "20m", "n_components": 2}
+    with beam.Pipeline("FnApiRunner") as p:
+        _ = p | LearnFromFiles(
+            files=[f"{folder}/rows*.parquet"],
+            store=store,
+            **(asked | {"idle_timeout": "1h", "dtype": "float32"} | more),
+        )
+
+
+def test_a_job_that_was_killed_is_resumed_as_by_the_main_job(tmp_path, monkeypatch):
+    write(tmp_path, m=200)
+    monkeypatch.chdir(tmp_path)
+    learn_files(tmp_path, "store")  # of this folder, wherever workers are
+    expected = files(tmp_path / "store")
+    for folder in (tmp_path / "store").glob("s-*"):
+        for path in sorted(folder.glob("*.parquet"))[3:]:
+            path.unlink()
+    learn_files(tmp_path, "store", resume=True)
+    assert files(tmp_path / "store") == expected
+    for other in ({"window": "10m"}, {"whiten": True}, {"idle_timeout": 7200}, {"solver": "exact"}):
+        with pytest.raises(ValueError, match="this is not the job that wrote"):
+            learn_files(tmp_path, "store", resume=True, **other)
+    assert files(tmp_path / "store") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"idle_timeout": "2 weeks"}, "idle_timeout 2 weeks: give a time such as"),
+        ({"solver": "exac"}, "solver exac: give one of exact, first_order"),
+        ({"hot_key_shard": 2}, "no option hot_key_shard: did you mean hot_key_shards?"),
+        ({"batch_size": "many"}, "batch_size many: give a whole number"),
+        ({"store": None, "resume": True}, "resume needs store"),
+        ({"half_life": "1h", "forgetting_factor": 0.9}, "give one of them"),
+    ],
+)
+def test_options_of_the_job_are_checked(tmp_path, given, message):
+    write(tmp_path, m=20)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        learn_files(tmp_path, **({"store": str(tmp_path / "store")} | given))
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_option_of_rows_is_given_once():
+    with pytest.raises(ValueError, match="dtype is given twice"):
+        LearnComponents(columns=["a", "b"], dtype="float32", options={"dtype": "float64"})
+    with pytest.raises(ValueError, match="rerun=True needs resume_from"):
+        LearnComponents(columns=["a", "b"], rerun=True)

@@ -1,5 +1,6 @@
 """transform, score and export against what the library itself says of the same rows."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -203,3 +204,123 @@ def test_a_missing_extra_is_named(cli, store, monkeypatch, module, arguments, ex
     assert said.stderr.startswith("error: ")
     assert f'pip install "streampca[{extra}]"' in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_onnx_scales_where_the_model_does(rows, cli, whiten):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from streampca import StreamingPCA
+
+    X = rows * [1e-3, 1.0, 1e4, 10.0]
+    pca = StreamingPCA(2, scale=True, whiten=whiten).fit(X)
+    CheckpointStore("store").write(pca.checkpoint())
+    cli("export", "store", "-o", "m.onnx")
+    session = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"rows": X})
+    np.testing.assert_allclose(found, pca.transform(X), atol=1e-9)
+
+
+def test_fit_scale_learns_the_correlation_and_goes_on_with_it(cli, write, rows):
+    X = rows * [1e-3, 1.0, 1e4, 10.0]
+    cli("fit", write("a.csv", X[:1500]), "-n", 2, "-o", "store", "--scale")
+    cli("fit", write("b.csv", X[1500:]), "-o", "store", "--resume")
+    model = CheckpointStore("store").latest()
+    values = np.linalg.eigvalsh(np.corrcoef(X.T))[::-1][:2]
+    np.testing.assert_allclose(model.explained_variance, values, rtol=1e-9)
+    shown = cli("components", "store", "--json").json
+    np.testing.assert_allclose(shown["scale"], X.std(axis=0, ddof=1), rtol=1e-9)
+    cli("export", "store", "-o", "m.npz")
+    with np.load("m.npz", allow_pickle=False) as arrays:
+        assert np.array_equal(arrays["scale"], model.scale)
+    said = cli("score", "store", "b.csv", "--json").json
+    assert said["n_rows"] == 1500
+    assert said["n_alarms"] < 200
+
+
+@pytest.fixture
+def watched(cli, write):
+    """A store of normal rows of four sensors, and a file with one of them off for a while."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1)) @ np.ones((1, 4)) + 0.2 * rng.normal(size=(4000, 4))
+    X[3000:3040, 2] += 3.0
+    X[3500, 1] += 5.0
+    times = [f"2026-01-01T{i // 60:02d}:{i % 60:02d}:00" for i in range(1000)]
+    write("normal.csv", X[:2000])
+    write("calm.csv", X[2000:2600])
+    write("odd.csv", X[2700:3700], time=times)
+    cli("fit", "normal.csv", "-n", 1, "-o", "store", "-q")
+
+
+def test_score_ends_with_events(cli, watched):
+    said = cli(
+        "score",
+        "store",
+        "odd.csv",
+        "--timestamp-column",
+        "time",
+        "--rules",
+        "k=3, n=5, hold_off=5",
+        "--json",
+    ).json
+    (event,) = said["events"]
+    assert (event["start"], event["end"]) == ("odd.csv, row 300", "odd.csv, row 339")
+    assert (event["start_time"], event["end_time"]) == (
+        "2026-01-01T05:00:00Z",
+        "2026-01-01T05:39:00Z",
+    )
+    assert event["sensors"][0] == "heat"
+    assert event["is_over"]
+    assert (event["n_rows"], event["n_out"], said["n_events"]) == (40, 40, 1)
+    assert said["rules"] == {"k": 3, "n": 5, "hold_off": 5}
+    text = cli(
+        "score", "store", "odd.csv", "--timestamp-column", "time", "--rules", "k=3, n=5, hold_off=5"
+    ).out
+    assert "2026-01-01T05:00:00Z" in text
+    assert "1 event;" in text
+    every = cli("score", "store", "odd.csv", "--json").json
+    assert every["n_events"] > 1  # without rules each row that is out is one
+    assert "odd.csv, row 800" in {event["start"] for event in every["events"]}
+
+
+@pytest.mark.parametrize("how", [[], ["--normal", "calm.csv"]])
+def test_score_takes_running_means_and_limits_from_anywhere(cli, watched, how):
+    args = ["score", "store", "odd.csv", "--rules", "ewma=0.3, hold_off=10", *how, "--json"]
+    said = cli(*args).json
+    long = max(said["events"], key=lambda event: event["n_rows"])
+    assert long["sensors"][0] == "heat"
+    assert 35 <= long["n_rows"] <= 90
+
+
+def test_an_event_goes_on_from_file_to_file(cli, watched, write):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 1)) @ np.ones((1, 4)) + 0.2 * rng.normal(size=(60, 4))
+    X[20:, 0] += 4
+    write("one.csv", X[:40])
+    write("two.csv", X[40:])
+    said = cli("score", "store", "one.csv", "two.csv", "--rules", "k=2, n=2", "--json").json
+    (event,) = said["events"]
+    assert (event["start"], event["end"]) == ("one.csv, row 20", "two.csv, row 19")
+    assert not event["is_over"]
+
+
+def test_rules_that_are_none_are_an_error(cli, watched):
+    assert (
+        "did you mean hold_off" in cli("score", "store", "odd.csv", "--rules", "hold=3", code=2).err
+    )
+    err = cli("score", "store", "odd.csv", "--rules", "method=empirical", code=2).err
+    assert "--normal" in err
+
+
+def test_score_of_rows_with_gaps_is_that_of_a_monitor(cli, write, rows):
+    gappy = rows[:600].copy()
+    gappy[::3, 1] = np.nan
+    cli("fit", write("a.csv", rows), "-n", 2, "-o", "store", "--missing", "impute", "-q")
+    lines = [",".join("" if np.isnan(v) else repr(v) for v in row) for row in gappy.tolist()]
+    Path("b.csv").write_text("\n".join(["oil,air,heat,load", *lines, ""]))
+    said = cli("score", "store", "b.csv", "--json", "-o", "scores.csv").json
+    assert said["n_rows"] == 600
+    found = Monitor(CheckpointStore("store").latest()).assess(gappy)
+    assert said["n_alarms"] == int(found.alarm.sum())
+    with open("scores.csv", newline="") as file:
+        spe = [float(row["spe"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(spe, found.spe, rtol=1e-9)

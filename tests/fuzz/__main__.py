@@ -23,22 +23,29 @@ from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 FOUND = HERE / "found"
+RUNS = 2_000  # of each target, where inputs are to be the same each time
 MEMORY = 512  # MiB beyond what the imports take
 
 
-def fuzz(target: str, seconds: int) -> tuple[str, bool, str]:
-    """Run one target; its name, whether all went well, and what it said."""
+def fuzz(target: str, seconds: int, seed: int = 0) -> tuple[str, bool, str]:
+    """Run one target; its name, whether all went well, and what it said.
+
+    With a seed, the inputs are the same each time, in number too: RUNS, unless time ends first.
+    """
+    same = [f"-seed={seed}", f"-runs={RUNS}"] if seed else []
     with tempfile.TemporaryDirectory() as corpus:
         done = subprocess.run(
             [
                 *(sys.executable, str(HERE / "run.py"), target, str(MEMORY)),
                 *(f"-max_total_time={seconds}", "-max_len=16384", "-timeout=20"),
+                *same,
                 *("-rss_limit_mb=0", "-print_final_stats=1", "-verbosity=1"),
                 *(f"-artifact_prefix={FOUND}/{target.replace(' ', '_')}-", corpus),
             ],
             capture_output=True,
             text=True,
             check=False,
+            env=os.environ | ({"PYTHONHASHSEED": str(seed)} if seed else {}),
         )
         said = done.stdout + done.stderr
         statistics = dict(
@@ -62,6 +69,9 @@ def main() -> int:
     parser.add_argument(
         "--streams", type=int, default=300, help="streams of rows besides, if no target is named"
     )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same inputs each time; 0: others each time"
+    )
     given = parser.parse_args()
     unknown = [name for name in given.targets if name not in TARGETS]
     if unknown:
@@ -69,10 +79,10 @@ def main() -> int:
     wrong = 0
     if given.streams and not given.targets:
         wrong = streams.try_streams(range(given.streams), min(2, os.cpu_count() or 1), {}, False)
-    return int(fuzz_bytes(given.targets or list(TARGETS), given.seconds) or wrong > 0)
+    return int(fuzz_bytes(given.targets or list(TARGETS), given.seconds, given.seed) or wrong > 0)
 
 
-def fuzz_bytes(chosen: list[str], seconds: int) -> bool:
+def fuzz_bytes(chosen: list[str], seconds: int, seed: int = 0) -> bool:
     """Run the targets; whether one failed."""
     try:
         import atheris  # noqa: F401
@@ -87,7 +97,7 @@ def fuzz_bytes(chosen: list[str], seconds: int) -> bool:
     each = max(2, seconds * cores // len(chosen))
     started, failed = time.monotonic(), []
     with ThreadPoolExecutor(cores) as pool:
-        for target, well, said in pool.map(lambda name: fuzz(name, each), chosen):
+        for target, well, said in pool.map(lambda name: fuzz(name, each, seed), chosen):
             print(
                 f"{target:15} {'clean' if well else 'FAILED'}: {said.splitlines()[0]}", flush=True
             )

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from checkpoints import MINUTE, make
 from extras import torch
 
-from beam_pipelines.learning.combine import AccumulatorCoder, MomentsFn
+from beam_pipelines.learning.combine import MomentsFn
 from beam_pipelines.rows.coders import (
     BlockCoder,
     CheckpointCoder,
@@ -31,8 +31,8 @@ from beam_pipelines.rows.coders import (
     moments_to_bytes,
 )
 from beam_pipelines.rows.elements import Block
-from streampca import Checkpoint, StreamingPCA
-from streampca.checkpoint import Drift
+from streampca import Checkpoint, StreamingPCA, StreamingReducedRankRegression, merge_all
+from streampca.checkpoint import Drift, Part
 from streampca.checkpoint.footer import check_footer, footer_start
 from streampca.checkpoint.paths import folder_key, key_folder, parse_file_name
 from streampca.files import read
@@ -104,9 +104,19 @@ def moments(data: bytes) -> None:
         assert array.tobytes() == again.state()[name].tobytes()
 
 
+def part(data: bytes) -> None:
+    found = Part.from_bytes(data)
+    again = found.to_bytes()
+    assert Part.from_bytes(again).to_bytes() == again
+    if found.moments is not None:
+        with contextlib.suppress(ValueError, TypeError):  # parameters may be any
+            merge_all([data])
+
+
 def accumulator(data: bytes) -> None:
-    coder = AccumulatorCoder(MomentsFn(n_components=1))
-    coder.decode(coder.encode(coder.decode(data)))
+    fn = MomentsFn(n_components=1)
+    (again,) = fn._opened([data])
+    fn._opened([again])
 
 
 def block(data: bytes) -> None:
@@ -162,6 +172,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "sealed bytes": _guarded(checkpoint_bytes, sealed_stream),
     "sealed wire": _guarded(wire, sealed_stream),
     "sealed moments": _guarded(moments, sealed_stream),
+    "sealed part": _guarded(part, sealed_stream),
     "accumulator": _guarded(accumulator),
     "block": _guarded(block),
     "sealed block": _guarded(block, sealed_block),
@@ -216,6 +227,18 @@ def _files() -> list[bytes]:
     ]
 
 
+def _parts() -> list[bytes]:
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    X[:, 1] = np.nan
+    named = pa.table(dict(zip("abcd", X.T, strict=True)))
+    return [
+        StreamingPCA(2, missing="impute").fit(named).part(),
+        StreamingPCA(2, memory="factored", whiten=True).fit(X[:, 2:]).part(),
+        StreamingReducedRankRegression(1).fit(X[:, 2:], named.select(["a"])).part(),
+        StreamingReducedRankRegression(1, ridge=2.0).part(),
+    ]
+
+
 def seeds(target: str) -> list[bytes]:
     """Valid inputs of a target, small, as the library writes them."""
     checkpoints = _checkpoints()
@@ -243,6 +266,8 @@ def seeds(target: str) -> list[bytes]:
                 )
                 for each, names in zip(given, cycle([None, ("a", "b", "c", "é")]), strict=False)
             ]
+        case "part":
+            return _parts()
         case "block":
             return [
                 BlockCoder().encode(Block(names, np.eye(rows, 2, dtype=dtype)))

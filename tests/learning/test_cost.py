@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 
@@ -79,9 +80,11 @@ def test_defaults_are_what_the_model_chooses_but_for_few_features():
     for choice in cost_figures.choices(POINTS):
         if choice.n >= 256:
             assert choice.default == choice.m, choice
-        else:  # what it costs there that rows wait less long is known
+        elif choice.memory == "factored":
             assert choice.default == min(choice.m, 512), choice
             assert choice.default_regret < 3.5, choice
+        else:  # by bytes: more rows than were measured
+            assert choice.default >= 2048, choice
 
 
 @pytest.mark.parametrize("price", prices_of.Work._fields)
@@ -133,7 +136,7 @@ def test_beyond_4096_features_dense_memory_is_not_slower():
         (1100, {"n_components": 20}, "dense", "exact; 9.2 MiB, 3.2 times the time"),
         (4000, {"n_components": 2}, "factored", "dense would take 122.1 MiB, 15.4 times"),
         (9000, {"n_components": 2}, "factored", "dense would take 618.0 MiB"),
-        (1100, {"n_components": 0.9}, "dense", "all eigenvalues are needed"),
+        (1100, {"n_components": 0.9}, "dense", "all of the covariance is needed"),
         pytest.param(
             *(100, {"solver": "first_order"}, "minibatch", "for first-order steps"),
             marks=needs_torch,
@@ -267,6 +270,7 @@ def test_bytes_are_those_of_the_arrays_held(n, q, dtype):
 
 def test_bytes_of_the_buffer_are_those_held():
     buffer = RowBuffer(300, 40, "float32")
+    buffer.append(Minibatch(np.ones((1, 40), "float32"), np.array([2.0])))
     held = buffer._X.nbytes + buffer._weights.nbytes
     assert held == prices_of.buffer_bytes(40, 300)
 
@@ -335,10 +339,21 @@ def test_all_eigenvalues_need_dense_memory():
         chosen(choices.DENSE_LIMIT + 1, n_components=0.9)
 
 
-@pytest.mark.parametrize("missing", ["error", "impute"])
-def test_with_few_features_at_most_512_rows_wait(missing):
-    assert chosen(255, n_components=3, missing=missing).batch_size == 512
-    assert chosen(256, n_components=3, missing=missing).batch_size == 2048
+@pytest.mark.parametrize("changed", [{"missing": "impute"}, {"solver": "first_order"}])
+def test_with_few_features_at_most_512_rows_wait_for_what_the_last_model_has_a_say_in(changed):
+    resolved = chosen(255, n_components=3, memory="dense", **changed)
+    assert resolved.batch_size == 512
+    assert chosen(256, n_components=3, missing="impute").batch_size == 2048
+
+
+def test_minibatches_of_few_features_go_by_bytes():
+    sizes = [chosen(n, n_components=1).batch_size for n in range(1, 256)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == 2**14
+    assert sizes[-1] == 2048
+    assert all(size * n <= 2**19 for n, size in enumerate(sizes, start=1))
+    # neighbours never differ by more than a step
+    assert max(a / b for a, b in itertools.pairwise(sizes)) == 2
 
 
 # --- what the documentation says ------------------------------------------------------------------

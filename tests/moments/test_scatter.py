@@ -53,6 +53,72 @@ def test_it_is_the_sum_whatever_came_in_which_parts(n, sizes, dtypes, read):
     np.testing.assert_array_equal(scatter.diagonal, np.diagonal(S))
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.sampled_from([1, 3, 20, FEW_FEATURES]),
+    m=st.integers(1, 5000),
+    order=st.sampled_from(["C", "F", "every other row", "every other column"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_many_narrow_rows_are_summed_in_float64(n, m, order, dtype):
+    X = draws(m).normal(size=(2 * m, 2 * n)).astype(dtype)
+    X = {
+        "C": X[:m, :n].copy(),
+        "F": np.asfortranarray(X[:m, :n]),
+        "every other row": X[::2, :n],
+        "every other column": X[:m, ::2],
+    }[order]
+    scatter = Scatter(np.zeros((n, n)))
+    scatter.add_rows(X, X[:0], X[:0])
+    exact = X.T.astype("longdouble") @ X.astype("longdouble")
+    # at most 1,024 products are added up in the type of the rows
+    error = (min(m, 1024) + 10) * np.finfo(dtype).eps * abs(X.T).astype("longdouble") @ abs(X)
+    assert (abs(scatter.whole - exact) <= error).all()
+    np.testing.assert_array_equal(scatter.whole, scatter.whole.T)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.sampled_from([3, FEW_FEATURES, MANY]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    factors=st.lists(
+        st.sampled_from([0.0, 1e-30, 1e-4, 0.3, 0.5, 0.999, 1.0]), min_size=1, max_size=12
+    ),
+    read=st.sets(st.integers(0, 11)),
+)
+def test_forgetting_multiplies_all_that_came_before(n, dtype, factors, read):
+    scatter, expected, size = Scatter(np.zeros((n, n))), np.zeros((n, n)), np.zeros((n, n))
+    rng = draws(n)
+    for i, factor in enumerate(factors):
+        X, V = rng.normal(size=(7, n)).astype(dtype), rng.normal(size=(2, n)).astype(dtype)
+        signed = V * np.array([[-1.0], [1.0]], dtype)
+        scatter.scale(factor)
+        scatter.add_rows(X, signed, V)
+        expected, size = expected * factor, size * factor
+        for A, B in ((X, X), (signed, V)):
+            expected += A.T.astype("float64") @ B
+            size += abs(A.T.astype("float64")) @ abs(B)
+        if i in read:
+            scatter.whole  # noqa: B018
+    error = 200 * np.finfo(dtype).eps * size
+    assert (abs(scatter.diagonal - np.diagonal(expected)) <= np.diagonal(error)).all()
+    assert (abs(scatter.whole - expected) <= error).all()
+    np.testing.assert_array_equal(scatter.whole, scatter.whole.T)
+
+
+def test_forgetting_passes_over_the_matrix_now_and_then_alone():
+    scatter = Scatter(np.zeros((MANY, MANY)))
+    X = draws().normal(size=(5, MANY))
+    for _ in range(100):
+        scatter.add_rows(X, X[:0], X[:0])
+        kept = scatter._sum
+        before = kept.copy()
+        scatter.scale(0.95)
+        assert scatter._sum is kept
+        np.testing.assert_array_equal(kept, before)
+    assert scatter._unit == pytest.approx(0.95**100)
+
+
 def test_what_waits_is_bounded():
     scatter = Scatter(np.zeros((MANY, MANY)))
     none = np.zeros((0, MANY), "float32")

@@ -233,8 +233,9 @@ def test_models_of_any_size_become_pictures():
     for pca in (one, wide, constant):
         for figure in (plot_scree(pca), plot_loadings(pca), plot_acs(pca, pca)):
             assert drawn(figure, 390).shape[1] == 390
-    for pca, X in ((one, np.arange(6.0).reshape(6, 1)), (constant, np.full((9, 3), 2.0))):
-        assert drawn(plot_control(pca, X), 390).shape[1] == 390
+    assert drawn(plot_control(constant, np.full((9, 3), 2.0)), 390).shape[1] == 390
+    with pytest.raises(ValueError, match="leave nothing for SPE"):
+        plot_control(one, np.arange(6.0).reshape(6, 1))
 
 
 def test_what_cannot_be_drawn_is_said(model):

@@ -144,7 +144,7 @@ WHEN = datetime.datetime(2026, 1, 1)
         ([], "got shape (0,)"),
         ([[]], "there is nothing to read: got 1 rows of 0 features"),
         (pd.DataFrame(), "there is nothing to read"),
-        (pd.DataFrame({"a": []}), "there is nothing to read: got 0 rows of 1 features"),
+        (pd.DataFrame({"a": []}), "there is nothing to read: got 0 rows of 0 features"),
         (pa.table({}), "there is nothing to read"),
         (pa.table({"a": pa.array([], pa.string())}), "there is nothing to read"),
         (pl.DataFrame(), "there is nothing to read"),

@@ -207,13 +207,15 @@ def test_several_keys_and_none_chosen(client, store, fill):
     assert (answer.status_code, answer.json()["error"][:20]) == (400, "the store has 2 keys")
 
 
-def test_a_gap_is_refused_even_where_the_model_fills_gaps(client, store):
-    """What was filled in by the model says nothing against the model."""
+def test_a_gap_is_scored_by_what_was_observed_where_the_model_fills_gaps(client, store):
     rng = np.random.default_rng(0)
     pca = StreamingPCA(1, missing="impute").partial_fit(rng.normal(size=(50, 3)))
     store.write(pca.checkpoint())
-    answer = client.post("/transform", json=[[1, 2, 3], [1, None, 3]])
-    assert "row 1, feature 1 is nan" in answer.json()["error"]
+    answer = client.post("/transform", json=[[1, 2, 3], [1, None, 3]]).json()
+    expected = Monitor(pca).assess([[1, 2, 3], [1, np.nan, 3]])
+    np.testing.assert_allclose(answer["spe"], expected.spe)
+    np.testing.assert_allclose(answer["t2"], expected.t2)
+    assert np.isfinite(answer["spe"]).all()
 
 
 def test_a_secret_in_the_store_s_address_is_not_shown(store):

@@ -1,7 +1,10 @@
 """The page in a real browser; skipped where none is installed."""
 
+import dataclasses
+import queue
 import shutil
 
+import numpy as np
 import pytest
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -9,6 +12,8 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+from streampca import StreamingPCA  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -96,16 +101,112 @@ def test_switching_the_key_shows_the_other_model(page, store, fill):
 
 
 def test_a_time_can_be_chosen_and_is_kept(page, store, fill):
+    """By the keyboard alone; a screen reader is told what the slider stands for."""
     fill(store, hours=4)
     page.open()
-    choice = Select(page.find("time"))
-    assert len(choice.options) == 5
-    choice.select_by_visible_text("1970-01-01 02:00")
+    slider = page.find("time")
+    assert page.text("time-text") == "1970-01-01 04:00 UTC, 4 of 4, latest as it comes"
+    slider.send_keys(Keys.HOME)
+    page.until(lambda: "50 rows" in page.text("summary"))
+    slider.send_keys(Keys.ARROW_RIGHT)
     page.until(lambda: "100 rows" in page.text("summary"))
+    assert slider.get_attribute("aria-valuetext") == "1970-01-01 02:00 UTC, 2 of 4"
     fill(store, hours=1, start=4)
     page.until(lambda: "5 checkpoints" in page.text("live"))
-    page.until(lambda: len(Select(page.find("time")).options) == 6)
+    page.until(lambda: page.text("time-text") == "1970-01-01 02:00 UTC, 2 of 5")
     assert "100 rows" in page.text("summary")
+    page.find("later").click()
+    page.until(lambda: "150 rows" in page.text("summary"))
+    page.find("latest").send_keys(Keys.ENTER)
+    page.until(lambda: "250 rows" in page.text("summary"))
+    assert page.find("latest").get_attribute("aria-pressed") == "true"
+    assert page.complaints() == []
+
+
+def test_every_checkpoint_can_be_reached(page, store, fill):
+    """The first of more than any chart shows; the charts end where the slider stands."""
+    fill(store, hours=130)
+    page.open()
+    slider = page.find("time")
+    assert slider.get_attribute("max") == "129"
+    slider.send_keys(Keys.HOME)
+    page.until(lambda: "50 rows" in page.text("summary"))
+    page.find("later").click()
+    page.find("later").click()
+    page.until(lambda: "150 rows" in page.text("summary"))
+    page.find("shares").find_element(By.TAG_NAME, "summary").click()
+    windows = page.find("shares").find_elements(By.CSS_SELECTOR, "tbody th")
+    assert [each.text for each in windows] == [f"1970-01-01 0{hour}:00" for hour in (3, 2, 1)]
+
+
+def test_a_late_window_takes_its_place_among_the_times(page, store, fill):
+    fill(store, hours=2, start=1)
+    page.open()
+    assert page.text("time-text") == "1970-01-01 03:00 UTC, 2 of 2, latest as it comes"
+    fill(store, hours=1, start=0)
+    page.until(lambda: "3 of 3" in page.text("time-text"))
+    page.find("time").send_keys(Keys.HOME)
+    page.until(lambda: "50 rows" in page.text("summary"))
+
+
+def test_times_are_shown_in_the_zone_that_was_chosen(page, store, fill):
+    fill(store, hours=3)
+    page.open()
+    Select(page.find("zone")).select_by_value("Asia/Tokyo")
+    page.until(lambda: "1970-01-01 12:00 Asia/Tokyo (UTC+09:00)" in page.text("time-text"))
+    assert "last 1970-01-01 12:00 Asia/Tokyo (UTC+09:00)" in page.text("live")
+    assert page.text("summary").startswith("1970-01-01 12:00 Asia/Tokyo (UTC+09:00):")
+    page.open()
+    page.until(lambda: "12:00 Asia/Tokyo" in page.text("time-text"))  # it is remembered
+    Select(page.find("zone")).select_by_value("UTC")
+    page.until(lambda: "1970-01-01 03:00 UTC" in page.text("time-text"))
+    assert page.complaints() == []
+
+
+def test_one_of_a_thousand_keys_is_found_by_typing(page, store, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda number: None)  # nothing has to outlast this test
+    checkpoint = StreamingPCA(1).fit(np.random.default_rng(0).normal(size=(9, 3))).checkpoint()
+    for number in range(1000):
+        store.write(dataclasses.replace(checkpoint, key=f"press {number:03}"))
+    page.open()
+    assert len(page.find("key").find_elements(By.TAG_NAME, "option")) == 1000
+    page.find("find").send_keys("S 73")
+    page.until(lambda: page.text("find-result") == "10 of 1000 keys.")
+    page.find("find").send_keys("4", Keys.ENTER)
+    page.until(lambda: page.driver.current_url.endswith("#key=press+734"))
+    page.until(lambda: Select(page.find("key")).first_selected_option.text == "press 734")
+    assert page.complaints() == []
+
+
+def test_rows_are_shown_as_they_come(chromium, store, fill, start):
+    """With limits, alarms, the feature behind each, and what cannot be used."""
+    fill(store)
+    given = queue.Queue()
+    with start(rows=iter(given.get, None)) as port:
+        page = Page(chromium, port)
+        page.open()
+        assert page.find("live-rows").is_displayed()
+        for row in [[10, 10, 10]] * 3 + [{"oil": 10, "air": 10, "<b>load</b>": 60}]:
+            given.put(row)
+        page.until(lambda: page.text("live-said") == "Alarm: row 3, <b>load</b>.")
+        for name in ("live-spe", "live-t2"):
+            svg = page.find(name).find_element(By.CSS_SELECTOR, "svg[role=img]")
+            assert svg.find_element(By.CSS_SELECTOR, "path.line").get_attribute("d").count("L") == 3
+            assert "H" in svg.find_element(By.CSS_SELECTOR, "path.steps").get_attribute("d")
+        row = page.find("live-alarms").find_element(By.CSS_SELECTOR, "tbody tr").text
+        assert row.startswith("row 3 <b>load</b> SPE")
+        summary = page.find("live-spe").find_element(By.TAG_NAME, "summary")
+        summary.send_keys(Keys.ENTER)
+        given.put([1, "x", 3])
+        page.until(lambda: "could not be used: row 4" in page.text("live-said"))
+        # What is open stays open, and the keyboard stays where it was, as rows come.
+        given.put([10, 10, 10])
+        page.until(lambda: "The last 5 rows" in page.text("live-spe"))
+        assert page.script("document.activeElement.tagName") == "SUMMARY"
+        lines = page.find("live-spe").find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert [line.text.split()[0] for line in lines] == ["5", "3", "2", "1", "0"]
+        assert page.complaints() == []
+        given.put(None)
 
 
 def test_it_follows_a_job_that_writes(page, store, fill):
@@ -152,7 +253,7 @@ def test_on_a_phone_nothing_sticks_out_and_text_keeps_its_size(page, store, fill
     page.open(size=size)
     assert page.script("document.documentElement.scrollWidth") == size[0]
     small = page.script(
-        "[...document.querySelectorAll('figure svg')].map(svg =>"
+        "[...document.querySelectorAll('#panels > .grid svg')].map(svg =>"
         " svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
     )
     assert min(small) > 0.99  # one unit is a pixel: labels are 12 pixels high
@@ -188,13 +289,14 @@ def test_it_can_be_used_from_the_keyboard(page, store, fill):
     fill(store, "a")
     page.open()
     reached = []
-    for _ in range(14):
+    for _ in range(20):
         page.driver.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(page.script("document.activeElement.id || document.activeElement.tagName"))
     assert reached[0] == "A"  # to skip what comes before the charts
-    assert {"key", "time", "SUMMARY", "rows-text", "BUTTON"} <= set(reached)
+    assert {"key", "zone", "time", "earlier", "SUMMARY", "rows-text", "BUTTON"} <= set(reached)
     labelled = page.script(
-        "[...document.querySelectorAll('select, textarea')].every(each => each.labels.length)"
+        "[...document.querySelectorAll('select, textarea, input')]"
+        ".every(each => each.labels.length)"
     )
     assert labelled
 

@@ -11,20 +11,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from strain import look, told
 
 from streampca.serve import serve
-
-
-def look(port, key=""):
-    answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/events?key={key}", timeout=30)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    return answer
-
-
-def told(answer):
-    for line in answer:
-        if line.startswith(b"data: "):
-            yield json.loads(line[6:])
 
 
 def test_events_say_what_was_written(store, fill, port):
@@ -39,15 +28,18 @@ def test_events_say_what_was_written(store, fill, port):
         assert next(events)["keys"] == ["a", "b"]
 
 
-def test_only_so_many_may_look_at_once(port):
-    looking = [look(port) for _ in range(16)]
-    for each in looking:
-        each.readline()
-    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
-        look(port)
-    refused.value.close()
-    for each in looking:
-        each.close()
+def test_an_address_has_only_so_many_pages_open(port):
+    looking = [look(port) for _ in range(100)]
+    try:
+        for each in looking:
+            each.readline()
+        with pytest.raises(urllib.error.HTTPError, match="429") as refused:
+            look(port)
+        assert "100 pages of your address" in json.loads(refused.value.read())["error"]
+        refused.value.close()
+    finally:
+        for each in looking:
+            each.close()
 
 
 def test_an_interrupt_ends_the_server_while_somebody_looks(store):

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 from streampca.serve import create_app, serve
 from streampca.serve.rows import MOST_BYTES
 
-PAGES = ["/", "/app.js", "/charts.js", "/panels.js", "/rows.js", "/style.css", "/icon.svg"]
+PAGES = ["/", "/style.css", "/icon.svg"]
+PAGES += [f"/{name}.js" for name in ("app", "charts", "live", "panels", "rows", "times")]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "a:b:c", "[::1"])

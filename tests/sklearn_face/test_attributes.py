@@ -143,3 +143,14 @@ def test_attributes_mean_what_they_mean_in_scikit_learn(n_components, batch_size
     assert np.isclose(ours.noise_variance_, exact.noise_variance_)
     assert np.allclose(ours.get_covariance(), exact.get_covariance())
     assert np.allclose(ours.get_precision(), exact.get_precision())
+
+
+def test_a_scaled_model_has_its_scale_and_is_not_assigned_in_part(rows):
+    from streampca.sklearn import StreamingPCA as Scaled
+
+    model = Scaled(2, scale=True).fit(rows)
+    np.testing.assert_allclose(model.scale_, np.std(rows, axis=0, ddof=1))
+    assert model.constant_features_.tolist() == []
+    model.components_ = model.components_[:, ::-1]
+    with pytest.raises(ValueError, match="scale=True cannot be assigned"):
+        model.transform(rows)

@@ -32,6 +32,7 @@ WINGS = (
     "streampca/estimator.py",
     "streampca/regression.py",
     "streampca/given.py",
+    "streampca/merging.py",
     "streampca/bank",
     "streampca/__init__.py",
     "streampca/files",

@@ -65,7 +65,7 @@ def arranged(floor: dict[str, int], ways: list[list[str]]) -> list[list[str]]:
             own = {node: (i + 0.5) / len(rows[f]) for i, node in enumerate(rows[f])}
 
             def middle(node: str, at: dict[str, float] = at, own: dict[str, float] = own) -> float:
-                ends = [at[other] for other in joined[node] if other in at]
+                ends = [at[other] for other in sorted(joined[node]) if other in at]
                 return sum(ends) / len(ends) if ends else own[node]
 
             rows[f] = sorted(rows[f], key=lambda node: (middle(node), node))

@@ -13,8 +13,10 @@ float32, which hides defects.
   updates of directions that are kept in the dtype of the rows each round them once. Altogether
   gamma = 8 u (sqrt(m) + sqrt(n) + sqrt(b) sqrt(n)), the last for factored memory alone.
 - The eigenvalue solver, and the line below which values count as zero: 2 n eps64 T.
-- Means. A minibatch's is found as a mean of differences from a row or from the running mean, which
-  are of the size of the deviations r: 8 sqrt(m) u r; and it is rounded and added to the running
+- Means. A minibatch's is a mean of differences from a row or from the running mean, which are of
+  the size of the deviations and, in the first minibatch, of that of its first row, which may be
+  the one that lies far from all others: 8 sqrt(m) u r with r**2 the sum of both squares. It is
+  rounded and added to the running
   mean in float64, b times: 8 sqrt(b) u64 |largest entry|. With delta (n,) the sum of both, the
   outer products that join minibatches, whose trace is at most T, are off by 2 sqrt(T) |delta| and
   the rest by |delta|**2, times the root of, and the ratio of the weight to what it is divided by.
@@ -155,8 +157,9 @@ class Bounds:
             return np.zeros_like(spread)
         entry = np.abs(t.X).max(axis=0)
         u, least = UNIT[self.dtype], float(np.finfo(self.dtype).smallest_subnormal)
+        spread = np.hypot(spread, t.deviations[0])
         rounding = m**0.5 * u * spread + n_updates**0.5 * UNIT["float64"] * entry
-        return LIKELY * (rounding + least / t.unit)
+        return LIKELY * (rounding + least / t.unit / min(1.0, t.weight))
 
     @cached_property
     def ratio(self):
@@ -180,6 +183,7 @@ class Bounds:
         """Of each feature's variance, (n,)."""
         t = self.truth
         joined = 2 * np.sqrt(self.ratio * t.variance) * self.delta + self.ratio * self.delta**2
-        # squares below the least number become zero
-        underflow = len(t.X) * float(np.finfo(self.dtype).smallest_subnormal) / t.unit / t.unit
+        # squares, times weights, below the least number become zero
+        least = float(np.finfo(self.dtype).smallest_subnormal)
+        underflow = len(t.X) * least / t.unit / t.unit / min(1.0, t.divisor)
         return self.gamma * self.about + joined + underflow

@@ -3,9 +3,9 @@
 from collections import Counter
 
 import apache_beam as beam
+import engines
 import numpy as np
 from apache_beam.metrics.metric import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import TimestampedValue
 from oracle import batch_pca, excess_error
 
@@ -27,10 +27,10 @@ def timed(elements, times, seed=1):
     return [TimestampedValue(elements[i], int(times[i])) for i in order]
 
 
-def learn(elements, windowfn, folder, runner="FnApiRunner", flags=(), **options):
+def learn(elements, windowfn, folder, flags=(), **options):
     """Run LearnComponents over timestamped elements; the store that it wrote."""
     options = {"n_components": 3} | options
-    with beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *flags])) as p:
+    with engines.pipeline(*flags) as p:
         _ = (
             p
             | beam.Create(elements)
@@ -48,8 +48,7 @@ def rows_at(X, times):
 
 def run_events(events, folder, windowfn, lateness=1000, flags=(), **options):
     """Run LearnComponents over a TestStream; the store that it wrote."""
-    flags = ["--streaming", "--runner=BundleBasedDirectRunner", *flags]
-    with beam.Pipeline(options=PipelineOptions(flags)) as p:
+    with engines.pipeline(*flags, streaming=True) as p:
         _ = (
             p
             | events

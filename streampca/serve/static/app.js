@@ -2,11 +2,15 @@
 // markup: keys and feature names come from data.
 
 import { node } from "./charts.js";
-import { assessed, charts, loadings, scree, when } from "./panels.js";
+import { drawRows, followRows } from "./live.js";
+import { assessed, charts, loadings, scree } from "./panels.js";
 import { readRows } from "./rows.js";
+import { Times, setUpZones, when, zoneLabel } from "./times.js";
 
 const byId = (id) => document.getElementById(id);
-const state = { key: null, keys: [], time: "", model: null, history: null, turn: 0, source: null };
+const MANY = 12; // keys from which on they can be searched
+// at: the checkpoint that was chosen; null: the latest, as it comes
+const state = { key: null, keys: [], rows: false, at: null, model: null, history: null, turn: 0, source: null };
 
 async function ask(path, options) {
   const answer = await fetch(path, options);
@@ -14,6 +18,8 @@ async function ask(path, options) {
   if (!answer.ok) throw new Error(found.error);
   return found;
 }
+
+const times = new Times(ask);
 
 function query(extra = {}) {
   const chosen = new URLSearchParams(extra);
@@ -23,10 +29,9 @@ function query(extra = {}) {
 
 function modelQuery(extra = {}) {
   const chosen = query(extra);
-  if (state.time) {
-    const [end, sequence] = JSON.parse(state.time);
-    if (end !== null) chosen.set("at", end);
-    chosen.set("sequence", sequence);
+  if (state.at) {
+    if (state.at.window_end !== null) chosen.set("at", state.at.window_end);
+    chosen.set("sequence", state.at.sequence);
   }
   return chosen;
 }
@@ -41,14 +46,28 @@ function option(value, text) {
 }
 
 async function loadKeys() {
-  const { store, keys } = await ask("keys");
+  const { store, keys, rows } = await ask("keys");
   byId("store").textContent = store;
   state.keys = keys;
+  state.rows = rows;
   const wanted = state.key ?? new URLSearchParams(location.hash.slice(1)).get("key");
   const found = keys.find((each) => each.query === wanted) ?? keys[0];
-  byId("key").replaceChildren(...keys.map((each) => option(each.query, each.key === null ? "(no key)" : String(each.key))));
   state.key = found ? found.query : null;
-  if (found) byId("key").value = found.query;
+  for (const id of ["find", "find-label"]) byId(id).hidden = keys.length < MANY;
+  listKeys();
+}
+
+const nameOf = (each) => (each.key === null ? "(no key)" : String(each.key));
+
+// The keys that have what was typed, the chosen one among them in any case.
+function listKeys() {
+  const sought = byId("find").value.trim().toLowerCase();
+  const fit = state.keys.filter((each) => nameOf(each).toLowerCase().includes(sought));
+  const shown = state.keys.filter((each) => fit.includes(each) || each.query === state.key);
+  byId("key").replaceChildren(...shown.map((each) => option(each.query, nameOf(each))));
+  if (state.key !== null) byId("key").value = state.key;
+  byId("find-result").textContent = sought ? `${fit.length} of ${state.keys.length} keys.` : "";
+  return fit;
 }
 
 // Ask for what is shown; an answer that another choice has overtaken is dropped.
@@ -59,8 +78,9 @@ async function refresh() {
   if (state.key === null) return;
   try {
     const [history, model] = await Promise.all([
-      ask(`history?${query({ limit: 100 })}`),
+      ask(`history?${modelQuery({ limit: 100 })}`),
       ask(`components?${modelQuery({ n_components: 6, n_features: 25 })}`),
+      times.update(query),
     ]);
     if (turn !== state.turn) return;
     state.history = history;
@@ -75,17 +95,37 @@ async function refresh() {
 function render() {
   const { history, model } = state;
   if (!history || !model) return;
-  const names = history.checkpoints.map((each) => [JSON.stringify([each.window_end, each.sequence]), when(each) + (each.late ? " (late)" : "")]);
-  byId("time").replaceChildren(option("", "latest, as it comes"), ...names.reverse().map(([value, text]) => option(value, text)));
-  byId("time").value = state.time;
+  showTime();
   const explained = model.explained_variance_ratio.reduce((sum, value) => sum + value, 0);
-  byId("summary").textContent = `${when(model)}: ${model.n_samples_seen.toLocaleString("en")} rows of ${model.n_features} features; ` +
+  byId("summary").textContent = `${when(model)} ${model.window_end ? zoneLabel(model.window_end) : ""}: ${model.n_samples_seen.toLocaleString("en")} rows of ${model.n_features} features; ` +
     `${model.n_components} components explain ${(100 * explained).toFixed(1)} % of the variance.`;
   scree(model);
   loadings(model);
   if (history.checkpoints.length) charts(history);
   byId("link-components").href = `components?${modelQuery()}`;
   byId("link-history").href = `history?${query()}`;
+}
+
+// Where the slider stands, and what that means.
+function showTime(index = state.at ? times.indexOf(state.at) : times.count - 1) {
+  const slider = byId("time"), shown = times.count ? times.at(index) : null;
+  slider.max = Math.max(0, times.count - 1);
+  slider.value = index;
+  slider.disabled = times.count < 2;
+  const zoned = shown?.window_end ? ` ${zoneLabel(shown.window_end)}` : "";
+  const text = shown ? `${when(shown)}${zoned}, ${index + 1} of ${times.count}${state.at ? "" : ", latest as it comes"}` : "";
+  slider.setAttribute("aria-valuetext", text);
+  byId("time-text").textContent = text;
+  byId("latest").setAttribute("aria-pressed", String(!state.at));
+  byId("earlier").disabled = index < 1;
+  byId("later").disabled = index >= times.count - 1;
+}
+
+function choose(index) {
+  state.at = index >= times.count - 1 ? null : times.at(Math.max(index, 0));
+  showTime();
+  clearTimeout(state.choosing); // a slider passes many on its way
+  state.choosing = setTimeout(refresh, 120);
 }
 
 // Whether the charts already hold what the server has just told of.
@@ -95,22 +135,39 @@ function isShown(seen) {
     && last.window_end === seen.window_end && last.sequence === seen.sequence;
 }
 
+function liveText() {
+  const { n_checkpoints: count, window_end: end } = state.seen;
+  return `Live: ${count.toLocaleString("en")} checkpoints${count ? `; last ${when(state.seen)}${end ? ` ${zoneLabel(end)}` : ""}` : ""}.`;
+}
+
 // The server says when a checkpoint has been written; the browser reconnects by itself.
 function follow() {
   state.source?.close();
+  state.source = null;
+  // A browser has six connections to a server: pages that nobody sees leave them to others.
+  if (document.hidden) return;
+  byId("live-rows").hidden = !state.rows;
+  followRows(state.rows && state.key !== null ? `rows?${query()}` : null);
   const source = new EventSource(`events?${query()}`);
   state.source = source;
   source.addEventListener("change", async (event) => {
     const seen = JSON.parse(event.data);
     const known = state.keys.map((each) => each.query);
-    if (JSON.stringify(seen.keys) !== JSON.stringify(known)) {
+    if (seen.keys && JSON.stringify(seen.keys) !== JSON.stringify(known)) {
       const before = state.key;
       await loadKeys().catch((error) => problem(error.message));
       if (state.key !== before) { follow(); refresh(); return; }
     }
-    const last = seen.n_checkpoints ? `; last ${when(seen)}` : "";
-    if (!isShown(seen)) await refresh();
-    byId("live").textContent = `Live: ${seen.n_checkpoints} checkpoints${last}.`;
+    if (!state.at && !isShown(seen)) await refresh();
+    if (times.count !== seen.n_checkpoints && state.key !== null) {
+      await times.update(query).catch((error) => problem(error.message));
+      showTime();
+    }
+    state.seen = seen;
+    byId("live").textContent = liveText();
+  });
+  source.addEventListener("problem", (event) => {
+    byId("live").textContent = `Not live: ${JSON.parse(event.data).error}.`;
   });
   source.onerror = () => {
     byId("live").textContent = "Not live: the connection is lost; trying again.";
@@ -118,19 +175,41 @@ function follow() {
   };
 }
 
-byId("key").addEventListener("change", (event) => {
-  state.key = event.target.value;
-  state.time = "";
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) { follow(); return; }
+  state.source?.close();
+  followRows(null);
+});
+
+function chooseKey(key) {
+  if (key === state.key) return;
+  state.key = key;
+  state.at = null;
+  times.clear();
   byId("rows-charts").hidden = true;
   byId("rows-result").textContent = "";
   history.replaceState(null, "", `#${new URLSearchParams({ key: state.key })}`);
   follow();
   refresh();
+}
+
+byId("key").addEventListener("change", (event) => chooseKey(event.target.value));
+byId("find").addEventListener("input", listKeys);
+byId("find").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  const [first] = listKeys();
+  if (first) { chooseKey(first.query); byId("key").value = first.query; }
 });
 
-byId("time").addEventListener("change", (event) => {
-  state.time = event.target.value;
-  refresh();
+byId("time").addEventListener("input", (event) => choose(Number(event.target.value)));
+byId("earlier").addEventListener("click", () => choose(Number(byId("time").value) - 1));
+byId("later").addEventListener("click", () => choose(Number(byId("time").value) + 1));
+byId("latest").addEventListener("click", () => choose(times.count - 1));
+
+setUpZones(byId("zone"), () => {
+  render();
+  if (state.rows) drawRows();
+  if (state.seen) byId("live").textContent = liveText();
 });
 
 byId("rows").addEventListener("submit", async (event) => {
@@ -158,6 +237,7 @@ window.addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
     render();
+    if (state.rows) drawRows();
     if (!byId("rows-charts").hidden) assessed(state.assessed);
   }, 150);
 });

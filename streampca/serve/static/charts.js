@@ -99,13 +99,22 @@ function frame(width, title, described, scale, labels, format, bands = false) {
   return { svg, x, y, left, right, height, bottom };
 }
 
-// Lines over the same labels. series: [{name, values}]; limits: [{value, kind}] are level lines;
-// out: (value) => whether a point stands out.
+// Lines over the same labels. series: [{name, values}]; limits: [{value, kind}] are level lines, and
+// [{values, kind}] steps; out: (value, index) => whether a point stands out.
 export function lineChart(width, { title, described, labels, series, log = false, from0 = false, format = number, limits = [], out = () => false }) {
-  const levels = limits.map((each) => each.value).filter(known);
+  const levels = limits.flatMap((each) => each.values ?? [each.value]).filter(known);
   const scale = scaleOf([...series.flatMap((each) => each.values), ...levels], log, from0);
   const made = frame(width, title, described, scale, labels, format);
-  for (const { value, kind } of limits) {
+  for (const { values, kind } of limits.filter((each) => each.values)) {
+    const path = values.map((value, i) => {
+      if (!known(value) || (log && value <= 0)) return "";
+      const y = made.y(value), from = i ? (made.x(i - 1) + made.x(i)) / 2 : made.left;
+      const to = i < values.length - 1 ? (made.x(i) + made.x(i + 1)) / 2 : width - made.right;
+      return `${i && known(values[i - 1]) ? "L" : "M"}${from.toFixed(1)},${y.toFixed(1)}H${to.toFixed(1)}`;
+    });
+    made.svg.append(draw("path", { class: `${kind} steps`, d: path.join("") }));
+  }
+  for (const { value, kind } of limits.filter((each) => !each.values)) {
     if (!known(value) || (log && value <= 0)) continue;
     made.svg.append(draw("line", { class: kind, x1: made.left, x2: width - made.right, y1: made.y(value), y2: made.y(value) }));
   }
@@ -119,7 +128,7 @@ export function lineChart(width, { title, described, labels, series, log = false
       const x = made.x(i), y = made.y(value);
       path += `${pen}${x.toFixed(1)},${y.toFixed(1)}`;
       pen = "L";
-      if (out(value)) crosses.push(`M${x - 4},${y - 4}l8,8m0,-8l-8,8`);
+      if (out(value, i)) crosses.push(`M${x - 4},${y - 4}l8,8m0,-8l-8,8`);
       else if (i % every === 0) marks.push(MARKS[s % 6](x, y));
     });
     made.svg.append(draw("path", { class: `line ${style}`, d: path, "stroke-dasharray": DASHES[s % 6], "data-series": name }));

@@ -1,29 +1,28 @@
 // What each figure of the page says, from the answers of /components and /history.
 
 import { barChart, legend, lineChart, node, number, numbers, percent, table } from "./charts.js";
+import { when, zoneLabel } from "./times.js";
 
 const degrees = (radians) => (radians === null ? null : (radians * 180) / Math.PI);
 const MOST = 6;
 const LISTED = 15;
 
-export const when = (checkpoint) => checkpoint.window_end
-  ? checkpoint.window_end.replace("T", " ").replace(/:00Z$/, "").replace("Z", "")
-  : `no. ${checkpoint.sequence}`;
-
 export function featureNames(model) {
   return model.features.map((index, i) => (model.feature_names ? model.feature_names[i] : `feature ${index}`));
 }
 
-// Put a caption and what is drawn into a figure, keeping an open table open.
-function fill(id, caption, ...content) {
+// Put a caption and what is drawn into a figure, keeping an open table open, and the focus.
+export function fill(id, caption, ...content) {
   const figure = document.getElementById(id);
   const wasOpen = figure.querySelector("details")?.open;
+  const focused = figure.contains(document.activeElement) ? document.activeElement.tagName : null;
   figure.replaceChildren(node("figcaption", {}, caption), ...content);
   const details = figure.querySelector("details");
   if (wasOpen && details) details.open = true;
+  if (focused) figure.querySelector(focused === "SUMMARY" ? "summary" : "[tabindex]")?.focus({ preventScroll: true });
 }
 
-const widthOf = (id) => Math.max(280, Math.floor(document.getElementById(id).clientWidth));
+export const widthOf = (id) => Math.max(280, Math.floor(document.getElementById(id).clientWidth));
 
 export function scree(model) {
   const values = model.explained_variance_ratio.slice(0, 40);
@@ -86,7 +85,7 @@ function overWindows(id, caption, note, history, valuesOf, options) {
   fill(id, caption, legend(width, series.map((each) => each.name)),
     lineChart(width, { title: caption, described: note, labels: short(labels), series, ...options }),
     node("p", { class: "note" }, note),
-    numbers(["window", ...series.map((each) => each.name)], () => labels.map((label, i) =>
+    numbers([`window (${zoneLabel(entries.at(-1)?.window_end)})`, ...series.map((each) => each.name)], () => labels.map((label, i) =>
       [label, ...series.map((each) => (each.values[i] === null ? "–" : options.format(each.values[i])))]).reverse()));
 }
 
@@ -120,7 +119,7 @@ export function control(id, field, caption, format, convert, history) {
   fill(id, caption,
     lineChart(widthOf(id), { title: caption, described: note, labels: short(labels), series: [{ name: field, values }], limits, out: beyond, format, from0: true }),
     node("p", { class: "note" }, note),
-    numbers(["window", field], () => labels.map((label, i) => [label, values[i] === null ? "–" : format(values[i])]).reverse()));
+    numbers([`window (${zoneLabel(history.checkpoints.at(-1)?.window_end)})`, field], () => labels.map((label, i) => [label, values[i] === null ? "–" : format(values[i])]).reverse()));
 }
 
 export function charts(history) {
@@ -155,7 +154,7 @@ export function assessed(answer) {
 }
 
 // Of times that share their day, the hours are enough.
-function short(labels) {
+export function short(labels) {
   const days = new Set(labels.map((label) => label.slice(0, 10)));
   const dated = labels.every((label) => /^\d{4}-\d\d-\d\d /.test(label));
   if (!dated) return labels;

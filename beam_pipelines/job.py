@@ -1,0 +1,165 @@
+"""What a command line asks for, checked and held against its files before a pipeline is built."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.transforms.window import GlobalWindows, WindowFn
+
+from beam_pipelines import job_options
+from beam_pipelines.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
+from beam_pipelines.formats import find_files
+from beam_pipelines.learning import parse
+from beam_pipelines.record import JobRecord
+from beam_pipelines.stores import absolute
+from beam_pipelines.submission import check
+from streampca.files import Columns, choose_columns, names, options
+
+_log = logging.getLogger(__name__)
+
+
+def say(text: str) -> None:
+    """Tell who started the job, beside its result."""
+    print(text, file=sys.stderr)
+
+
+class Job(NamedTuple):
+    """What the command line asks for, checked."""
+
+    paths: list[str]
+    columns: Columns
+    asked: dict[str, Any]  # options of the table
+    windowfn: WindowFn
+    n_components: int | float | str | None
+    output: str | None
+    carry: bool
+    bad_rows: str | None
+    skip: bool  # bad rows are counted and go nowhere
+    beam_options: list[str]
+    parameters: dict[str, Any]  # of LearnComponents, besides
+    lateness: float = 0.0  # seconds
+    resume: bool = False
+    record: JobRecord | None = None
+
+
+def read_arguments(argv: Sequence[str] | None = None) -> Job:
+    """Return the job that a command line asks for.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be run as it stands: no such file, column, window.
+    """
+    given, beam_options = parser().parse_known_args(argv)
+    if not any(re.match(r"--runner(=|$)", option) for option in beam_options):
+        beam_options = [f"--runner={DEFAULT_RUNNER}", *beam_options]
+    refuse_unknown(beam_options)
+    asked = options.check(
+        {each.name: getattr(given, each.name) for each in options.TABLE}, say=options.flag
+    )
+    for name in NEEDED:
+        if getattr(given, name) is None:
+            raise ValueError(f"{options.flag(name)} is needed; --help says what it is")
+    job = job_of(
+        given.input,
+        given.window,
+        given.n_components,
+        absolute(given.output),
+        asked,
+        carry=not given.no_carry,
+        beam_options=beam_options,
+        more=job_options.parameters(given),
+        say=say,
+    )
+    if given.resume and PipelineOptions(beam_options).view_as(StandardOptions).streaming:
+        raise ValueError(
+            "--resume is for a bounded job, and --streaming makes it a stream: leave --streaming "
+            "out, or drain the stream and start another job"
+        )
+    places = {"--input": job.paths[0], "--output": job.output, "--bad-rows": job.bad_rows}
+    check(beam_options, {name: path for name, path in places.items() if path})
+    return job._replace(resume=given.resume)
+
+
+def job_of(
+    files: list[str],
+    window: str,
+    n_components: int | float | str | None,
+    output: str | None,
+    asked: dict[str, Any],
+    *,
+    carry: bool = True,
+    beam_options: Sequence[str] = (),
+    more: Mapping[str, Any] = MappingProxyType({}),
+    say: Any = _log.info,
+) -> Job:
+    """Return a job, held against the first of its files.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be run as it stands: no such file, column, window.
+    """
+    asked = dict(asked)
+    windowfn = parse(window)
+    if "timestamp_column" not in asked and not isinstance(windowfn, GlobalWindows):
+        raise ValueError("--timestamp-column is needed for every window but global")
+    mode = asked.pop("bad_rows", "fail")
+    bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
+    sources = find_files([absolute(each) for each in files], asked.get("input_format"))
+    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
+    columns = choose_columns(sources[0], asked, say=say)
+    if isinstance(n_components, int) and n_components > len(columns.names):
+        raise ValueError(
+            f"--n-components {n_components} is more than the {len(columns.names)} features "
+            f"of {sources[0].name}"
+        )
+    parameters = _parameters(asked, more)
+    lateness = parameters.pop("allowed_lateness", 0.0)
+    job = Job(
+        paths=[source.path for source in sources],
+        columns=columns,
+        asked=asked,
+        windowfn=windowfn,
+        n_components=n_components,
+        output=output,
+        carry=carry,
+        bad_rows=bad_rows,
+        skip=mode == "skip",
+        beam_options=list(beam_options),
+        parameters=parameters,
+        lateness=lateness,
+    )
+    return job._replace(record=_record(job, window))
+
+
+def _record(job: Job, window: str) -> JobRecord:
+    """What the checkpoints depend on, as a record can hold it."""
+    wanted = job.asked | job.parameters
+    wanted |= {"window": window, "n_components": job.n_components, "carry": job.carry}
+    wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}
+    return JobRecord.of(json.loads(json.dumps(wanted, default=str)), job.paths)
+
+
+def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of LearnComponents by the options of the table, and by those of the job."""
+    shared = ("missing", "memory", "scale")
+    found = {name: asked[name] for name in shared if name in asked} | dict(more)
+    if "half_life" in asked and "forgetting_factor" in found:
+        raise ValueError(
+            "--half-life and --forgetting-factor both say how fast to forget: give one of them"
+        )
+    if "half_life" in asked:
+        rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
+        found |= (
+            {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
+        )
+    return found

@@ -1,0 +1,225 @@
+"""Spark, two workers of their own processes: batch, keys, scoring, and streams that are killed.
+
+make spark
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyspark
+from pyspark.sql import DataFrame, SparkSession
+
+from benchmarks.engines.common import P, check, error, made, measured, report
+from streampca import Checkpoint, StreamingPCA, merge_all
+
+# --8<-- [start:batch]
+
+
+def learn(batches):
+    """One part of the record batches of a partition, which a filter may have emptied."""
+    pca = StreamingPCA(n_components=4)
+    for batch in batches:
+        pca.partial_fit(batch)
+    yield pa.record_batch({"part": [pca.part()]})
+
+
+def components_of(frame):
+    """One model of all rows of a data frame of numbers; arrays are features by name, too."""
+    parts = frame.mapInArrow(learn, "part binary").collect()
+    return merge_all(row.part for row in parts)
+
+
+# --8<-- [end:batch]
+
+# --8<-- [start:keys]
+
+
+def learn_key(key, table):
+    """A model for each key: `frame.groupBy("key").applyInArrow(learn_key, ...)`."""
+    pca = StreamingPCA(n_components=4).partial_fit(table.drop_columns("key"))
+    return pa.table({"key": [key[0].as_py()], "model": [pca.checkpoint().to_bytes()]})
+
+
+# --8<-- [end:keys]
+
+# --8<-- [start:score]
+
+
+def scorer(model):
+    """What `mapInArrow` calls to give each row its coordinates; the model crosses as bytes."""
+    data = model.checkpoint().to_bytes()
+
+    def score(batches):
+        checkpoint = Checkpoint.from_bytes(data)
+        for batch in batches:
+            Z = checkpoint.transform(batch)
+            yield pa.record_batch({f"z{j}": Z[:, j] for j in range(Z.shape[1])})
+
+    return score
+
+
+# --8<-- [end:score]
+
+# --8<-- [start:stream]
+
+
+class Learner:
+    """For `foreachBatch`: a model that is kept with the number of the batch that it has learned.
+
+    Spark may give a batch again after a restart. Both are in one file, which is replaced in one
+    step, so that such a batch is known and counts once.
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, batch, number):
+        so_far = None
+        if self.path.exists():
+            so_far = Checkpoint.from_bytes(self.path.read_bytes())
+            if number <= so_far.sequence:
+                return  # learned before the restart
+        parts = batch.mapInArrow(learn, "part binary").collect()
+        pca = merge_all([so_far, *(row.part for row in parts)])
+        if pca.__sklearn_is_fitted__():
+            data = pca.checkpoint(sequence=number).to_bytes()
+            fresh = self.path.with_suffix(".new")
+            fresh.write_bytes(data)
+            os.replace(fresh, self.path)
+
+
+# --8<-- [end:stream]
+
+
+def session(folder: Path) -> SparkSession:
+    """Two executors, each a process of its own, as on a cluster."""
+    for name, value in {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}.items():
+        os.environ.setdefault(name, value)
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.memory": "900m",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.task.maxFailures": "20",
+        "spark.network.timeout": "600s",
+        "spark.executorEnv.OMP_NUM_THREADS": "1",
+        "spark.executorEnv.PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+    }
+    builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("streampca")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    made_session = builder.getOrCreate()
+    made_session.sparkContext.setLogLevel("OFF")
+    return made_session
+
+
+def pids(word: str) -> list[int]:
+    """Processes whose command line has this word, below this one."""
+    found = subprocess.run(["pgrep", "-f", "--", word], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split() if int(pid) != os.getpid()]
+
+
+def killing(times: int, every: float) -> tuple[threading.Thread, list[int]]:
+    """End one of this program's executors with SIGKILL now and then; Spark starts another."""
+    done: list[int] = []
+    mark = f"--driver-url.*{SparkSession.active().sparkContext.getConf().get('spark.driver.port')}"
+
+    def kill() -> None:
+        for _ in range(times):
+            time.sleep(every)
+            for pid in pids(mark)[:1]:
+                os.kill(pid, signal.SIGKILL)
+                done.append(pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread, done
+
+
+def slowly(batches):
+    """Rows that take their time, so that there is something to kill."""
+    for batch in batches:
+        time.sleep(1.0)
+        yield batch
+
+
+def batch(spark: SparkSession, frame: DataFrame, X: np.ndarray) -> None:
+    """Cold, warm, with executors killed; coordinates; and Spark's own PCA."""
+    version = pyspark.__version__
+    for what in ("batch, cold", "batch, warm"):
+        with measured() as cost:
+            pca = components_of(frame.drop("key"))
+        report("Spark", version, what, len(X), check(pca, X), 0, cost)
+    thread, done = killing(2, 8.0)
+    with measured() as cost:
+        pca = components_of(frame.drop("key").mapInArrow(slowly, frame.drop("key").schema))
+    thread.join()
+    report("Spark", version, "batch, executors killed", len(X), check(pca, X), len(done), cost)
+    schema = ", ".join(f"z{j} double" for j in range(P))
+    with measured() as cost:
+        Z = frame.drop("key").mapInArrow(scorer(pca), schema).toPandas().to_numpy()
+    off = float(abs(np.sort(Z[:, 0]) - np.sort(pca.transform(X)[:, 0])).max())
+    report("Spark", version, "coordinates", len(Z), off, 0, cost)
+    theirs(frame, X, version)
+
+
+def theirs(frame: DataFrame, X: np.ndarray, version: str) -> None:
+    """Spark's own PCA."""
+    from pyspark.ml.feature import PCA, VectorAssembler
+
+    columns = [name for name in frame.columns if name != "key"]
+    vectors = VectorAssembler(inputCols=columns, outputCol="x").transform(frame)
+    for what in ("its own PCA, cold", "its own PCA, warm"):
+        with measured() as cost:
+            model = PCA(k=P, inputCol="x", outputCol="z").fit(vectors)
+        shares = model.explainedVariance.toArray()
+        off = error(model.pc.toArray().T, shares * np.cov(X.T).trace(), X)
+        report("Spark", version, what, len(X), off, 0, cost)
+
+
+def keys(frame: DataFrame, X: np.ndarray) -> None:
+    """A model for each key."""
+    with measured() as cost:
+        schema = "key string, model binary"
+        models = frame.groupBy("key").applyInArrow(learn_key, schema).collect()
+    off = max(
+        check(StreamingPCA.from_checkpoint(Checkpoint.from_bytes(row.model)), X[int(row.key) :: 3])
+        for row in models
+    )
+    if len(models) != 3:
+        raise SystemExit(f"{len(models)} models of 3 keys")
+    report("Spark", pyspark.__version__, "a model for each of 3 keys", len(X), off, 0, cost)
+
+
+def main() -> None:
+    """All of it, in a folder of its own."""
+    X = made()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        spark = session(folder)
+        table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+        table["key"] = [str(i % 3) for i in range(len(X))]
+        (folder / "rows").mkdir()
+        for i in range(8):
+            table[i * 3000 : (i + 1) * 3000].to_parquet(folder / "rows" / f"{i}.parquet")
+        frame = spark.read.parquet(str(folder / "rows"))
+        batch(spark, frame, X)
+        keys(frame, X)
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Rows of few features, and rows one by one: time of one core, as ratios of what took turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from streampca import StreamingPCA
+
+FEATURES = (5, 9, 20, 54, 100, 200, 784)
+
+CALLS = {10_000: 1.5, 1_000: 3.0}
+"""Rows of a call, and how many times as long as X'X and the sums of the columns it may take."""
+
+ROUNDS, NUMBERS = 9, 8e6
+
+ROW_BY_ROW = {"learn_one": 1.0, "transform_one": 0.5}
+"""Share of the time of River's StandardScaler."""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Of this process, all threads together."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def fastest(*ways: Callable[[], object]) -> list[float]:
+    """Seconds of each, which take turns."""
+    turns = [[seconds(way) for way in ways] for _ in range(ROUNDS)]
+    return [min(times) for times in zip(*turns, strict=True)]
+
+
+def over_bare(n: int, rows: int, dtype: str) -> tuple[float, float]:
+    """Learning beside X'X with column sums: those of numpy, and those as a product with ones."""
+    calls = max(3, min(60, int(NUMBERS / n / rows)))
+    X = np.random.default_rng(0).normal(0.5, 1.0, (calls, rows, n)).astype(dtype)
+    ones, pca = np.ones(rows, dtype), StreamingPCA(min(3, n), memory="dense")
+    pca.partial_fit(X[0])
+    ours, bare, by_product = fastest(
+        lambda: [pca.partial_fit(block) for block in X],
+        lambda: [(block.T @ block, block.sum(axis=0)) for block in X],
+        lambda: [(block.T @ block, ones @ block) for block in X],
+    )
+    return ours / bare, ours / by_product
+
+
+def each(verb: Callable[[Any], object], rows: list[Any]) -> Callable[[], object]:
+    """A verb on row after row."""
+    return lambda: [verb(row) for row in rows]
+
+
+def narrow(claim: Callable[..., None]) -> None:
+    """One line for each number of features, rows of a call, and type."""
+    print("\nNarrow rows, one thread, time of its core")
+    with threadpool_limits(1):
+        for rows, wanted in CALLS.items():
+            for n in FEATURES:
+                for dtype in ("float32", "float64"):
+                    bare, by_product = over_bare(n, rows, dtype)
+                    said = f"{n} features, {rows:,} rows a call, {dtype}"
+                    claim(f"{said}, over X'X and sums", bare, wanted, at_least=False)
+                    print(f"{'':16}sums as a product with ones: {by_product:.2f}")
+
+
+def one(claim: Callable[..., None]) -> None:
+    """Rows one by one, in River."""
+    from river.preprocessing import StandardScaler
+
+    from streampca.river import PCA
+
+    print("\nRow by row in River, beside StandardScaler")
+    for n in (10, 100, 784):
+        X = np.random.default_rng(0).normal(size=(600, n)).tolist()
+        rows = [dict(enumerate(row)) for row in X]
+        pca, scaler = PCA(n_components=min(10, n // 2)), StandardScaler()
+        for row in rows:
+            pca.learn_one(row)
+            scaler.learn_one(row)
+        for verb, wanted in ROW_BY_ROW.items():
+            ours, theirs = fastest(
+                each(getattr(pca, verb), rows), each(getattr(scaler, verb), rows)
+            )
+            claim(f"{verb}, {n} features", ours / theirs, wanted, at_least=False)

@@ -1,0 +1,51 @@
+"""What rules hold rows against: limits of single rows or of running means, by a monitor's means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streampca.monitor import limits
+from streampca.monitor.events import Levels
+from streampca.monitor.monitor import Monitor
+from streampca.monitor.rules import Rules
+
+__all__ = ["levels_of"]
+
+
+def levels_of(monitor: Monitor, rules: Rules, key: Any = None) -> Levels:
+    """Limits of what rules look at, and what SPE and T^2 are on average.
+
+    `key` says whose rows they are: rules may have limits of single keys.
+    """
+    spe, t2 = _limits(monitor, rules, rules.limits.get(str(key), {}))
+    mean_t2 = limits.hotelling_moments(monitor.statistics.n_kept, monitor.n_rows)[0]
+    return Levels(spe, t2, monitor.statistics.expected_spe, mean_t2)
+
+
+def _limits(monitor: Monitor, rules: Rules, own: Mapping[str, float]) -> tuple[float, float]:
+    if "spe" in own and "t2" in own:
+        return own["spe"], own["t2"]
+    confidence, empirical = rules.confidence, rules.method == "empirical"
+    if rules.ewma is not None:
+        of = _empirical_smooth if empirical else _smooth
+        spe, t2 = of(monitor, confidence, rules.ewma)
+    else:
+        how = ("empirical", "empirical") if empirical else ("jackson-mudholkar", "f")
+        spe, t2 = monitor.spe_limit(confidence, how[0]), monitor.t2_limit(confidence, how[1])
+    return own.get("spe", spe), own.get("t2", t2)
+
+
+def _empirical_smooth(monitor: Monitor, confidence: float, weight: float) -> tuple[float, float]:
+    return monitor.smooth_limits(confidence, weight)
+
+
+def _smooth(monitor: Monitor, confidence: float, weight: float) -> tuple[float, float]:
+    monitor.spe_limit(confidence)  # raises where nothing is left out
+    rest = monitor.left_out
+    of_spe = float(rest.sum()), 2.0 * float((rest**2).sum())
+    of_t2 = limits.hotelling_moments(monitor.statistics.n_kept, monitor.n_rows)
+    return (
+        limits.smoothed(*of_spe, weight, confidence),
+        limits.smoothed(*of_t2, weight, confidence),
+    )

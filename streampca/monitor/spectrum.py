@@ -1,0 +1,53 @@
+"""A checkpoint without what only learning needs, that has the same limits all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.arrays import to_numpy
+from streampca.moments import moments_from_state
+
+if TYPE_CHECKING:
+    from streampca.checkpoint import Checkpoint
+
+__all__ = ["SPECTRUM", "covariance_of", "known_variances", "slim"]
+
+SPECTRUM = "spectrum"
+"""Instead of a kind of moments: nothing but the variances along all directions known."""
+
+
+def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
+    """Variances along all directions that the moments of a model know, largest first."""
+    if model.moments_kind == SPECTRUM:
+        known: NDArray[np.float64] = np.asarray(model.moments["variances"], "float64")
+        return known
+    if model.moments_kind not in ("dense", "factored"):
+        return None
+    moments = moments_from_state(model.moments_kind, dict(model.moments))
+    if model.scale is not None:
+        moments = moments.rescaled(np.asarray(model.scale))
+    values: NDArray[np.float64] = to_numpy(moments.leading(len(model.mean))[1])
+    return np.maximum(values, 0.0)
+
+
+def covariance_of(model: Checkpoint) -> NDArray[np.float64] | None:
+    """Covariance of the rows (n, n) in units of the model's scale, where its moments know it."""
+    if model.moments_kind != "dense":
+        return None
+    moments = moments_from_state(model.moments_kind, dict(model.moments))
+    if model.scale is not None:
+        moments = moments.rescaled(np.asarray(model.scale))
+    covariance: NDArray[np.float64] = to_numpy(moments @ np.eye(len(model.mean)))
+    return covariance
+
+
+def slim(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the variances alone in place of its moments: enough for a monitor."""
+    variances = known_variances(checkpoint)
+    if variances is None:
+        return checkpoint.without_moments()
+    return dataclasses.replace(checkpoint, moments_kind=SPECTRUM, moments={"variances": variances})
