@@ -18,7 +18,14 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipelines.stores.filesystems import absolute, is_beams, matching
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import CheckpointError, bundled, relative_path, same_content
+from streampca.checkpoint import (
+    GENERATION,
+    Bundled,
+    CheckpointError,
+    all_in,
+    bundled,
+    relative_path,
+)
 
 Key = str | int | None
 
@@ -175,9 +182,25 @@ class _Write(beam.DoFn):
             paths = [self._put(relative_path(c), c.to_parquet_bytes()) for c in checkpoints]
             self._made |= dict.fromkeys(zip(paths, windows, strict=True))
             return
-        for relative, data in bundled(checkpoints):
-            path = self._put(relative, data)
+        if not is_beams(self._uri):
+            made = CheckpointStore(self._uri).write_many(checkpoints)
+        else:
+            made = [self._put_many(each) for each in bundled(checkpoints, self._names)]
+        for path in made:
             self._made |= dict.fromkeys((path, window) for window in dict.fromkeys(windows))
+
+    def _names(self, folder: str) -> list[str]:
+        """Files of many checkpoints of a day."""
+        there = matching(FileSystems.join(self._uri, folder, "b-*"))
+        return [FileSystems.split(path)[1] for path in there]
+
+    def _put_many(self, each: Bundled) -> str:
+        path = self._put(each.relative, each.data)
+        older = [FileSystems.join(self._uri, *name.split("/")) for name in each.replaces]
+        if older:  # readers that list meanwhile list again
+            self._put(GENERATION, uuid.uuid4().bytes)
+            _remove(older)
+        return path
 
     def _put(self, relative: str, data: bytes) -> str:
         if not is_beams(self._uri):
@@ -196,11 +219,20 @@ def _upload(path: str, data: bytes) -> None:
 
 
 def _holds(path: str, data: bytes) -> bool:
-    """Whether a file has this content, but for when it was written."""
+    """Whether a file has this content."""
     if not FileSystems.exists(path):
         return False
     with FileSystems.open(path, "application/octet-stream") as file:
-        return same_content(file.read(), data)
+        return bool(file.read() == data)
+
+
+def _remove(paths: list[str]) -> None:
+    """Remove files, which another worker may have done."""
+    try:
+        FileSystems.delete(paths)
+    except BeamIOError:
+        if any(map(FileSystems.exists, paths)):
+            raise
 
 
 def _put(path: str, data: bytes) -> None:
@@ -235,7 +267,7 @@ class _Read(beam.DoFn):
         try:
             # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
             with FileSystems.open(path, "application/octet-stream") as file:
-                found = Checkpoint.all_from_parquet_bytes(file.read(), moments=self._moments)
+                found = all_in(file.read(), moments=self._moments)
             for checkpoint in found:
                 self._read.inc()
                 end = checkpoint.window_end

@@ -36,9 +36,11 @@ __all__ = [
     "is_bundle",
     "of_one_kind",
     "read_index",
-    "same_content",
     "to_bundle",
 ]
+
+Ordered = list[tuple["Checkpoint", int]]
+"""Checkpoints, each with the order by which it counts."""
 
 _MAGIC = b"streamB1"
 _SEAL = struct.Struct("<8sIQ")  # magic, CRC-32 of the footer, bytes of the index
@@ -54,20 +56,16 @@ _MOST_FOOTER, _MOST_INDEX = 2**23, 2**28
 _STATISTICS = ["key", "window_start", "window_end", "sequence"]
 
 
-def to_bundle(
-    checkpoints: Sequence[Checkpoint], written: int, salt: str = ""
-) -> tuple[Index, bytes]:
-    """A file of checkpoints of one day and one type of numbers, each once.
-
-    `written` is the time by which, of two files that have the same checkpoint, the newer is known.
-    """
+def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, bytes]:
+    """A file of checkpoints of one day and one type of numbers, each once, with its order."""
     import pyarrow.parquet as pq
 
-    rows = sorted(checkpoints, key=order_of)
+    sorted_ = sorted(checkpoints, key=lambda each: order_of(each[0]))
+    rows = [checkpoint for checkpoint, _ in sorted_]
     table = to_table([vars(row) for row in rows])
     size = max(1, table.nbytes // len(rows))
     group = max(1, min(_GROUP_ROWS, _GROUP_BYTES // size))
-    index = Index.of(rows, written, group, salt)
+    index = Index.of(rows, [order for _, order in sorted_], types_of(rows[0]), group)
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -163,22 +161,6 @@ def is_bundle(data: bytes) -> bool:
     return False
 
 
-def same_content(data: bytes, other: bytes) -> bool:
-    """Whether two files are the same, but for when they were written."""
-    if data == other:
-        return True
-    with contextlib.suppress(WireError, struct.error):
-        (index, pages), (other_index, other_pages) = _apart(data), _apart(other)
-        return pages == other_pages and index.digest == other_index.digest
-    return False
-
-
-def _apart(data: bytes) -> tuple[Index, bytes]:
-    """The index of a file, and its pages."""
-    tail = _tail(InMemory(data))
-    return read_index(InMemory(data)), data[: tail.index_start]
-
-
 class InMemory(NamedTuple):
     """The content of a file, as if it were open."""
 
@@ -199,13 +181,17 @@ class InMemory(NamedTuple):
         return self.data[offset : offset + size]
 
 
-def of_one_kind(checkpoints: Iterable[Checkpoint]) -> Iterator[list[Checkpoint]]:
+def types_of(checkpoint: Checkpoint) -> str:
+    """The types of numbers in its matrices, which are the same in all of a file."""
+    return " ".join(str(getattr(checkpoint, name).dtype) for name in MATRICES)
+
+
+def of_one_kind(checkpoints: Iterable[tuple[Checkpoint, int]]) -> Iterator[Ordered]:
     """Checkpoints in lists that one file can have: of one day, and of one type of numbers."""
-    kinds: dict[tuple[str, ...], list[Checkpoint]] = {}
-    for each in checkpoints:
-        types = [str(getattr(each, name).dtype) for name in MATRICES]
-        kinds.setdefault((day_of(each.window_end), *types), []).append(each)
+    kinds: dict[tuple[str, str], Ordered] = {}
+    for each, order in checkpoints:
+        kinds.setdefault((day_of(each.window_end), types_of(each)), []).append((each, order))
     for some in kinds.values():
-        some.sort(key=order_of)
+        some.sort(key=lambda each: order_of(each[0]))
         for start in range(0, len(some), MOST_ROWS):
             yield some[start : start + MOST_ROWS]

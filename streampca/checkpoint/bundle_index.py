@@ -17,7 +17,7 @@ from streampca import wire
 from streampca.checkpoint.fields import Key
 from streampca.wire import WireError
 
-__all__ = ["Index", "Name", "order_of"]
+__all__ = ["Index", "Name", "key_order", "order_of"]
 
 _KIND = "checkpoints"
 _ARRAYS = {
@@ -25,6 +25,8 @@ _ARRAYS = {
     "window_end": "int64",
     "has_end": "bool",
     "sequence": "int64",
+    "order": "int64",
+    "moments": "bool",
     "known": "int32",
 }
 
@@ -61,34 +63,35 @@ class Index:
         self._arrays, self._meta = arrays, meta
         self.keys: list[Key] = meta["keys"]
         self.group_rows: int = meta["group_rows"]
-        self.written: int = meta["written"]
+        self.types: str = meta["types"]  # of the numbers in matrices
         self.digest = digest
 
     def __len__(self) -> int:
         return len(self._arrays["key"])
 
     @classmethod
-    def of(cls, rows: Sequence[Any], written: int, group_rows: int, salt: str = "") -> Index:
-        """That of checkpoints in order."""
+    def of(cls, rows: Sequence[Any], orders: Sequence[int], types: str, group_rows: int) -> Index:
+        """That of checkpoints in order; of `orders` the higher counts, where two files have one."""
         keys: dict[Key, int] = {}
         known: dict[str, int] = {}
         values: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
-        for row in rows:
+        for row, order in zip(rows, orders, strict=True):
             content = json.dumps([row.feature_names, row.settings], allow_nan=False)
             values["key"].append(keys.setdefault(row.key, len(keys)))
             values["window_end"].append(row.window_end or 0)
             values["has_end"].append(row.window_end is not None)
             values["sequence"].append(row.sequence)
+            values["order"].append(order)
+            values["moments"].append(bool(row.moments_kind or row.moments))
             values["known"].append(known.setdefault(content, len(known)))
         arrays = {name: np.array(values[name], dtype) for name, dtype in _ARRAYS.items()}
         meta: dict[str, Any] = {
             "keys": list(keys),
             "known": [json.loads(content) for content in known],
-            "written": written,
+            "types": types,
             "group_rows": group_rows,
-            "salt": salt,
         }
-        return cls(arrays, meta, _digest(arrays, meta["keys"], salt))
+        return cls(arrays, meta, _digest(arrays, meta["keys"]))
 
     def to_bytes(self) -> bytes:
         """Sealed bytes."""
@@ -105,9 +108,9 @@ class Index:
                 raise WireError(f"its index lacks {name}")
         keys: Any = meta.get("keys")
         known: Any = meta.get("known")
-        counts = meta.get("written"), meta.get("group_rows")
-        lists = isinstance(keys, list) and isinstance(known, list)
-        if not lists or not all(type(count) is int and count > 0 for count in counts):
+        count, types = meta.get("group_rows"), meta.get("types")
+        lists = isinstance(keys, list) and isinstance(known, list) and isinstance(types, str)
+        if not lists or type(count) is not int or count <= 0:
             raise WireError("its index has no keys, or none of what it has to say of itself")
         m = len(arrays["key"])
         sizes = {len(arrays[name]) for name in _ARRAYS}
@@ -123,7 +126,7 @@ class Index:
             raise WireError("its index has keys that are none")
         if any(key_order(a) >= key_order(b) for a, b in pairwise(keys)):
             raise WireError("the keys of its index are not in order")
-        return cls(arrays, meta, _digest(arrays, keys, str(meta.get("salt"))))
+        return cls(arrays, meta, _digest(arrays, keys))
 
     @cached_property
     def _orders(self) -> list[Any]:
@@ -143,13 +146,31 @@ class Index:
         end = int(arrays["window_end"][row]) if arrays["has_end"][row] else None
         return Name(end, int(arrays["sequence"][row]))
 
+    def order(self, row: int) -> int:
+        """Of the same checkpoint in two files, that of the higher order counts."""
+        return int(self._arrays["order"][row])
+
+    @property
+    def highest(self) -> int:
+        """Of all orders."""
+        return int(self._arrays["order"].max())
+
+    def has_moments(self, row: int) -> bool:
+        """Whether the checkpoint in a row has what is only for going on."""
+        return bool(self._arrays["moments"][row])
+
     def key(self, row: int) -> Key:
         """The key of the checkpoint in a row."""
         return self.keys[int(self._arrays["key"][row])]
 
-    def names(self) -> Iterator[tuple[Key, Name]]:
-        """Keys and names of all rows."""
-        return ((self.key(row), self.name(row)) for row in range(len(self)))
+    def rows(self) -> Iterator[tuple[Key, Name, int]]:
+        """Key, name and order of all rows."""
+        columns = ("key", "window_end", "has_end", "sequence", "order")
+        for code, end, has_end, *others in zip(
+            *(self._arrays[name].tolist() for name in columns), strict=True
+        ):
+            sequence, order = others
+            yield self.keys[code], Name(end if has_end else None, sequence), order
 
     def known(self, row: int) -> dict[str, Any]:
         """Fields of the checkpoint in a row that many have in common."""
@@ -160,9 +181,9 @@ class Index:
         }
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]], keys: list[Key], salt: str) -> str:
-    """Of names alone: files with the same checkpoints are the same file, unless told apart."""
-    found = hashlib.blake2b(json.dumps([salt, keys]).encode(), digest_size=16)
+def _digest(arrays: Mapping[str, NDArray[Any]], keys: list[Key]) -> str:
+    """Of names alone: files with the same one have the same checkpoints, older or newer."""
+    found = hashlib.blake2b(json.dumps(keys).encode(), digest_size=16)
     for name in ("key", "window_end", "has_end", "sequence"):
         array = arrays[name]
         found.update(array.astype(array.dtype.newbyteorder("<")).tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ __all__ = [
     "equal",
     "freeze",
     "key",
+    "microseconds",
     "names",
     "own",
     "real",
@@ -51,6 +53,18 @@ def key(value: Any) -> Key:
 def time(name: str, value: Any) -> int | None:
     """Microseconds that fit an Arrow timestamp; its smallest value would be read as missing."""
     return None if value is None else _whole(name, value, least=-(2**63) + 1)
+
+
+def microseconds(time: int | datetime.datetime) -> int:
+    """A time that somebody asks for: microseconds, or a datetime with a time zone."""
+    if isinstance(time, datetime.datetime):
+        if time.tzinfo is None:
+            raise ValueError(f"time {time} has no time zone: give one, such as datetime.UTC")
+        since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+        return since // datetime.timedelta(microseconds=1)
+    if isinstance(time, bool) or not isinstance(time, int):
+        raise ValueError(f"time must be microseconds as an int, or a datetime, not {time!r}")
+    return time
 
 
 def count(name: str, value: Any) -> int:

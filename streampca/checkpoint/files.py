@@ -6,6 +6,7 @@ regular file of bearable size. This room does not know what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -14,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from streampca.checkpoint.temporary import hold, sweep, temporary
+from streampca.checkpoint.temporary import hold, lock, sweep, temporary
 
 __all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable"]
 
@@ -23,8 +24,6 @@ MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
 # Of files that are being written. Not a key's folder, so that readers pass it over.
 TEMPORARY = ".tmp"
 _TRIES = 10
-
-# Their files appear when the stream is closed, and they have no rename.
 
 
 class Unusable(ValueError):
@@ -42,6 +41,7 @@ ReadAt = Callable[[int, int], bytes]
 """So many bytes of a file from an offset on."""
 
 Stamp = tuple[int, ...]
+"""By what a file is known to be the same later; the first is its size."""
 
 Look = Callable[[ReadAt, int], None]
 """Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
@@ -91,8 +91,14 @@ class Files(Protocol):
     def stamp(self, relative: str) -> Stamp | None:
         """By what a file is known to be the same later; None if there is none."""
 
-    def remove_if(self, relative: str, stamp: Stamp) -> bool:
-        """Remove a file unless it has been replaced since; whether it was removed."""
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file, if it is there; with `stamp` unless it has been replaced since."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder if there is nothing in it."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """For keeping the store in order: nobody else does so meanwhile, as far as can be told."""
 
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file, once `look` has found nothing wrong with a large one."""
@@ -157,15 +163,38 @@ class LocalFiles:
             state = os.stat(self.root / relative, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+        return state.st_size, state.st_dev, state.st_ino, state.st_mtime_ns
 
-    def remove_if(self, relative: str, stamp: Stamp) -> bool:
-        """Remove a file unless it has been replaced since: no writer does so meanwhile."""
-        with hold(self.root, alone=True):
-            same = self.stamp(relative) == stamp
-            if same:
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file; with `stamp` unless it has been replaced: no writer does so meanwhile."""
+        # Windows removes no file that somebody reads: then it stays, and says nothing new
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if stamp is None:
                 (self.root / relative).unlink()
-        return same
+                return
+            with hold(self.root, alone=True):
+                if self.stamp(relative) == stamp:
+                    (self.root / relative).unlink()
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder if there is nothing in it; who is about to write there makes it anew."""
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse where another process keeps this store in order."""
+        if not self.root.is_dir():
+            yield
+            return
+        place = self.root / TEMPORARY / "order"
+        place.parent.mkdir(exist_ok=True)
+        with open(place, "ab") as file:
+            if not lock(file.fileno()):
+                raise BlockingIOError(
+                    errno.EAGAIN, "another process compacts or prunes this store", str(self.root)
+                )
+            yield
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""

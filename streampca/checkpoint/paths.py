@@ -1,15 +1,20 @@
-"""Where a checkpoint lies in a store: one folder per key, one file per window end and sequence.
+"""Where a checkpoint lies in a store: alone, or among others of the same day.
 
     s-press_204-9c1f06f9a3c8f7d2/w0001704067200000000-s0000000003-k9c1f06f9a3c8f7d2.parquet
+    day=2024-01-01/b-17a6310ad6dd1400-8a7d4de8f0d5cbb7b8cd3a9e7a3d6cb3-5ad6a2a1a7f0bb0c.parquet
 
-The name alone tells which file is the newest, so that finding it reads no other; and writing the
-same checkpoint again, as a retry does, writes the same file.
+The name of a file of one tells which is the newest, so that finding it reads no other; and writing
+the same checkpoint again, as a retry does, writes the same file. That of a file of many is never
+used again; listing.py says why.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+import secrets
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,15 +22,19 @@ import numpy as np
 from streampca.checkpoint.fields import Key
 
 __all__ = [
+    "BundleName",
     "FileName",
-    "bundle_digest",
     "bundle_name",
+    "day_folder",
+    "day_number",
     "day_of",
     "file_name",
     "folder_key",
     "is_day",
     "is_key_folder",
     "key_folder",
+    "next_order",
+    "parse_bundle_name",
     "parse_file_name",
 ]
 
@@ -35,7 +44,7 @@ _FOLDER = re.compile(r"([si])-(.*)-([0-9a-f]{16})")
 _NONE = "none"
 _DAY = 86_400_000_000
 _DAY_FOLDER = re.compile(r"day=(none|-?\d{4,6}-\d\d-\d\d)")
-_BUNDLE = re.compile(r"b-([0-9a-f]{32})\.parquet")
+_BUNDLE = re.compile(r"b-([0-9a-f]{16})-([0-9a-f]{32})-[0-9a-f]{16}\.parquet")
 
 
 class FileName(NamedTuple):
@@ -118,14 +127,24 @@ def day_of(window_end: int | None) -> str:
     return str(np.datetime64((window_end - 1) // _DAY, "D"))
 
 
-def bundle_name(day: str, digest: str) -> str:
-    """The path of a file of many checkpoints."""
-    return f"day={day}/b-{digest}.parquet"
+class BundleName(NamedTuple):
+    """What the name of a file of many checkpoints says."""
+
+    order: int
+    """The highest of its checkpoints."""
+    digest: str
+    """Of their keys, window ends and sequences."""
 
 
-def is_key_folder(folder: str) -> bool:
-    """Whether a folder may be that of a key."""
-    return folder == _NONE or _FOLDER.fullmatch(folder) is not None
+def day_folder(window_end: int | None) -> str:
+    """The folder of the files of many checkpoints in which one with this window end lies."""
+    return f"day={day_of(window_end)}"
+
+
+def day_number(folder: str) -> float:
+    """Days since 1970 of such a folder, for sorting; before all days outside windows."""
+    day = folder.removeprefix("day=")
+    return -math.inf if day == _NONE else float(np.datetime64(day, "D").astype("int64"))
 
 
 def is_day(folder: str) -> bool:
@@ -133,10 +152,29 @@ def is_day(folder: str) -> bool:
     return _DAY_FOLDER.fullmatch(folder) is not None
 
 
-def bundle_digest(name: str) -> str | None:
-    """What such a file's name says of its content; None if it is none."""
+def bundle_name(order: int, digest: str) -> str:
+    """A name for a file of many checkpoints that no other file has or ever had."""
+    return f"b-{order:016x}-{digest}-{secrets.token_hex(8)}.parquet"
+
+
+def parse_bundle_name(name: str) -> BundleName | None:
+    """What `bundle_name` put into a name; None if it did not make it."""
     found = _BUNDLE.fullmatch(name)
-    return None if found is None else found[1]
+    return None if found is None else BundleName(int(found[1], 16), found[2])
+
+
+def next_order(names: Iterable[str], now: int) -> int:
+    """An order above those of all files in a folder, whatever clocks their writers had.
+
+    One is left out between: what compacting makes of a file of one checkpoint comes in there.
+    """
+    parsed = (parse_bundle_name(name) for name in names)
+    return max([now, *(each.order + 2 for each in parsed if each is not None)])
+
+
+def is_key_folder(folder: str) -> bool:
+    """Whether a folder may be that of a key."""
+    return folder == _NONE or _FOLDER.fullmatch(folder) is not None
 
 
 def _digest(key: Key) -> str:

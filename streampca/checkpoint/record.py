@@ -7,7 +7,7 @@ others. This room does not know how a checkpoint is stored.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import columns, fields
-from streampca.checkpoint.bundle import InMemory, Rows, is_bundle, read_index
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.models import model_of
@@ -273,25 +272,6 @@ class Checkpoint:
         """
         with columns.as_checkpoint_error("Parquet file"):
             return cls(**from_parquet(data, moments=moments))
-
-    @classmethod
-    def all_from_parquet_bytes(cls, data: bytes, *, moments: bool = True) -> Iterator[Self]:
-        """Read the content of any file of a store: one checkpoint, or many.
-
-        Raises
-        ------
-        CheckpointError
-            If it is torn, changed, foreign, or written by a newer streampca.
-        """
-        if not is_bundle(data):
-            yield cls.from_parquet_bytes(data, moments=moments)
-            return
-        with columns.as_checkpoint_error("Parquet file"):
-            file = InMemory(data)
-            index = read_index(file)
-            rows = Rows(file, index, moments)
-            for row in range(len(index)):
-                yield cls(**rows.read(row))
 
     # --- as a value -----------------------------------------------------------------------------
 

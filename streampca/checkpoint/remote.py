@@ -70,12 +70,19 @@ class RemoteFiles:
             return None
         return info.size or 0, info.mtime_ns or 0
 
-    def remove_if(self, relative: str, stamp: Stamp) -> bool:
-        """Remove a file unless it has been replaced since; between these two a writer may come."""
-        same = self.stamp(relative) == stamp
-        if same:
-            self.filesystem.delete_file(self._at(relative))
-        return same
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file; with `stamp` unless it has been replaced, a moment before at least."""
+        with contextlib.suppress(FileNotFoundError):
+            if stamp is None or self.stamp(relative) == stamp:
+                self.filesystem.delete_file(self._at(relative))
+
+    def remove_folder(self, folder: str) -> None:
+        """Nothing: object stores have no folders, and others no removal that spares what is in."""
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """There are no locks: whoever compacts and prunes takes care to be alone."""
+        yield
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from streampca.checkpoint.bundle_index import Name
-from streampca.checkpoint.fields import Key
+from streampca.checkpoint.fields import Key, microseconds
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.files import Files, LocalFiles
 from streampca.checkpoint.keeping import which_moments
-from streampca.checkpoint.places import Place, Places, relative_path
+from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.reading import keys, read, relative_path, write
 from streampca.checkpoint.record import Checkpoint
-from streampca.checkpoint.tidy import Tidied, all_checkpoints, compact, copy, prune
+from streampca.checkpoint.retention import Retention
+from streampca.checkpoint.tidy import Tidied, compact, copy, everything, prune
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -43,8 +45,9 @@ class CheckpointStore:
 
     Notes
     -----
-    Any number of processes may read and write at the same time. Only the indexes of files of many
-    checkpoints are kept in memory: a question reads no more than what answers it. A file that is
+    Any number of processes may read and write at the same time, while one compacts or prunes. Only
+    the indexes of files of many checkpoints are kept in memory: a question reads no more than what
+    answers it. A file that is
     torn, changed or foreign is named in a `CheckpointWarning` and passed over. Files are written in
     the folder ``.tmp`` and renamed; what a killed writer leaves there is removed by the next write
     of anybody a minute later (a day, where the file system has no locks).
@@ -112,10 +115,10 @@ class CheckpointStore:
         list of str
             The paths of the files.
         """
-        return [self._files.path(relative) for relative in self.places.write(checkpoints)]
+        return [self._files.path(relative) for relative in write(self.places, checkpoints)]
 
     def put(self, relative: str, data: bytes) -> str:
-        """Write a file of `relative_path` or `bundled`, complete or not at all; its path."""
+        """Write a file of `relative_path`, complete or not at all; its path."""
         self._files.write(relative, data)
         return self._files.path(relative)
 
@@ -131,7 +134,7 @@ class CheckpointStore:
     ) -> Checkpoint | None:
         """The checkpoint that was written with these; None if there is none to be read."""
         place = self._places(key).get(Name(window_end, sequence))
-        return None if place is None else next(self.places.read([place], moments=moments), None)
+        return None if place is None else next(read(self.places, [place], moments=moments), None)
 
     def resume_point(self, key: Key = None, *, moments: bool = True) -> Checkpoint | None:
         """The checkpoint of a key to go on from; None if there is none.
@@ -144,7 +147,7 @@ class CheckpointStore:
             return None
         last = max(self._places(key).values(), key=lambda place: place.name.sequence)
         if last.name.sequence > newest.sequence:
-            late = next(self.places.read([last], moments=moments), None)
+            late = next(read(self.places, [last], moments=moments), None)
             # A model that began anew also counts from 0, and has seen fewer rows.
             if late is not None and late.late and late.n_samples_seen >= newest.n_samples_seen:
                 return late
@@ -164,7 +167,7 @@ class CheckpointStore:
         moments : bool, default=True
             False leaves out, and does not read, what is only for going on.
         """
-        return next(self._newest_first(key, _microseconds(time), moments), None)
+        return next(self._newest_first(key, microseconds(time), moments), None)
 
     def history(self, key: Key = None, *, moments: bool = True) -> list[Checkpoint]:
         """All checkpoints of a key, oldest first.
@@ -185,7 +188,7 @@ class CheckpointStore:
     def keys(self) -> list[Key]:
         """The keys that have files: None first, then numbers, then texts, each in order."""
         return sorted(
-            self.places.keys(),
+            keys(self.places),
             key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key),
         )
 
@@ -207,25 +210,49 @@ class CheckpointStore:
         """
         return compact(self.places, moments=which_moments(moments))
 
-    def prune(self, keep_every: float, older_than: float) -> Tidied:
-        """Remove old checkpoints but for the last in each stretch of time; safe beside writers.
+    def prune(
+        self,
+        *,
+        keep_last: int | str | None = None,
+        keep_hourly: int | str | None = None,
+        keep_daily: int | str | None = None,
+        keep_weekly: int | str | None = None,
+        keep_monthly: int | str | None = None,
+        keep_yearly: int | str | None = None,
+    ) -> Tidied:
+        """Remove the checkpoints of each key that no rule keeps; safe beside writers.
 
-        The last of each key stays, and those outside windows.
+        The newest of each key stays, and the one to go on from. Those outside windows are judged by
+        a number for `keep_last` alone. Hours and days are those of UTC, by the last instant of a
+        window.
 
         Parameters
         ----------
-        keep_every : float
-            Seconds of such a stretch.
-        older_than : float
-            Seconds before a key's newest window end after which none goes.
+        keep_last : int or str, optional
+            How many of the newest stay, or from how long before the newest on: "365d", "12h".
+        keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly : int or str, optional
+            The last of each hour (day ...) stays: of so many hours that have any, the newest first,
+            or of those within a time before the newest: ``keep_hourly="365d"``.
+
+        Returns
+        -------
+        Tidied
+            `checkpoints` it has, `files_before`, `files`, checkpoints `removed`.
+
+        Raises
+        ------
+        ValueError
+            If there is no rule, or one that is neither a number above 0 nor a time.
         """
-        micros = [round(seconds * 1e6) for seconds in (keep_every, older_than)]
-        if micros[0] <= 0 or micros[1] < 0:
-            raise ValueError(
-                f"keep_every={keep_every!r} and older_than={older_than!r} are not accepted: give "
-                "seconds, the first above 0"
-            )
-        return prune(self.places, keep_every=micros[0], older_than=micros[1])
+        rules = Retention.of(
+            last=keep_last,
+            hourly=keep_hourly,
+            daily=keep_daily,
+            weekly=keep_weekly,
+            monthly=keep_monthly,
+            yearly=keep_yearly,
+        )
+        return prune(self.places, rules)
 
     def copy_to(self, store: CheckpointStore) -> int:
         """Write all checkpoints into another store, many to a file; how many."""
@@ -233,7 +260,7 @@ class CheckpointStore:
 
     def everything(self, *, moments: bool = True) -> Iterator[Checkpoint]:
         """All checkpoints of all keys that can be read, one at a time."""
-        return all_checkpoints(self.places, moments=moments)
+        return everything(self.places, moments=moments)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -241,12 +268,8 @@ class CheckpointStore:
         return self.places.of_key(check_key(key))
 
     def _newest_first(self, key: Key, until: int | None, moments: bool) -> Iterator[Checkpoint]:
-        places = list(self._places(key).values())
-        if until is not None:
-            limit = Name(until, 2**63).order
-            places = [p for p in places if p.name.window_end is not None and p.name.order < limit]
-        places.sort(key=lambda place: place.name.order, reverse=True)
-        return self.places.read(places, moments=moments)
+        places = self.places.newest_first(check_key(key), until)
+        return read(self.places, places, moments=moments)
 
     def _skip(self, relative: str, reason: str) -> None:
         message = f"Skipped {self._files.path(relative)!r}: {reason}."
@@ -270,14 +293,3 @@ def _files(uri: str, filesystem: fs.FileSystem | None) -> Files:
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"Cannot open a store at {uri!r}: it is a file, not a folder")
     return LocalFiles(root)
-
-
-def _microseconds(time: int | datetime.datetime) -> int:
-    if isinstance(time, datetime.datetime):
-        if time.tzinfo is None:
-            raise ValueError(f"time {time} has no time zone: give one, such as datetime.UTC")
-        since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-        return since // datetime.timedelta(microseconds=1)
-    if isinstance(time, bool) or not isinstance(time, int):
-        raise ValueError(f"time must be microseconds as an int, or a datetime, not {time!r}")
-    return time

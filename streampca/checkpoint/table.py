@@ -33,6 +33,7 @@ from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 __all__ = ["Decoded", "to_table"]
 
 COMPONENTS_TOO = ("decoder", "encoder")
+_ARRAYS = (*VECTORS, *MATRICES, "scale", "drift_cosines")
 
 
 def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -55,7 +56,8 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
     arrays = {name: pa.array(value, SCHEMA.field(name).type) for name, value in values.items()}
     cosines = [None if drift is None else drift.cosines for drift in drifts]
     arrays["drift_cosines"] = _vectors(cosines, np.dtype("float64"))
-    arrays |= {name: _vectors([c[name] for c in each], np.dtype("float64")) for name in VECTORS}
+    for name in (*VECTORS, "scale"):
+        arrays[name] = _vectors([c[name] for c in each], np.dtype("float64"))
     same = [_are_components(c) for c in each]
     for name in MATRICES:
         found = [c[name] for c in each]
@@ -129,8 +131,7 @@ class Decoded:
             if column.null_count and not free:
                 raise WireError(f"column {name!r} is empty in some row")
         self._lists = {
-            name: _flat(columns[name], name, 2 if name in MATRICES else 1)
-            for name in (*VECTORS, *MATRICES, "drift_cosines")
+            name: _flat(columns[name], name, 2 if name in MATRICES else 1) for name in _ARRAYS
         }
         times = ("window_start", "window_end")
         self._values = {name: columns[name].cast(pa.int64()).to_pylist() for name in times}
@@ -145,7 +146,7 @@ class Decoded:
         value = {name: column[row] for name, column in self._values.items()}
         stored, kind = value.pop("checksum"), value.pop("key_type")
         angle = value.pop("drift_angle")
-        arrays = {name: self._array(name, row) for name in (*VECTORS, *MATRICES, "drift_cosines")}
+        arrays = {name: self._array(name, row) for name in _ARRAYS}
         cosines, C = arrays.pop("drift_cosines"), arrays["components"]
         for name in (*VECTORS, "components"):
             if arrays[name] is None:

@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SUFFIX", "UNTOUCHED_DAY", "hold", "sweep", "temporary"]
+__all__ = ["SUFFIX", "UNTOUCHED_DAY", "hold", "lock", "sweep", "temporary"]
 
 SUFFIX = ".tmp"
 UNTOUCHED_MINUTE = 60.0  # also of a file that was made, and is about to be locked
@@ -57,6 +57,19 @@ def hold(root: Path, *, alone: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+def lock(number: int) -> bool:
+    """Lock an open file until it is closed; False if another process has. No locks: nobody has."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sweep(folder: Path, now: float) -> None:

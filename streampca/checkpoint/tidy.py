@@ -1,44 +1,38 @@
-"""Stores kept in order beside their writers: many files become few, old checkpoints go.
-
-Every step writes what is to stay before it removes what it was made of, so that whoever is killed,
-or reads meanwhile, has the old or the new state of a day; and a file that a writer has replaced
-since it was read is not removed.
-"""
+"""Stores kept in order beside their writers: many files become few, old checkpoints go."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from streampca.checkpoint import paths
-from streampca.checkpoint.bundle import MOST_ROWS
-from streampca.checkpoint.bundle_index import Index, Name, key_order
+from streampca.checkpoint.bundle_index import Name
+from streampca.checkpoint.day import Change, Day
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp
 from streampca.checkpoint.keeping import keeps_moments
-from streampca.checkpoint.places import Place, Places, bundled
+from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.reading import read, singles, write
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.retention import Retention
 
-__all__ = ["Tidied", "all_checkpoints", "compact", "copy", "prune"]
+__all__ = ["Tidied", "compact", "copy", "everything", "prune"]
+
+_TRIES = 5
+_AT_ONCE = 2**10
+"""Checkpoints that are copied at once."""
 
 
 class Tidied(NamedTuple):
     """What was done to a store."""
 
-    checkpoints: int  # that it has now
+    checkpoints: int
+    """That it has now."""
     files_before: int
     files: int
-    removed: int  # checkpoints
-
-
-class Kept(NamedTuple):
-    """One checkpoint of a store, by key and place, and whether its key has a later one."""
-
-    key: Key
-    place: Place
-    is_last: bool
+    removed: int
+    """Checkpoints."""
 
 
 def compact(places: Places, *, moments: str | int = "all") -> Tidied:
@@ -46,177 +40,105 @@ def compact(places: Places, *, moments: str | int = "all") -> Tidied:
 
     `moments` says which of them keep what is only for going on.
     """
-    return _rewritten(places, lambda _: True, moments, every_day=moments != "all")
+    with places.files.alone():
+        own, files = _singles(places), _n_files(places)
+        last: set[tuple[Key, type, Name]] = set()
+        if moments not in ("all", "none"):
+            for (key, kind), names in _names(places).items():
+                last |= {(key, kind, name) for name in Retention.resumed(names)}
+
+        def change(place: Place) -> Change:
+            is_last = (place.key, type(place.key), place.name) in last
+            keeps = keeps_moments(moments, place.name.sequence, last=is_last)
+            return Change.NONE if keeps else Change.WITHOUT_MOMENTS
+
+        count = 0
+        for folder in sorted(own.keys() | set(places.days())):
+            day = Day(places, folder, own.get(folder, {}))
+            day.settle(change)
+            count += len(day.counting)
+        return Tidied(count, files, _n_files(places), 0)
 
 
-def prune(places: Places, *, keep_every: int, older_than: int) -> Tidied:
-    """Of each key's checkpoints that are old, keep the last in every so many microseconds.
+def prune(places: Places, retention: Retention) -> Tidied:
+    """Remove the checkpoints that no rule keeps; days that lose none stay as they are."""
+    with places.files.alone():
+        files, names = _n_files(places), _names(places)
+        going = {
+            (key, kind, name)
+            for (key, kind), mine in names.items()
+            for name in mine - retention.staying(mine)
+        }
 
-    Old is what ends `older_than` microseconds before the key's newest. The last of a key stays, as
-    do those outside windows; days that lose none stay as they are.
-    """
-    kept = _all(places)
-    staying = {
-        (type(key), key, name)
-        for key, mine in _by_key(kept)
-        for name in _chosen(mine, keep_every, older_than)
-    }
-    there = {(type(each.key), each.key, each.place.name) for each in kept}
+        def change(place: Place) -> Change:
+            goes = (place.key, type(place.key), place.name) in going
+            return Change.GONE if goes else Change.NONE
 
-    def stays(each: Kept) -> bool:
-        name = (type(each.key), each.key, each.place.name)
-        return name in staying or name not in there  # what has come since is not judged
-
-    return _rewritten(places, stays, "all", every_day=False)
+        removed = sum(
+            _without_doubles(places, folder).settle(change)
+            for folder in sorted({paths.day_folder(name.window_end) for _, _, name in going})
+        )
+        return Tidied(sum(map(len, names.values())) - removed, files, _n_files(places), removed)
 
 
 def copy(places: Places, to: Places) -> int:
     """Write all checkpoints into another store; how many."""
-    count = 0
-    for some in _slices(_all(places)):
-        found = list(_read(places, some))
-        to.write(found)
-        count += len(found)
+    count, waiting = 0, everything(places, moments=True)
+    while some := list(islice(waiting, _AT_ONCE)):
+        write(to, some)
+        count += len(some)
     return count
 
 
-def all_checkpoints(places: Places, *, moments: bool) -> Iterator[Checkpoint]:
+def everything(places: Places, *, moments: bool) -> Iterator[Checkpoint]:
     """Every checkpoint of a store that can be read, once."""
-    for some in _slices(_all(places)):
-        yield from places.read((kept.place for kept in some), moments=moments)
+    own = _singles(places)
+    for folder in sorted(own.keys() | set(places.days()), key=paths.day_number):
+        counting = Day(places, folder, own.get(folder, {})).counting.values()
+        ordered = sorted(counting, key=lambda place: (place.relative, place.row or 0))
+        yield from read(places, ordered, moments=moments)
 
 
 # --- inside -------------------------------------------------------------------------------------
 
 
-def _all(places: Places, bundles: dict[str, Index] | None = None) -> list[Kept]:
-    """Every checkpoint of a store once, by key and time."""
-    bundles = places.bundles() if bundles is None else bundles
-    found = []
-    for key in sorted(places.keys(), key=key_order):
-        mine = sorted(places.of_key(key, bundles).values(), key=lambda p: p.name.order)
-        if not mine:  # removed meanwhile
-            continue
-        # late rows may have made one of an earlier window after the newest
-        last = {mine[-1].name, max((p.name for p in mine), key=lambda name: name.sequence)}
-        found += [Kept(key, place, place.name in last) for place in mine]
-    return found
+def _without_doubles(places: Places, folder: str) -> Day:
+    """A day in which each checkpoint is once: where a newer one goes, no older one comes back."""
+    for _ in range(_TRIES):
+        day = Day(places, folder, _singles(places).get(folder, {}))
+        if not day.has_doubles:
+            return day
+        day.settle(lambda _: Change.NONE)
+    raise RuntimeError(
+        f"Cannot prune {folder!r}: it has checkpoints twice, because a file cannot be read, or "
+        "because a writer replaces them all the time. Nothing was lost; see `streampca store "
+        "verify`."
+    )
 
 
-def _rewritten(
-    places: Places, keeps: Callable[[Kept], bool], moments: str | int, *, every_day: bool
-) -> Tidied:
-    # before anything is read: what a writer replaces from now on is another file
-    sources = _sources(places)
-    bundles = places.bundles()
-    kept = _all(places, bundles)
-    by_day: dict[str, list[Kept]] = {}
-    for each in kept:
-        by_day.setdefault(paths.day_of(each.place.name.window_end), []).append(each)
-    removed = 0
-    for day, mine in by_day.items():
-        stay = [each for each in mine if each.is_last or keeps(each)]
-        # only what has been read: others were not, or came later
-        read = bundles.keys() | {each.place.relative for each in mine}
-        files = {name: s for name, s in sources.get(day, {}).items() if name in read}
-        in_one = len(files) == 1 and mine[0].place.row is not None
-        if len(stay) == len(mine) and in_one and not every_day:
-            continue
-        written = max((bundles[name].written for name in files if name in bundles), default=1)
-        if _write_day(places, stay, moments, files, written):
-            removed += len(mine) - len(stay)
-    before, after = (sum(map(len, each.values())) for each in (sources, _sources(places)))
-    return Tidied(len(kept) - removed, before, after, removed)
+def _singles(places: Places) -> dict[str, dict[Place, Stamp | None]]:
+    """By day, checkpoints in files of their own, and which files these are.
 
-
-def _sources(places: Places) -> dict[str, dict[str, Stamp | None]]:
-    """Files by day, and by what each is known to be the same later."""
-    found: dict[str, dict[str, Stamp | None]] = {}
-    for folder, is_folder in places.files.entries():
-        if is_folder and paths.is_day(folder):
-            for name, _ in places.files.entries(folder):
-                if paths.bundle_digest(name) is not None:
-                    relative = f"{folder}/{name}"
-                    day = folder.removeprefix("day=")
-                    found.setdefault(day, {})[relative] = places.files.stamp(relative)
-        elif is_folder and paths.is_key_folder(folder):
-            for place in places.singles(folder):
-                day = paths.day_of(place.name.window_end)
-                found.setdefault(day, {})[place.relative] = places.files.stamp(place.relative)
-    return found
-
-
-def _write_day(
-    places: Places,
-    stay: list[Kept],
-    moments: str | int,
-    sources: dict[str, Stamp | None],
-    written: int,
-) -> bool:
-    """Write what stays of a day, then remove what it was made of; whether that was done.
-
-    `written` is when the newest of that was: what a writer writes meanwhile is newer. Where one
-    cannot be read, which is said, everything of that day stays.
+    Taken before anything is read: what a writer replaces from then on is another file.
     """
-    made = set()
-    # a name of their own: a writer that writes one of them again does not meet these
-    salt = hashlib.blake2b(repr(sorted(sources.items())).encode(), digest_size=8).hexdigest()
-    for some in _slices(stay):
-        found = _read(places, some)
-        if len(found) < len(some):
-            return False
-        lighter = [
-            c if keeps_moments(moments, c.sequence, last=kept.is_last) else c.without_moments()
-            for c, kept in zip(found, some, strict=True)
-        ]
-        for relative, data in bundled(lighter, written, salt):
-            places.files.write(relative, data)
-            made.add(relative)
-    for relative, stamp in sources.items():
-        if relative not in made and stamp is not None:
-            places.files.remove_if(relative, stamp)
-    return True
+    found: dict[str, dict[Place, Stamp | None]] = {}
+    for place in singles(places):
+        found.setdefault(place.day, {})[place] = places.files.stamp(place.relative)
+    return found
 
 
-def _by_key(kept: list[Kept]) -> Iterator[tuple[Key, list[Kept]]]:
-    for _, group in groupby(kept, key=lambda each: key_order(each.key)):
-        mine = list(group)
-        yield mine[0].key, mine
+def _names(places: Places) -> dict[tuple[Key, type], set[Name]]:
+    """The checkpoints of each key."""
+    found: dict[tuple[Key, type], set[Name]] = {}
+    for place in singles(places):
+        found.setdefault((place.key, type(place.key)), set()).add(place.name)
+    for indexes in places.bundles(places.days()).values():
+        for index in indexes.values():
+            for key, name, _ in index.rows():
+                found.setdefault((key, type(key)), set()).add(name)
+    return found
 
 
-def _chosen(mine: list[Kept], keep_every: int, older_than: int) -> set[Name]:
-    """Of one key's checkpoints, oldest first, those that stay."""
-    ends = [kept.place.name.window_end for kept in mine]
-    newest = max((end for end in ends if end is not None), default=0)
-    last: dict[int, Name] = {}
-    stay = set()
-    for kept, end in zip(mine, ends, strict=True):
-        if end is None or end > newest - older_than:
-            stay.add(kept.place.name)
-        else:
-            last[(end - 1) // keep_every] = kept.place.name
-    return stay | set(last.values())
-
-
-def _read(places: Places, some: list[Kept]) -> list[Checkpoint]:
-    """The checkpoints in their order; each file is opened once."""
-    order = sorted(range(len(some)), key=lambda i: (some[i].place.relative, some[i].place.row or 0))
-    found = list(places.read((some[i].place for i in order), moments=True))
-    if len(found) < len(some):
-        return found
-    at: list[Any] = [None] * len(some)
-    for i, checkpoint in zip(order, found, strict=True):
-        at[i] = checkpoint
-    return at
-
-
-def _slices(kept: Iterable[Kept]) -> Iterator[list[Kept]]:
-    """As many at a time as one file takes."""
-    waiting: list[Kept] = []
-    for each in kept:
-        waiting.append(each)
-        if len(waiting) == MOST_ROWS:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
+def _n_files(places: Places) -> int:
+    listed = places.listing.bundles(places.days())
+    return len(singles(places)) + sum(map(len, listed.values()))
