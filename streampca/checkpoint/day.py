@@ -121,9 +121,10 @@ class Day:
         chosen = changed & self._indexes.keys()
         small: dict[str, set[str]] = {}
         for relative, index in self._indexes.items():
-            if relative not in chosen and 2 * len(index) < MOST_ROWS:
-                if 2 * self._size(relative) < _MOST_BYTES:
-                    small.setdefault(index.types, set()).add(relative)
+            if relative in chosen or 2 * len(index) >= MOST_ROWS:
+                continue
+            if 2 * self._size(relative) < _MOST_BYTES:
+                small.setdefault(index.types, set()).add(relative)
         for some in small.values():
             if len(some) > 1 or self._singles or chosen:
                 chosen = chosen | some

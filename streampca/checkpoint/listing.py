@@ -85,6 +85,8 @@ class Listing:
     def names_of_days(self, days: Iterable[str]) -> dict[str, list[str]]:
         """For each of the folders of days the names of its files, none missed."""
         days = list(days)
+        if not days:
+            return {}
         before = self._generation()
         while True:
             listed = {day: self.names(day) for day in days}

@@ -155,11 +155,12 @@ class Places:
         last = None
         if until is not None:  # no window ends later
             last = paths.day_number(paths.day_folder(max(-_LAST, min(until, _LAST))))
-        days = singles.keys() | set(self.days())
-        for day in sorted(days, key=paths.day_number, reverse=True):
+        there = set(self.days())
+        for day in sorted(singles.keys() | there, key=paths.day_number, reverse=True):
             if last is not None and not -math.inf < paths.day_number(day) <= last:
                 continue
-            found = _counting(key, self.bundles([day])[day], singles.get(day, []))
+            indexes = self.bundles([day])[day] if day in there else {}
+            found = _counting(key, indexes, singles.get(day, []))
             for name in sorted(found, key=lambda name: name.order, reverse=True):
                 if until is None or (name.window_end is not None and name.window_end <= until):
                     yield found[name]

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import fs
 
-from streampca import Checkpoint, CheckpointStore, CheckpointWarning
-from streampca.checkpoint import CheckpointError, bundled, same_content
+from streampca import CheckpointStore, CheckpointWarning
+from streampca.checkpoint import CheckpointError, all_in
 from streampca.checkpoint.bundle_index import Name, key_order
 
 DAY = 24 * 60 * MINUTE
@@ -101,18 +101,38 @@ def test_other_readers_prune_by_day_and_key(tmp_path):
     assert (statistics.min, statistics.max) == ("a", "b")
 
 
-def test_writing_again_writes_the_same_file(tmp_path):
+def test_writing_again_replaces_the_file(tmp_path):
     store, written = CheckpointStore(tmp_path), some()
-    store.write_many(written)
-    before = files(tmp_path)
-    store.write_many(random.Random(0).sample(written, len(written)))
-    assert files(tmp_path) == before
+    before = store.write_many(written)
+    for _ in range(3):
+        again = store.write_many(random.Random(0).sample(written, len(written)))
+        assert again != before  # a name is never used twice
+        assert [str(tmp_path / file) for file in files(tmp_path)] == again
+        before = again
     assert_holds(store, written)
-    (one,), (other,) = (list(bundled(written, written=stamp)) for stamp in (1, 2))
-    assert one[0] == other[0]
-    assert one[1] != other[1]
-    assert same_content(one[1], other[1])
-    assert not same_content(one[1], next(iter(bundled(some(n=6), written=1)))[1])
+
+
+def test_the_newer_counts_whatever_the_clocks_of_writers_say(tmp_path, monkeypatch):
+    store, first = CheckpointStore(tmp_path), some()
+    written = list(first)
+    store.write_many(first)
+    for n, clock in enumerate((10**18, 10**9, 10**10, 1)):
+        monkeypatch.setattr("time.time_ns", lambda clock=clock: clock)
+        newer = [dataclasses.replace(c, weight=float(n)) for c in first[n : n + 3]]
+        store.write_many(newer)
+        written += newer
+        assert_holds(store, written)
+        assert_holds(CheckpointStore(tmp_path), written)
+
+
+def test_a_file_of_many_replaces_files_of_one(tmp_path):
+    store, first = CheckpointStore(tmp_path), some()
+    for checkpoint in first:
+        store.write(checkpoint)
+    newer = [dataclasses.replace(c, weight=3.0) for c in first[3:9]]
+    store.write_many(newer)
+    assert_holds(store, first + newer)
+    assert len(files(tmp_path)) == len(first) - len(newer) + 1
 
 
 def test_retries_in_other_bundles_and_late_panes_replace_and_never_double(tmp_path):
@@ -153,10 +173,7 @@ def test_what_is_for_going_on_is_not_read_where_it_is_not_asked_for(tmp_path):
     store, written = CheckpointStore(tmp_path), some()
     store.write_many(written)
     assert store.history("a", moments=False) == [c.without_moments() for c in written[:6]]
-    assert (
-        list(Checkpoint.all_from_parquet_bytes((tmp_path / files(tmp_path)[0]).read_bytes()))
-        == written
-    )
+    assert list(all_in((tmp_path / files(tmp_path)[0]).read_bytes())) == written
 
 
 def test_files_of_many_lie_on_any_file_system(tmp_path):
@@ -198,7 +215,7 @@ def test_no_torn_or_changed_byte_goes_unnoticed(tmp_path, part):
 def _told(path, written):
     """Whether reading says that something is wrong; what is not, nobody reads."""
     try:
-        return list(Checkpoint.all_from_parquet_bytes(Path(path).read_bytes())) != written
+        return list(all_in(Path(path).read_bytes())) != written
     except CheckpointError:
         return True
 
@@ -212,7 +229,12 @@ def _silent():
 def test_a_file_under_another_name_is_passed_over(tmp_path):
     store = CheckpointStore(tmp_path)
     (path,) = store.write_many(some())
-    os.rename(path, os.path.join(os.path.dirname(path), "b-" + "0" * 32 + ".parquet"))
+    os.rename(
+        path,
+        os.path.join(
+            os.path.dirname(path), "b-" + "0" * 16 + "-" + "0" * 32 + "-" + "0" * 16 + ".parquet"
+        ),
+    )
     with pytest.warns(CheckpointWarning, match="other checkpoints than its name says"):
         assert store.keys() == []
 
