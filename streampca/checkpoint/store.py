@@ -6,24 +6,21 @@ import datetime
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pyarrow as pa
 
 from streampca.checkpoint.bundle_index import Name
 from streampca.checkpoint.fields import Key, microseconds
 from streampca.checkpoint.fields import key as check_key
-from streampca.checkpoint.files import Files, LocalFiles
 from streampca.checkpoint.keeping import which_moments
+from streampca.checkpoint.opening import files_at
 from streampca.checkpoint.places import Place, Places
 from streampca.checkpoint.reading import keys, read, relative_path, write
 from streampca.checkpoint.record import Checkpoint
-from streampca.checkpoint.retention import Retention
-from streampca.checkpoint.tidy import Tidied, compact, copy, everything, prune
 
 if TYPE_CHECKING:
     from pyarrow import fs
+
+    from streampca.checkpoint.tidy import Tidied
 
 __all__ = ["CheckpointStore", "CheckpointWarning"]
 
@@ -74,7 +71,7 @@ class CheckpointStore:
         self, uri: str | os.PathLike[str], *, filesystem: fs.FileSystem | None = None
     ) -> None:
         self.uri = os.fspath(uri)
-        self._files = _files(self.uri, filesystem)
+        self._files = files_at(self.uri, filesystem)
         self.places = Places(self._files, self._skip)
 
     def __repr__(self) -> str:
@@ -208,6 +205,8 @@ class CheckpointStore:
         Tidied
             `checkpoints` it has, `files_before`, `files`, checkpoints `removed` (none).
         """
+        from streampca.checkpoint.tidy import compact
+
         return compact(self.places, moments=which_moments(moments))
 
     def prune(
@@ -244,6 +243,9 @@ class CheckpointStore:
         ValueError
             If there is no rule, or one that is neither a number above 0 nor a time.
         """
+        from streampca.checkpoint.retention import Retention
+        from streampca.checkpoint.tidy import prune
+
         rules = Retention.of(
             last=keep_last,
             hourly=keep_hourly,
@@ -256,10 +258,14 @@ class CheckpointStore:
 
     def copy_to(self, store: CheckpointStore) -> int:
         """Write all checkpoints into another store, many to a file; how many."""
+        from streampca.checkpoint.tidy import copy
+
         return copy(self.places, store.places)
 
     def everything(self, *, moments: bool = True) -> Iterator[Checkpoint]:
         """All checkpoints of all keys that can be read, one at a time."""
+        from streampca.checkpoint.tidy import everything
+
         return everything(self.places, moments=moments)
 
     # --- inside ---------------------------------------------------------------------------------
@@ -274,22 +280,3 @@ class CheckpointStore:
     def _skip(self, relative: str, reason: str) -> None:
         message = f"Skipped {self._files.path(relative)!r}: {reason}."
         warnings.warn(message, CheckpointWarning, stacklevel=6)
-
-
-def _files(uri: str, filesystem: fs.FileSystem | None) -> Files:
-    if filesystem is not None or "://" in uri:
-        from pyarrow import fs
-
-        from streampca.checkpoint.remote import RemoteFiles
-
-        try:
-            if filesystem is None:
-                filesystem, uri = fs.FileSystem.from_uri(uri)
-        except (pa.ArrowException, ValueError) as error:
-            raise ValueError(f"Cannot open a store at {uri!r}: {error}") from error
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            return RemoteFiles(filesystem, uri)
-    root = Path(uri).expanduser().absolute()
-    if root.exists() and not root.is_dir():
-        raise NotADirectoryError(f"Cannot open a store at {uri!r}: it is a file, not a folder")
-    return LocalFiles(root)
