@@ -4,6 +4,7 @@ record.py says what a checkpoint is, columns.py how one becomes an Arrow row and
 store.py how files are written and read. part.py is less than a checkpoint: moments alone.
 """
 
+from streampca.checkpoint.bundle import is_bundle
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
@@ -33,6 +34,7 @@ __all__ = [
     "check_key",
     "fields_of",
     "heading",
+    "is_bundle",
     "keeps_moments",
     "measure_drift",
     "plain",

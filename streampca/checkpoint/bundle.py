@@ -33,6 +33,7 @@ __all__ = [
     "MOST_ROWS",
     "InMemory",
     "Rows",
+    "check_pages",
     "is_bundle",
     "of_one_kind",
     "read_index",
@@ -51,6 +52,8 @@ MOST_ROWS = 2**16
 _GROUP_ROWS, _GROUP_BYTES = 2**12, 2**23
 """Of a group, which is read for one checkpoint."""
 
+_PIECE = 2**22
+
 _MOST_FOOTER, _MOST_INDEX = 2**23, 2**28
 
 _STATISTICS = ["key", "window_start", "window_end", "sequence"]
@@ -65,7 +68,6 @@ def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, byt
     table = to_table([vars(row) for row in rows])
     size = max(1, table.nbytes // len(rows))
     group = max(1, min(_GROUP_ROWS, _GROUP_BYTES // size))
-    index = Index.of(rows, [order for _, order in sorted_], types_of(rows[0]), group)
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -78,7 +80,10 @@ def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, byt
     )
     view: memoryview = memoryview(sink.getvalue()).cast("B")
     at = footer_start(view)
-    pages, footer, blob = view[:at], view[at:], index.to_bytes()
+    pages, footer = view[:at], view[at:]
+    orders = [order for _, order in sorted_]
+    index = Index.of(rows, orders, types_of(rows[0]), group, zlib.crc32(pages))
+    blob = index.to_bytes()
     seal = _SEAL.pack(_MAGIC, zlib.crc32(footer), len(blob))
     return index, b"".join([pages, blob, seal, footer])
 
@@ -151,6 +156,21 @@ class Rows:
             self._group, self._decoded = group, Decoded(found, self._moments)
         assert self._decoded is not None
         return self._decoded.fields(at, self._index.known(row))
+
+
+def check_pages(file: Opened, index: Index) -> None:
+    """Read all that is before the index, also what only other readers read.
+
+    Raises
+    ------
+    WireError
+        If it was changed.
+    """
+    total, end = 0, _tail(file).index_start
+    for start in range(0, end, _PIECE):
+        total = zlib.crc32(file.read_at(start, min(_PIECE, end - start)), total)
+    if total != index.checksum:
+        raise WireError("the checksum of its pages does not match: they were changed")
 
 
 def is_bundle(data: bytes) -> bool:

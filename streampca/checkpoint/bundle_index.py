@@ -63,6 +63,7 @@ class Index:
         self._arrays, self._meta = arrays, meta
         self.keys: list[Key] = meta["keys"]
         self.group_rows: int = meta["group_rows"]
+        self.checksum: int = meta["checksum"]  # of the pages
         self.types: str = meta["types"]  # of the numbers in matrices
         self.digest = digest
 
@@ -70,7 +71,14 @@ class Index:
         return len(self._arrays["key"])
 
     @classmethod
-    def of(cls, rows: Sequence[Any], orders: Sequence[int], types: str, group_rows: int) -> Index:
+    def of(
+        cls,
+        rows: Sequence[Any],
+        orders: Sequence[int],
+        types: str,
+        group_rows: int,
+        checksum: int,
+    ) -> Index:
         """That of checkpoints in order; of `orders` the higher counts, where two files have one."""
         keys: dict[Key, int] = {}
         known: dict[str, int] = {}
@@ -90,6 +98,7 @@ class Index:
             "known": [json.loads(content) for content in known],
             "types": types,
             "group_rows": group_rows,
+            "checksum": checksum,
         }
         return cls(arrays, meta, _digest(arrays, meta["keys"]))
 
@@ -110,7 +119,8 @@ class Index:
         known: Any = meta.get("known")
         count, types = meta.get("group_rows"), meta.get("types")
         lists = isinstance(keys, list) and isinstance(known, list) and isinstance(types, str)
-        if not lists or type(count) is not int or count <= 0:
+        numbers = type(count) is int and count > 0 and type(meta.get("checksum")) is int
+        if not lists or not numbers:
             raise WireError("its index has no keys, or none of what it has to say of itself")
         m = len(arrays["key"])
         sizes = {len(arrays[name]) for name in _ARRAYS}

@@ -11,6 +11,7 @@ from streampca.checkpoint import columns, paths
 from streampca.checkpoint.bundle import (
     InMemory,
     Rows,
+    check_pages,
     is_bundle,
     of_one_kind,
     read_index,
@@ -177,6 +178,7 @@ def all_in(data: bytes, *, moments: bool = True) -> Iterator[Checkpoint]:
     with columns.as_checkpoint_error("Parquet file"):
         file = InMemory(data)
         index = read_index(file)
+        check_pages(file, index)
         rows = Rows(file, index, moments)
         for row in range(len(index)):
             yield Checkpoint(**rows.read(row))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
     from streampca.checkpoint.tidy import Tidied
+    from streampca.checkpoint.verify import Verified
 
 __all__ = ["CheckpointStore", "CheckpointWarning"]
 
@@ -78,7 +79,7 @@ class CheckpointStore:
         return f"{type(self).__name__}({self.uri!r})"
 
     def write(self, checkpoint: Checkpoint) -> str:
-        """Write a checkpoint so that it is there whole and for good, or not at all.
+        """Write a checkpoint so that it is there completely and for good, or not at all.
 
         Writing it again writes the same file.
 
@@ -191,7 +192,9 @@ class CheckpointStore:
 
     # --- order ----------------------------------------------------------------------------------
 
-    def compact(self, *, moments: str | int = "all") -> Tidied:
+    def compact(
+        self, *, moments: str | int = "all", spare: Iterable[tuple[Key, int | None, int]] = ()
+    ) -> Tidied:
         """Put the checkpoints of each day into as few files as can be; safe beside writers.
 
         Parameters
@@ -199,6 +202,8 @@ class CheckpointStore:
         moments : {"all", "last", "none"} or int, default="all"
             Which of them keep what is only for going on: all, the last of each key, that and every
             k-th, none.
+        spare : iterable of tuple
+            Key, window end and sequence of checkpoints that keep it in any case.
 
         Returns
         -------
@@ -207,7 +212,7 @@ class CheckpointStore:
         """
         from streampca.checkpoint.tidy import compact
 
-        return compact(self.places, moments=which_moments(moments))
+        return compact(self.places, moments=which_moments(moments), spare=spare)
 
     def prune(
         self,
@@ -218,6 +223,8 @@ class CheckpointStore:
         keep_weekly: int | str | None = None,
         keep_monthly: int | str | None = None,
         keep_yearly: int | str | None = None,
+        spare: Iterable[tuple[Key, int | None, int]] = (),
+        dry_run: bool = False,
     ) -> Tidied:
         """Remove the checkpoints of each key that no rule keeps; safe beside writers.
 
@@ -232,6 +239,10 @@ class CheckpointStore:
         keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly : int or str, optional
             The last of each hour (day ...) stays: of so many hours that have any, the newest first,
             or of those within a time before the newest: ``keep_hourly="365d"``.
+        spare : iterable of tuple
+            Key, window end and sequence of checkpoints that stay in any case; read after the store.
+        dry_run : bool, default=False
+            Say what would be done, and do nothing.
 
         Returns
         -------
@@ -246,21 +257,28 @@ class CheckpointStore:
         from streampca.checkpoint.retention import Retention
         from streampca.checkpoint.tidy import prune
 
-        rules = Retention.of(
-            last=keep_last,
-            hourly=keep_hourly,
-            daily=keep_daily,
-            weekly=keep_weekly,
-            monthly=keep_monthly,
-            yearly=keep_yearly,
-        )
-        return prune(self.places, rules)
+        long = {"weekly": keep_weekly, "monthly": keep_monthly, "yearly": keep_yearly}
+        rules = Retention.of(last=keep_last, hourly=keep_hourly, daily=keep_daily, **long)
+        return prune(self.places, rules, spare=spare, dry_run=dry_run)
 
     def copy_to(self, store: CheckpointStore) -> int:
         """Write all checkpoints into another store, many to a file; how many."""
         from streampca.checkpoint.tidy import copy
 
         return copy(self.places, store.places)
+
+    def verify(self) -> Verified:
+        """Read every file to its end.
+
+        Returns
+        -------
+        Verified
+            `checkpoints`, copies that others have `replaced`, `files`, and `problems`: the paths of
+            files that are torn, changed or foreign, each with the reason.
+        """
+        from streampca.checkpoint.verify import verify
+
+        return verify(self.places)
 
     def everything(self, *, moments: bool = True) -> Iterator[Checkpoint]:
         """All checkpoints of all keys that can be read, one at a time."""

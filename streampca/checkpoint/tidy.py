@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,7 +35,11 @@ class Tidied(NamedTuple):
     """Checkpoints."""
 
 
-def compact(places: Places, *, moments: str | int = "all") -> Tidied:
+Spared = Iterable[tuple[Key, int | None, int]]
+"""Checkpoints, by key, window end and sequence, that are left as they are in any case."""
+
+
+def compact(places: Places, *, moments: str | int = "all", spare: Spared = ()) -> Tidied:
     """Put the checkpoints of each day into as few files as can be.
 
     `moments` says which of them keep what is only for going on.
@@ -46,10 +50,12 @@ def compact(places: Places, *, moments: str | int = "all") -> Tidied:
         if moments not in ("all", "none"):
             for (key, kind), names in _names(places).items():
                 last |= {(key, kind, name) for name in Retention.resumed(names)}
+        spared = _spared(spare)
 
         def change(place: Place) -> Change:
-            is_last = (place.key, type(place.key), place.name) in last
-            keeps = keeps_moments(moments, place.name.sequence, last=is_last)
+            which = place.key, type(place.key), place.name
+            is_last = which in last
+            keeps = which in spared or keeps_moments(moments, place.name.sequence, last=is_last)
             return Change.NONE if keeps else Change.WITHOUT_MOMENTS
 
         count = 0
@@ -60,7 +66,9 @@ def compact(places: Places, *, moments: str | int = "all") -> Tidied:
         return Tidied(count, files, _n_files(places), 0)
 
 
-def prune(places: Places, retention: Retention) -> Tidied:
+def prune(
+    places: Places, retention: Retention, *, spare: Spared = (), dry_run: bool = False
+) -> Tidied:
     """Remove the checkpoints that no rule keeps; days that lose none stay as they are."""
     with places.files.alone():
         files, names = _n_files(places), _names(places)
@@ -68,12 +76,14 @@ def prune(places: Places, retention: Retention) -> Tidied:
             (key, kind, name)
             for (key, kind), mine in names.items()
             for name in mine - retention.staying(mine)
-        }
+        } - _spared(spare)
 
         def change(place: Place) -> Change:
             goes = (place.key, type(place.key), place.name) in going
             return Change.GONE if goes else Change.NONE
 
+        if dry_run:
+            return Tidied(sum(map(len, names.values())) - len(going), files, files, len(going))
         removed = sum(
             _without_doubles(places, folder).settle(change)
             for folder in sorted({paths.day_folder(name.window_end) for _, _, name in going})
@@ -100,6 +110,10 @@ def everything(places: Places, *, moments: bool) -> Iterator[Checkpoint]:
 
 
 # --- inside -------------------------------------------------------------------------------------
+
+
+def _spared(spare: Spared) -> set[tuple[Key, type, Name]]:
+    return {(key, type(key), Name(end, sequence)) for key, end, sequence in spare}
 
 
 def _without_doubles(places: Places, folder: str) -> Day:

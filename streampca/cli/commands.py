@@ -11,9 +11,11 @@ from streampca.cli.inspect import inspect
 from streampca.cli.plot import plot
 from streampca.cli.score import score
 from streampca.cli.serve import serve
+from streampca.cli.store import store
 from streampca.cli.transform import transform
 
 __all__ = ["app"]
 
 for command in (fit, components, history, transform, score, compare, plot, export, inspect, serve):
     app.command()(command)
+app.add_typer(store, name="store")
