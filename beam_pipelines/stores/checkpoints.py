@@ -14,18 +14,10 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipelines.stores.filesystems import absolute, is_beams, matching
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import (
-    GENERATION,
-    Bundled,
-    CheckpointError,
-    all_in,
-    bundled,
-    relative_path,
-)
+from streampca.checkpoint import CheckpointError, all_in, relative_path
 
 Key = str | int | None
 
@@ -33,13 +25,6 @@ UNREADABLE = "unreadable"
 
 _OBJECT_STORES = ("gs", "s3", "azfs")
 """Their files appear whole, when they are closed, in the place of what was there before."""
-
-_TOGETHER = 8
-"""From so many checkpoints of a bundle on one file is made of them, since a file costs what a
-hundred rows do. Fewer keep names by which each is known."""
-
-_MOST_WAITING, _MOST_BYTES = 2**14, 2**26
-"""Checkpoints of a bundle that wait at most, and their bytes."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +39,10 @@ class Unreadable(NamedTuple):
 class WriteCheckpoints(beam.PTransform):
     """Write checkpoints into a store that `streampca.CheckpointStore` reads.
 
-    Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files. Where a bundle has
-    eight checkpoints or more, there is one file for all of them that end on a day. A retried bundle
-    replaces what it wrote before, and each file appears complete or not at all. A worker that is
-    killed while it writes may leave a file whose name begins with a dot and ends with ``.tmp``,
-    which readers pass over and which may be deleted.
+    Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files. A retried bundle
+    writes the same files again, and each appears whole or not at all. A worker that is killed while
+    it writes may leave a file whose name begins with a dot and ends with ``.tmp``, which readers
+    pass over and which may be deleted.
 
     Parameters
     ----------
@@ -95,8 +79,7 @@ class WriteCheckpoints(beam.PTransform):
 class ReadCheckpoints(beam.PTransform):
     """Read the checkpoints of a store, or of the files that a pattern matches, as bounded input.
 
-    Gives ``(key, Checkpoint)``, timestamped with the last instant of the checkpoint's window; a
-    checkpoint that several files have, after retries, comes from each. Files
+    Gives ``(key, Checkpoint)``, timestamped with the last instant of the checkpoint's window. Files
     that are torn or foreign are skipped: named in a warning of the log, and counted in
     `unreadable_files`.
 
@@ -150,67 +133,21 @@ class ReadCheckpoints(beam.PTransform):
 
 
 class _Write(beam.DoFn):
-    """Few checkpoints of a bundle go into files of their own, many into one for each day."""
-
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
-    def start_bundle(self) -> None:
-        self._waiting: list[Checkpoint] = []
-        self._windows: list[Any] = []
-        self._n_bytes = 0
-        self._made: dict[tuple[str, Any], None] = {}
-
-    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> None:
+    def process(self, element: Any) -> Iterator[str]:
         checkpoint = element[1] if isinstance(element, tuple) else element
-        self._waiting.append(checkpoint)
-        self._windows.append(window)
-        arrays = [checkpoint.components, checkpoint.decoder, *checkpoint.moments.values()]
-        self._n_bytes += sum(array.nbytes for array in arrays)
-        if self._n_bytes > _MOST_BYTES or len(self._waiting) >= _MOST_WAITING:
-            self._write()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        self._write()
-        for path, window in self._made:
-            yield WindowedValue(path, window.max_timestamp(), (window,))
-
-    def _write(self) -> None:
-        checkpoints, windows = self._waiting, self._windows
-        self._waiting, self._windows, self._n_bytes = [], [], 0
-        if len(checkpoints) < _TOGETHER:
-            paths = [self._put(relative_path(c), c.to_parquet_bytes()) for c in checkpoints]
-            self._made |= dict.fromkeys(zip(paths, windows, strict=True))
+        if not is_beams(self._uri):
+            yield CheckpointStore(self._uri).write(checkpoint)
             return
-        if not is_beams(self._uri):
-            made = CheckpointStore(self._uri).write_many(checkpoints)
-        else:
-            made = [self._put_many(each) for each in bundled(checkpoints, self._names)]
-        for path in made:
-            self._made |= dict.fromkeys((path, window) for window in dict.fromkeys(windows))
-
-    def _names(self, folder: str) -> list[str]:
-        """Files of many checkpoints of a day."""
-        there = matching(FileSystems.join(self._uri, folder, "b-*"))
-        return [FileSystems.split(path)[1] for path in there]
-
-    def _put_many(self, each: Bundled) -> str:
-        path = self._put(each.relative, each.data)
-        older = [FileSystems.join(self._uri, *name.split("/")) for name in each.replaces]
-        if older:  # readers that list meanwhile list again
-            self._put(GENERATION, uuid.uuid4().bytes)
-            _remove(older)
-        return path
-
-    def _put(self, relative: str, data: bytes) -> str:
-        if not is_beams(self._uri):
-            return CheckpointStore(self._uri).put(relative, data)
-        path = FileSystems.join(self._uri, *relative.split("/"))
+        path = FileSystems.join(self._uri, *relative_path(checkpoint).split("/"))
+        data = checkpoint.to_parquet_bytes()
         if FileSystems.get_scheme(self._uri) in _OBJECT_STORES:
             _upload(path, data)
         elif not _holds(path, data):  # a retry leaves the file alone: readers never see a gap
             _put(path, data)
-        return path
+        yield path
 
 
 def _upload(path: str, data: bytes) -> None:
@@ -219,20 +156,10 @@ def _upload(path: str, data: bytes) -> None:
 
 
 def _holds(path: str, data: bytes) -> bool:
-    """Whether a file has this content."""
     if not FileSystems.exists(path):
         return False
     with FileSystems.open(path, "application/octet-stream") as file:
         return bool(file.read() == data)
-
-
-def _remove(paths: list[str]) -> None:
-    """Remove files, which another worker may have done."""
-    try:
-        FileSystems.delete(paths)
-    except BeamIOError:
-        if any(map(FileSystems.exists, paths)):
-            raise
 
 
 def _put(path: str, data: bytes) -> None:
@@ -267,17 +194,18 @@ class _Read(beam.DoFn):
         try:
             # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
             with FileSystems.open(path, "application/octet-stream") as file:
-                found = all_in(file.read(), moments=self._moments)
-            for checkpoint in found:
-                self._read.inc()
-                end = checkpoint.window_end
-                when = MIN_TIMESTAMP if end is None else Timestamp(micros=end - 1)
-                yield TimestampedValue((checkpoint.key, checkpoint), when)
+                found = list(all_in(file.read(), moments=self._moments))
         except CheckpointError as error:
             self._unreadable.inc()
             _log.warning("Skipped %s: %s", path, error)
             if self._tell:
                 yield TaggedOutput(UNREADABLE, Unreadable(path, str(error)))
+            return
+        for checkpoint in found:
+            self._read.inc()
+            end = checkpoint.window_end
+            when = MIN_TIMESTAMP if end is None else Timestamp(micros=end - 1)
+            yield TimestampedValue((checkpoint.key, checkpoint), when)
 
 
 def _matching(pattern: str) -> list[str]:

@@ -47,7 +47,7 @@ def compact(
     """Put the checkpoints of each day into as few files as can be."""
     found = open_store(place)
     done = found.compact(moments=which_moments(moments), spare=_resumed(found))
-    _say(done._asdict(), f"{done.files_before:,} files became {done.files:,}", json)
+    _say(done._asdict(), f"{_files(done.files_before)} became {done.files:,}", json)
 
 
 @store.command()
@@ -114,7 +114,7 @@ def verify(place: Store, json: options.Json = False) -> None:
     if not json:
         for each in problems:
             output.text(f"{each['file']}: {each['reason']}")
-    text = f"{done.checkpoints:,} checkpoints in {done.files:,} files, {len(problems):,} unreadable"
+    text = f"{done.checkpoints:,} checkpoints in {_files(done.files)}, {len(problems):,} unreadable"
     _say(done._asdict() | {"problems": problems}, text, json)
     if problems:
         raise typer.Exit(1)
@@ -128,6 +128,10 @@ def _say(done: dict[str, Any], text: str, json: bool) -> None:
         output.as_json(done)
     else:
         output.text(text)
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file{'' if number == 1 else 's'}"
 
 
 def _ledger(found: CheckpointStore) -> Ledger | None:
