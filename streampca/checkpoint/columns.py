@@ -222,14 +222,14 @@ def _as_list(array: NDArray[Any]) -> pa.Array:
 def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
     shape = []
     for _ in range(dimensions):
-        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        lengths = wire.numbers(column.value_lengths().fill_null(-1))
         if column.null_count or len(lengths) == 0 or (lengths != lengths[0]).any():
             raise WireError(f"column {name!r} is not a whole vector or matrix")
         shape.append(int(lengths[0]))
         column = column.flatten()
     if column.null_count:
         raise WireError(f"column {name!r} has missing numbers")
-    return freeze(column.to_numpy(zero_copy_only=True).reshape(shape).copy())
+    return freeze(wire.numbers(column).reshape(shape).copy())
 
 
 def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:

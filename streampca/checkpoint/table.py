@@ -196,13 +196,13 @@ def _flat(
     column: pa.Array, name: str, levels: int
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]], NDArray[Any]]:
     """Which rows are there, where the lists of each level end, and all numbers."""
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    valid = wire.numbers(column.is_valid().cast(pa.uint8())).astype(bool)
     ends = []
     for level in range(levels):
         if level and column.null_count:
             raise WireError(f"column {name!r} has missing rows")
-        ends.append(column.offsets.to_numpy())
+        ends.append(wire.numbers(column.offsets))
         column = column.values
     if column.null_count:
         raise WireError(f"column {name!r} has missing numbers")
-    return valid, ends, column.to_numpy(zero_copy_only=True)
+    return valid, ends, wire.numbers(column)
