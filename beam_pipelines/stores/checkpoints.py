@@ -17,7 +17,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from beam_pipelines.stores.filesystems import absolute, is_beams, matching
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import CheckpointError, relative_path
+from streampca.checkpoint import CheckpointError, all_in, relative_path
 
 Key = str | int | None
 
@@ -194,17 +194,18 @@ class _Read(beam.DoFn):
         try:
             # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
             with FileSystems.open(path, "application/octet-stream") as file:
-                found = Checkpoint.from_parquet_bytes(file.read(), moments=self._moments)
+                found = list(all_in(file.read(), moments=self._moments))
         except CheckpointError as error:
             self._unreadable.inc()
             _log.warning("Skipped %s: %s", path, error)
             if self._tell:
                 yield TaggedOutput(UNREADABLE, Unreadable(path, str(error)))
             return
-        self._read.inc()
-        end = found.window_end
-        when = MIN_TIMESTAMP if end is None else Timestamp(micros=end - 1)
-        yield TimestampedValue((found.key, found), when)
+        for checkpoint in found:
+            self._read.inc()
+            end = checkpoint.window_end
+            when = MIN_TIMESTAMP if end is None else Timestamp(micros=end - 1)
+            yield TimestampedValue((checkpoint.key, checkpoint), when)
 
 
 def _matching(pattern: str) -> list[str]:

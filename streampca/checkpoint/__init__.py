@@ -4,18 +4,23 @@ record.py says what a checkpoint is, columns.py how one becomes an Arrow row and
 store.py how files are written and read. part.py is less than a checkpoint: moments alone.
 """
 
+from streampca.checkpoint.bundle import is_bundle
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
+from streampca.checkpoint.listing import GENERATION
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
+from streampca.checkpoint.reading import Bundled, all_in, bundled, relative_path
 from streampca.checkpoint.record import Checkpoint
-from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
+from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
 
 __all__ = [
+    "GENERATION",
+    "Bundled",
     "Checkpoint",
     "CheckpointError",
     "CheckpointStore",
@@ -24,9 +29,12 @@ __all__ = [
     "Key",
     "Part",
     "Side",
+    "all_in",
+    "bundled",
     "check_key",
     "fields_of",
     "heading",
+    "is_bundle",
     "keeps_moments",
     "measure_drift",
     "plain",

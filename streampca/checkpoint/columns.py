@@ -24,16 +24,27 @@ from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
+    "KNOWN",
+    "MATRICES",
+    "OPTIONAL",
+    "SCALARS",
     "SCHEMA",
+    "VECTORS",
     "CheckpointError",
     "as_checkpoint_error",
+    "calibration_bytes",
+    "calibration_of",
     "check_schema",
+    "checksum",
     "from_batch",
+    "key_of",
+    "list_of",
     "to_batch",
 ]
 
 
-def _list(element: pa.DataType) -> pa.DataType:
+def list_of(element: pa.DataType) -> pa.DataType:
+    """A list, as in the columns."""
     # Parquet's own name for the element, without null: a file cannot claim values it does not hold.
     return pa.large_list(pa.field("element", element, nullable=False))
 
@@ -43,9 +54,9 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
 
 
 _TIME = pa.timestamp("us", tz="UTC")
-_VECTOR = _list(pa.float64())
-_MATRIX = _list(_VECTOR)
-_MATRIX_32 = _list(_list(pa.float32()))
+_VECTOR = list_of(pa.float64())
+_MATRIX = list_of(_VECTOR)
+_MATRIX_32 = list_of(list_of(pa.float32()))
 
 SCHEMA = pa.schema(
     [
@@ -57,7 +68,7 @@ SCHEMA = pa.schema(
         _required("late", pa.bool_()),
         _required("n_samples_seen", pa.int64()),
         _required("weight", pa.float64()),
-        pa.field("feature_names", _list(pa.string())),
+        pa.field("feature_names", list_of(pa.string())),
         _required("mean", _VECTOR),
         _required("components", _MATRIX),
         _required("explained_variance", _VECTOR),
@@ -79,14 +90,17 @@ SCHEMA = pa.schema(
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
 
-_VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
-_MATRICES = ("components", "decoder", "encoder")
+KNOWN = ("feature_names", "settings")
+"""What many checkpoints have in common, and what files of many keep once."""
+
+VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
+MATRICES = ("components", "decoder", "encoder")
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
-_OPTIONAL = ("calibration",)
+OPTIONAL = ("calibration",)
 """Columns that a file of any schema may lack; they have a checksum of their own, so that versions
 which do not know them read the rest."""
-_SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
+SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
 class CheckpointError(WireError):
@@ -110,7 +124,7 @@ def as_checkpoint_error(what: str) -> Iterator[None]:
 def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     """The fields of a checkpoint, by name, as a record batch of one row."""
     key, drift = checkpoint["key"], checkpoint["drift"]
-    values = {name: checkpoint[name] for name in (*_SCALARS, "window_start", "window_end")}
+    values = {name: checkpoint[name] for name in (*SCALARS, "window_start", "window_end")}
     values |= {
         "key": None if key is None else str(key),
         "key_type": "none" if key is None else type(key).__name__,
@@ -119,18 +133,18 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
         "settings": json.dumps(checkpoint["settings"], allow_nan=False),
         "moments_kind": checkpoint["moments_kind"],
         "moments": wire.encode(checkpoint["moments_kind"], checkpoint["moments"], {}),
-        "checksum": _checksum(checkpoint),
+        "checksum": checksum(checkpoint),
     }
     arrays = {
         field.name: pa.array([values[field.name]], field.type)
         for field in SCHEMA
         if field.name in values
     }
-    arrays |= {name: _as_list(checkpoint[name]) for name in _VECTORS}
-    arrays |= {name: _as_list(checkpoint[name]) for name in _MATRICES}
+    arrays |= {name: _as_list(checkpoint[name]) for name in VECTORS}
+    arrays |= {name: _as_list(checkpoint[name]) for name in MATRICES}
     scale = checkpoint["scale"]
     arrays["scale"] = pa.nulls(1, _VECTOR) if scale is None else _as_list(scale)
-    arrays["calibration"] = pa.array([_calibration_bytes(checkpoint)], pa.large_binary())
+    arrays["calibration"] = pa.array([calibration_bytes(checkpoint)], pa.large_binary())
     cosines = None if drift is None else drift.cosines
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
@@ -159,20 +173,20 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     times = {
         name: columns[name].cast(pa.int64())[0].as_py() for name in ("window_start", "window_end")
     }
-    values = {name: columns[name][0].as_py() for name in _SCALARS} | times
-    values |= {name: _as_array(columns[name], name, 1) for name in _VECTORS}
-    values |= {name: _as_array(columns[name], name, 2) for name in _MATRICES}
+    values = {name: columns[name][0].as_py() for name in SCALARS} | times
+    values |= {name: _as_array(columns[name], name, 1) for name in VECTORS}
+    values |= {name: _as_array(columns[name], name, 2) for name in MATRICES}
     names = columns["feature_names"][0].as_py()
     values |= {
-        "key": _key(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
+        "key": key_of(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
         "feature_names": None if names is None else tuple(names),
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
         "settings": _settings(columns["settings"][0].as_py()),
         "scale": _vector_or_none(columns.get("scale"), "scale"),
-        "calibration": _calibration(columns.get("calibration")),
+        "calibration": calibration_of(columns.get("calibration")),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
-    if _checksum(values) != columns["checksum"][0].as_py():
+    if checksum(values) != columns["checksum"][0].as_py():
         raise WireError("the checksum does not match: it was changed after it was written")
     if not moments:
         return values | {"moments_kind": ""}
@@ -181,18 +195,18 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
     return values | {"moments": {name: freeze(array) for name, array in arrays.items()}}
 
 
-def check_schema(schema: pa.Schema, *, moments: bool = True) -> None:
+def check_schema(schema: pa.Schema, *, moments: bool = True, lean: bool = False) -> None:
     """Raise unless the columns are a checkpoint's, of a version that can be read."""
     version = check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
-        if not at and (field.name in _OPTIONAL or version < _SINCE.get(field.name, 1)):
+        if not at and (field.name in OPTIONAL or version < _SINCE.get(field.name, 1)):
             continue
-        if field.name == "moments" and not moments:
+        if (field.name == "moments" and not moments) or (lean and field.name in KNOWN):
             continue
         if len(at) != 1:
             raise WireError(f"it has {len(at)} columns named {field.name!r} instead of one")
-        allowed = (field.type, _MATRIX_32) if field.name in _MATRICES else (field.type,)
+        allowed = (field.type, _MATRIX_32) if field.name in MATRICES else (field.type,)
         if schema.field(at[0]).type not in allowed:
             raise WireError(
                 f"column {field.name!r} has type {schema.field(at[0]).type}, not {field.type}"
@@ -209,7 +223,7 @@ def _as_list(array: NDArray[Any]) -> pa.Array:
         length = len(values)
         ends = np.arange(0, length + 1, size) if size else np.array([0, length])
         values = pa.LargeListArray.from_arrays(
-            pa.array(ends, pa.int64()), values, type=_list(values.type)
+            pa.array(ends, pa.int64()), values, type=list_of(values.type)
         )
     return values
 
@@ -217,29 +231,31 @@ def _as_list(array: NDArray[Any]) -> pa.Array:
 def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
     shape = []
     for _ in range(dimensions):
-        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        lengths = wire.numbers(column.value_lengths().fill_null(-1))
         if column.null_count or len(lengths) == 0 or (lengths != lengths[0]).any():
             raise WireError(f"column {name!r} is not a whole vector or matrix")
         shape.append(int(lengths[0]))
         column = column.flatten()
     if column.null_count:
         raise WireError(f"column {name!r} has missing numbers")
-    return freeze(column.to_numpy(zero_copy_only=True).reshape(shape).copy())
+    return freeze(wire.numbers(column).reshape(shape).copy())
 
 
 def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:
     return None if column is None or column.null_count else _as_array(column, name, 1)
 
 
-def _calibration_bytes(checkpoint: Mapping[str, Any]) -> bytes | None:
+def calibration_bytes(checkpoint: Mapping[str, Any]) -> bytes | None:
+    """What rows known to be normal said, sealed on its own; None where there is none."""
     arrays = checkpoint["calibration"]
     return wire.encode("calibration", arrays, {}) if arrays else None
 
 
-def _calibration(column: pa.Array | None) -> dict[str, NDArray[Any]]:
-    if column is None or column.null_count:
+def calibration_of(column: pa.Array | None, row: int = 0) -> dict[str, NDArray[Any]]:
+    """The same of a row of a column, which files of older versions lack."""
+    if column is None or not column[row].is_valid:
         return {}
-    found = wire.decode(memoryview(column[0].as_buffer()), kind="calibration").arrays
+    found = wire.decode(memoryview(column[row].as_buffer()), kind="calibration").arrays
     return {name: freeze(array) for name, array in found.items()}
 
 
@@ -249,7 +265,8 @@ def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:
     return Drift(angle[0].as_py(), _as_array(cosines, "drift_cosines", 1))
 
 
-def _key(text: str | None, kind: str) -> str | int | None:
+def key_of(text: str | None, kind: str) -> str | int | None:
+    """The key of a text and the type that stands beside it."""
     match kind, text:
         case "none", None:
             return None
@@ -272,12 +289,12 @@ def _settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def _checksum(checkpoint: Mapping[str, Any]) -> int:
+def checksum(checkpoint: Mapping[str, Any]) -> int:
     """CRC-32 of every value but the moments; the same before writing and after reading."""
     drift = checkpoint["drift"]
-    names = (*_SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
+    names = (*SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
     text = [repr(checkpoint[name]) for name in names] + [json.dumps(checkpoint["settings"])]
-    arrays = [checkpoint[name] for name in (*_VECTORS, *_MATRICES)]
+    arrays = [checkpoint[name] for name in (*VECTORS, *MATRICES)]
     if drift is not None:
         text.append(repr(drift.angle))
         arrays.append(drift.cosines)

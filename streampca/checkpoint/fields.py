@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ __all__ = [
     "equal",
     "freeze",
     "key",
+    "microseconds",
     "names",
     "own",
     "real",
@@ -29,10 +31,18 @@ __all__ = [
 
 Key = str | int | None
 
+_MOST_BITS = 3300
+"""Fewer than a thousand decimal digits, sign included, which is what is read."""
+
 
 def key(value: Any) -> Key:
-    """Text, a whole number, or None."""
+    """Text, a whole number that can be read back, or None."""
     if is_whole(value):
+        if int(value).bit_length() > _MOST_BITS:
+            raise ValueError(
+                f"key is a whole number of {int(value).bit_length()} bits, and no more than "
+                f"{_MOST_BITS} can be read back: convert it to text"
+            )
         return int(value)
     if value is None:
         return None
@@ -44,6 +54,18 @@ def key(value: Any) -> Key:
 def time(name: str, value: Any) -> int | None:
     """Microseconds that fit an Arrow timestamp; its smallest value would be read as missing."""
     return None if value is None else _whole(name, value, least=-(2**63) + 1)
+
+
+def microseconds(time: int | datetime.datetime) -> int:
+    """A time that somebody asks for: microseconds, or a datetime with a time zone."""
+    if isinstance(time, datetime.datetime):
+        if time.tzinfo is None:
+            raise ValueError(f"time {time} has no time zone: give one, such as datetime.UTC")
+        since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+        return since // datetime.timedelta(microseconds=1)
+    if isinstance(time, bool) or not isinstance(time, int):
+        raise ValueError(f"time must be microseconds as an int, or a datetime, not {time!r}")
+    return time
 
 
 def count(name: str, value: Any) -> int:

@@ -6,24 +6,24 @@ regular file of bearable size. This room does not know what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from streampca.checkpoint.temporary import sweep, temporary
+from streampca.checkpoint.temporary import hold, lock, sweep, temporary
 
-__all__ = ["Entry", "Files", "LocalFiles", "Unusable"]
+__all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable"]
 
 MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
 
 # Of files that are being written. Not a key's folder, so that readers pass it over.
 TEMPORARY = ".tmp"
 _TRIES = 10
-
-# Their files appear when the stream is closed, and they have no rename.
 
 
 class Unusable(ValueError):
@@ -40,10 +40,40 @@ class Entry(NamedTuple):
 ReadAt = Callable[[int, int], bytes]
 """So many bytes of a file from an offset on."""
 
+Stamp = tuple[int, ...]
+"""By what a file is known to be the same later; the first is its size."""
+
 Look = Callable[[ReadAt, int], None]
 """Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
 
 LOOK = 2**24  # larger files are looked at before all of them is read
+
+
+class Opened(Protocol):
+    """A file that is open for reading."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    @property
+    def file(self) -> Any:
+        """As pyarrow takes it."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+
+
+class OpenedLocally(NamedTuple):
+    """A regular file of this machine."""
+
+    file: BinaryIO
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+        self.file.seek(offset)
+        return self.file.read(size)
 
 
 class Files(Protocol):
@@ -54,6 +84,21 @@ class Files(Protocol):
 
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
+
+    def opened(self, relative: str) -> AbstractContextManager[Opened]:
+        """A file, to be read in parts."""
+
+    def stamp(self, relative: str) -> Stamp | None:
+        """By what a file is known to be the same later; None if there is none."""
+
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file, if it is there; with `stamp` unless it has been replaced since."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder if there is nothing in it."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """For keeping the store in order: nobody else does so meanwhile, as far as can be told."""
 
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file, once `look` has found nothing wrong with a large one."""
@@ -85,8 +130,9 @@ class LocalFiles:
         except NotADirectoryError as error:
             raise Unusable("it is not a folder") from error
 
-    def read(self, relative: str, look: Look) -> bytes:
-        """All of a regular file; NONBLOCK so that a named pipe cannot hold us up."""
+    @contextmanager
+    def opened(self, relative: str) -> Iterator[OpenedLocally]:
+        """A regular file; NONBLOCK so that a named pipe cannot hold us up."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             number = os.open(self.root / relative, flags | getattr(os, "O_BINARY", 0))
@@ -100,16 +146,55 @@ class LocalFiles:
                 raise Unusable("it is not a regular file")
             check_size(state.st_size)
             with open(number, "rb", closefd=False) as file:
-
-                def read_at(offset: int, size: int) -> bytes:
-                    file.seek(offset)
-                    return file.read(size)
-
-                if state.st_size > LOOK:
-                    look(read_at, state.st_size)
-                return read_at(0, state.st_size)
+                yield OpenedLocally(file, state.st_size)
         finally:
             os.close(number)
+
+    def read(self, relative: str, look: Look) -> bytes:
+        """All of a regular file."""
+        with self.opened(relative) as file:
+            if file.size > LOOK:
+                look(file.read_at, file.size)
+            return file.read_at(0, file.size)
+
+    def stamp(self, relative: str) -> Stamp | None:
+        """Which file it is: one that replaces it is another."""
+        try:
+            state = os.stat(self.root / relative, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return state.st_size, state.st_dev, state.st_ino, state.st_mtime_ns
+
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file; with `stamp` unless it has been replaced: no writer does so meanwhile."""
+        # Windows removes no file that somebody reads: then it stays, and says nothing new
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if stamp is None:
+                (self.root / relative).unlink()
+                return
+            with hold(self.root, alone=True):
+                if self.stamp(relative) == stamp:
+                    (self.root / relative).unlink()
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder if there is nothing in it; who is about to write there makes it anew."""
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse where another process keeps this store in order."""
+        if not self.root.is_dir():
+            yield
+            return
+        place = self.root / TEMPORARY / "order"
+        place.parent.mkdir(exist_ok=True)
+        with open(place, "ab") as file:
+            if not lock(file.fileno()):
+                raise BlockingIOError(
+                    errno.EAGAIN, "another process compacts or prunes this store", str(self.root)
+                )
+            yield
 
     def write(self, relative: str, data: bytes) -> None:
         """Temporary name, fsync, rename, fsync of the folder: it survives a crash right after."""
@@ -125,7 +210,8 @@ class LocalFiles:
                 os.fsync(file.fileno())
                 now = os.fstat(file.fileno()).st_mtime
                 try:
-                    os.replace(at, place)
+                    with hold(self.root):
+                        os.replace(at, place)
                 except FileNotFoundError:  # another host's writer took it for a dead one's
                     if last:
                         raise

@@ -13,7 +13,7 @@ from typing import Any
 
 from streampca.wire import WireError, check_version
 
-__all__ = ["check_footer", "footer_start"]
+__all__ = ["check_bundle_footer", "check_footer", "footer_start"]
 
 _MAGIC = b"PAR1"
 _TAIL = struct.Struct("<I4s")
@@ -28,6 +28,8 @@ _CHUNK_FIELDS = {2, 3}
 # ColumnMetaData: type, encodings, path, codec, num_values, sizes, data_page_offset,
 # encoding_stats, size_statistics; no dictionary, no statistics of values, no Bloom filter
 _COLUMN_FIELDS = {1, 2, 3, 4, 5, 6, 7, 9, 13, 16}
+_WITH_STATISTICS = {b"key", b"window_start", b"window_end", b"sequence"}
+_WITH_DICTIONARY = {b"feature_names", b"settings"}
 _PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
 _UNCOMPRESSED = 0
 
@@ -81,6 +83,46 @@ def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
         raise
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
         raise WireError("its footer is not that of a checkpoint's file") from error
+
+
+def check_bundle_footer(footer: bytes, size: int, n_rows: int) -> None:
+    """Let pass so many rows in groups of plain, uncompressed columns that fit into `size` bytes.
+
+    Of some, smallest and largest values stand beside; others, which are not read, may have
+    dictionaries.
+    """
+    try:
+        file = _Thrift(footer).struct()
+        check_version({entry[1]: entry.get(2, b"") for entry in file.get(5, [])})
+        _only(file, _FILE_FIELDS, "the footer")
+        groups = file[4]
+        for group in groups:
+            _only(group, _GROUP_FIELDS, "a row group")
+            for chunk in group[1]:
+                _only(chunk, _CHUNK_FIELDS, "a column")
+                _check_column(chunk[3], size, group[3])
+        if file[3] != n_rows or sum(group[3] for group in groups) != n_rows:
+            raise WireError(f"it has {file[3]} rows where its index has {n_rows}")
+    except WireError:
+        raise
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise WireError("its footer is not that of a file of checkpoints") from error
+
+
+def _check_column(column: dict[int, Any], size: int, n_rows: int) -> None:
+    """One column of a group: 3 is its path, 12 its statistics, 11 where a dictionary lies."""
+    name = column[3][0]
+    statistics, dictionary = name in _WITH_STATISTICS, name in _WITH_DICTIONARY
+    allowed = _COLUMN_FIELDS | ({12} if statistics else set()) | ({11} if dictionary else set())
+    _only(column, allowed, "a column")
+    plain = column[4] == _UNCOMPRESSED
+    plain &= dictionary or _PLAIN_ENCODINGS.issuperset(column[2])
+    offsets = [column[field] for field in (5, 6, 7, 9, *([11] if 11 in column else []))]
+    if not plain or any(not 0 <= offset <= size for offset in offsets) or column[5] < n_rows:
+        raise WireError("a column claims more than the file can hold")
+    for value in (column.get(12) or {}).values():
+        if isinstance(value, bytes) and len(value) != 8 and name != b"key":
+            raise WireError("a column has a smallest or largest value of another type")
 
 
 def _only(fields: dict[int, Any], allowed: set[int], what: str) -> None:

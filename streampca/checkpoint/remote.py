@@ -8,15 +8,28 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from pyarrow import fs
 
-from streampca.checkpoint.files import LOOK, TEMPORARY, Entry, Look, check_size
+from streampca.checkpoint.files import LOOK, TEMPORARY, Entry, Look, Stamp, check_size
 from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY
 
 __all__ = ["RemoteFiles"]
 
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
+
+
+class _OpenedThere(NamedTuple):
+    """A file that is read over a network, or as if it were."""
+
+    file: Any
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
+        return bytes(self.file.read_at(size, offset))
 
 
 class RemoteFiles:
@@ -36,14 +49,40 @@ class RemoteFiles:
         found = self.filesystem.get_file_info(selector)
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
+    @contextlib.contextmanager
+    def opened(self, relative: str) -> Iterator[_OpenedThere]:
+        """A file, to be read in parts."""
+        with self.filesystem.open_input_file(self._at(relative)) as file:
+            check_size(file.size())
+            yield _OpenedThere(file, file.size())
+
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file."""
-        with self.filesystem.open_input_file(self._at(relative)) as file:
-            size = file.size()
-            check_size(size)
-            if size > LOOK:
-                look(lambda offset, n: bytes(file.read_at(n, offset)), size)
-            return bytes(file.read_at(size, 0))
+        with self.opened(relative) as file:
+            if file.size > LOOK:
+                look(file.read_at, file.size)
+            return file.read_at(0, file.size)
+
+    def stamp(self, relative: str) -> Stamp | None:
+        """Size and time of writing, which is all there is to tell."""
+        info = self.filesystem.get_file_info(self._at(relative))
+        if info.type != fs.FileType.File:
+            return None
+        return info.size or 0, info.mtime_ns or 0
+
+    def remove(self, relative: str, stamp: Stamp | None = None) -> None:
+        """Remove a file; with `stamp` unless it has been replaced, a moment before at least."""
+        with contextlib.suppress(FileNotFoundError):
+            if stamp is None or self.stamp(relative) == stamp:
+                self.filesystem.delete_file(self._at(relative))
+
+    def remove_folder(self, folder: str) -> None:
+        """Nothing: object stores have no folders, and others no removal that spares what is in."""
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """There are no locks: whoever compacts and prunes takes care to be alone."""
+        yield
 
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""

@@ -5,45 +5,29 @@ from __future__ import annotations
 import datetime
 import os
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from streampca.checkpoint import columns, paths
-from streampca.checkpoint.fields import Key
+from streampca.checkpoint.bundle_index import Name
+from streampca.checkpoint.fields import Key, microseconds
 from streampca.checkpoint.fields import key as check_key
-from streampca.checkpoint.files import Files, LocalFiles, Unusable
-from streampca.checkpoint.parquet import from_parquet, look
-from streampca.checkpoint.paths import FileName
+from streampca.checkpoint.keeping import which_moments
+from streampca.checkpoint.opening import files_at
+from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.reading import keys, read, relative_path, write
 from streampca.checkpoint.record import Checkpoint
-from streampca.wire import WireError
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
-__all__ = ["CheckpointStore", "CheckpointWarning", "relative_path"]
+    from streampca.checkpoint.tidy import Tidied
+    from streampca.checkpoint.verify import Verified
+
+__all__ = ["CheckpointStore", "CheckpointWarning"]
 
 
 class CheckpointWarning(UserWarning):
     """A file in a store is torn, changed or foreign, and was skipped; the message names it."""
-
-
-def relative_path(checkpoint: Checkpoint) -> str:
-    """Where in a store the checkpoint's file lies, with "/", for writing it through other systems.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from streampca import StreamingPCA
-    >>> pca = StreamingPCA(1).partial_fit(np.eye(3))
-    >>> relative_path(pca.checkpoint(key="press 4", window_end=60_000_000))
-    's-press_204-f39f907668ef7ded/w0000000000060000000-s0000000000-kf39f907668ef7ded.parquet'
-    """
-    folder = paths.key_folder(checkpoint.key)
-    name = paths.file_name(checkpoint.key, checkpoint.window_end, checkpoint.sequence)
-    return f"{folder}/{name}"
 
 
 class CheckpointStore:
@@ -59,8 +43,9 @@ class CheckpointStore:
 
     Notes
     -----
-    Any number of processes may read and write at the same time. Nothing is kept in memory: each
-    question looks at the files of one key, and reads only those that answer it. A file that is
+    Any number of processes may read and write at the same time, while one compacts or prunes. Only
+    the indexes of files of many checkpoints are kept in memory: a question reads no more than what
+    answers it. A file that is
     torn, changed or foreign is named in a `CheckpointWarning` and passed over. Files are written in
     the folder ``.tmp`` and renamed; what a killed writer leaves there is removed by the next write
     of anybody a minute later (a day, where the file system has no locks).
@@ -87,13 +72,14 @@ class CheckpointStore:
         self, uri: str | os.PathLike[str], *, filesystem: fs.FileSystem | None = None
     ) -> None:
         self.uri = os.fspath(uri)
-        self._files = _files(self.uri, filesystem)
+        self._files = files_at(self.uri, filesystem)
+        self.places = Places(self._files, self._skip)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
 
     def write(self, checkpoint: Checkpoint) -> str:
-        """Write a checkpoint so that it is there whole and for good, or not at all.
+        """Write a checkpoint so that it is there completely and for good, or not at all.
 
         Writing it again writes the same file.
 
@@ -116,6 +102,24 @@ class CheckpointStore:
         self._files.write(relative, checkpoint.to_parquet_bytes())
         return self._files.path(relative)
 
+    def write_many(self, checkpoints: Iterable[Checkpoint]) -> list[str]:
+        """Write checkpoints into one file for each day of window ends, each complete or not at all.
+
+        Cheaper than `write` by far: a file is made, and made to last, for all of them. Writing the
+        same checkpoints again, also among others, replaces them.
+
+        Returns
+        -------
+        list of str
+            The paths of the files.
+        """
+        return [self._files.path(relative) for relative in write(self.places, checkpoints)]
+
+    def put(self, relative: str, data: bytes) -> str:
+        """Write a file of `relative_path`, complete or not at all; its path."""
+        self._files.write(relative, data)
+        return self._files.path(relative)
+
     def latest(self, key: Key = None, *, moments: bool = True) -> Checkpoint | None:
         """The newest checkpoint of a key by window end, then sequence; None if there is none.
 
@@ -127,8 +131,8 @@ class CheckpointStore:
         self, key: Key, window_end: int | None, sequence: int, *, moments: bool = True
     ) -> Checkpoint | None:
         """The checkpoint that was written with these; None if there is none to be read."""
-        name = paths.file_name(check_key(key), window_end, sequence)
-        return self._read(f"{paths.key_folder(key)}/{name}", moments)
+        place = self._places(key).get(Name(window_end, sequence))
+        return None if place is None else next(read(self.places, [place], moments=moments), None)
 
     def resume_point(self, key: Key = None, *, moments: bool = True) -> Checkpoint | None:
         """The checkpoint of a key to go on from; None if there is none.
@@ -139,10 +143,9 @@ class CheckpointStore:
         newest = self.latest(key, moments=moments)
         if newest is None:
             return None
-        names = self._names(folder := paths.key_folder(check_key(key)))
-        last = max(names, key=lambda name: name.sequence)
-        if last.sequence > newest.sequence:
-            late = self._read(f"{folder}/{last.text}", moments)
+        last = max(self._places(key).values(), key=lambda place: place.name.sequence)
+        if last.name.sequence > newest.sequence:
+            late = next(read(self.places, [last], moments=moments), None)
             # A model that began anew also counts from 0, and has seen fewer rows.
             if late is not None and late.late and late.n_samples_seen >= newest.n_samples_seen:
                 return late
@@ -162,7 +165,7 @@ class CheckpointStore:
         moments : bool, default=True
             False leaves out, and does not read, what is only for going on.
         """
-        return next(self._newest_first(key, _microseconds(time), moments), None)
+        return next(self._newest_first(key, microseconds(time), moments), None)
 
     def history(self, key: Key = None, *, moments: bool = True) -> list[Checkpoint]:
         """All checkpoints of a key, oldest first.
@@ -177,115 +180,121 @@ class CheckpointStore:
 
         From the names of files alone: cheap enough to ask again and again what is new.
         """
-        names = self._names(paths.key_folder(check_key(key)))
-        names.sort(key=lambda name: name.order)
+        names = sorted(self._places(key), key=lambda name: name.order)
         return [(name.window_end, name.sequence) for name in names]
 
     def keys(self) -> list[Key]:
         """The keys that have files: None first, then numbers, then texts, each in order."""
-        found: set[Key] = set()
-        for name, is_folder in self._files.entries():
-            if is_folder:
-                found |= self._keys_of(name)
-            elif name.endswith(".parquet") and not name.startswith("."):
-                self._skip(name, "it does not lie in the folder of a key")
         return sorted(
-            found,
+            keys(self.places),
             key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key),
         )
 
+    # --- order ----------------------------------------------------------------------------------
+
+    def compact(
+        self, *, moments: str | int = "all", spare: Iterable[tuple[Key, int | None, int]] = ()
+    ) -> Tidied:
+        """Put the checkpoints of each day into as few files as can be; safe beside writers.
+
+        Parameters
+        ----------
+        moments : {"all", "last", "none"} or int, default="all"
+            Which of them keep what is only for going on: all, the last of each key, that and every
+            k-th, none.
+        spare : iterable of tuple
+            Key, window end and sequence of checkpoints that keep it in any case.
+
+        Returns
+        -------
+        Tidied
+            `checkpoints` it has, `files_before`, `files`, checkpoints `removed` (none).
+        """
+        from streampca.checkpoint.tidy import compact
+
+        return compact(self.places, moments=which_moments(moments), spare=spare)
+
+    def prune(
+        self,
+        *,
+        keep_last: int | str | None = None,
+        keep_hourly: int | str | None = None,
+        keep_daily: int | str | None = None,
+        keep_weekly: int | str | None = None,
+        keep_monthly: int | str | None = None,
+        keep_yearly: int | str | None = None,
+        spare: Iterable[tuple[Key, int | None, int]] = (),
+        dry_run: bool = False,
+    ) -> Tidied:
+        """Remove the checkpoints of each key that no rule keeps; safe beside writers.
+
+        The newest of each key stays, and the one to go on from. Those outside windows are judged by
+        a number for `keep_last` alone. Hours and days are those of UTC, by the last instant of a
+        window.
+
+        Parameters
+        ----------
+        keep_last : int or str, optional
+            How many of the newest stay, or from how long before the newest on: "365d", "12h".
+        keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly : int or str, optional
+            The last of each hour (day ...) stays: of so many hours that have any, the newest first,
+            or of those within a time before the newest: ``keep_hourly="365d"``.
+        spare : iterable of tuple
+            Key, window end and sequence of checkpoints that stay in any case; read after the store.
+        dry_run : bool, default=False
+            Say what would be done, and do nothing.
+
+        Returns
+        -------
+        Tidied
+            `checkpoints` it has, `files_before`, `files`, checkpoints `removed`.
+
+        Raises
+        ------
+        ValueError
+            If there is no rule, or one that is neither a number above 0 nor a time.
+        """
+        from streampca.checkpoint.retention import Retention
+        from streampca.checkpoint.tidy import prune
+
+        long = {"weekly": keep_weekly, "monthly": keep_monthly, "yearly": keep_yearly}
+        rules = Retention.of(last=keep_last, hourly=keep_hourly, daily=keep_daily, **long)
+        return prune(self.places, rules, spare=spare, dry_run=dry_run)
+
+    def copy_to(self, store: CheckpointStore) -> int:
+        """Write all checkpoints into another store, many to a file; how many."""
+        from streampca.checkpoint.tidy import copy
+
+        return copy(self.places, store.places)
+
+    def verify(self) -> Verified:
+        """Read every file to its end.
+
+        Returns
+        -------
+        Verified
+            `checkpoints`, copies that others have `replaced`, `files`, and `problems`: the paths of
+            files that are torn, changed or foreign, each with the reason.
+        """
+        from streampca.checkpoint.verify import verify
+
+        return verify(self.places)
+
+    def everything(self, *, moments: bool = True) -> Iterator[Checkpoint]:
+        """All checkpoints of all keys that can be read, one at a time."""
+        from streampca.checkpoint.tidy import everything
+
+        return everything(self.places, moments=moments)
+
     # --- inside ---------------------------------------------------------------------------------
 
+    def _places(self, key: Key) -> dict[Name, Place]:
+        return self.places.of_key(check_key(key))
+
     def _newest_first(self, key: Key, until: int | None, moments: bool) -> Iterator[Checkpoint]:
-        folder = paths.key_folder(check_key(key))
-        names = self._names(folder)
-        if until is not None:
-            names = [n for n in names if n.window_end is not None and n.window_end <= until]
-        for name in sorted(names, key=lambda name: name.order, reverse=True):
-            checkpoint = self._read(f"{folder}/{name.text}", moments)
-            if checkpoint is not None:
-                yield checkpoint
-
-    def _names(self, folder: str) -> list[FileName]:
-        """The checkpoint files of a key's folder, by what their names say; unordered."""
-        try:
-            entries = self._files.entries(folder)
-        except Unusable as error:
-            self._skip(folder, str(error))
-            return []
-        names = []
-        for name, _ in entries:
-            parsed = paths.parse_file_name(folder, name)
-            if parsed is not None:
-                names.append(parsed)
-            elif not name.startswith((".", "_")):
-                self._skip(f"{folder}/{name}", "its name is not that of a checkpoint of this key")
-        return names
-
-    def _keys_of(self, folder: str) -> set[Key]:
-        """The key whose folder this is, if it has any file; a long key is read from its newest."""
-        try:
-            known = paths.folder_key(folder)
-        except ValueError as error:
-            self._skip(folder, str(error))
-            return set()
-        if known is None:
-            return set()
-        names = self._names(folder)
-        key, is_whole = known
-        if is_whole:
-            return {key} if names else set()
-        for name in sorted(names, key=lambda name: name.order, reverse=True):
-            checkpoint = self._read(f"{folder}/{name.text}", moments=False)
-            if checkpoint is not None:
-                return {checkpoint.key}
-        return set()
-
-    def _read(self, relative: str, moments: bool) -> Checkpoint | None:
-        """The checkpoint in a file; None, with a warning that names the file, if it has none."""
-        try:
-            data = self._files.read(relative, look)
-            with columns.as_checkpoint_error("file"):
-                checkpoint = Checkpoint(**from_parquet(data, moments=moments))
-                if relative_path(checkpoint) != relative:
-                    raise WireError(f"it holds {checkpoint!r}, which its name does not say")
-        except FileNotFoundError:  # deleted since it was listed
-            return None
-        except (Unusable, WireError) as error:
-            self._skip(relative, str(error))
-            return None
-        return checkpoint
+        places = self.places.newest_first(check_key(key), until)
+        return read(self.places, places, moments=moments)
 
     def _skip(self, relative: str, reason: str) -> None:
         message = f"Skipped {self._files.path(relative)!r}: {reason}."
-        warnings.warn(message, CheckpointWarning, stacklevel=4)
-
-
-def _files(uri: str, filesystem: fs.FileSystem | None) -> Files:
-    if filesystem is not None or "://" in uri:
-        from pyarrow import fs
-
-        from streampca.checkpoint.remote import RemoteFiles
-
-        try:
-            if filesystem is None:
-                filesystem, uri = fs.FileSystem.from_uri(uri)
-        except (pa.ArrowException, ValueError) as error:
-            raise ValueError(f"Cannot open a store at {uri!r}: {error}") from error
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            return RemoteFiles(filesystem, uri)
-    root = Path(uri).expanduser().absolute()
-    if root.exists() and not root.is_dir():
-        raise NotADirectoryError(f"Cannot open a store at {uri!r}: it is a file, not a folder")
-    return LocalFiles(root)
-
-
-def _microseconds(time: int | datetime.datetime) -> int:
-    if isinstance(time, datetime.datetime):
-        if time.tzinfo is None:
-            raise ValueError(f"time {time} has no time zone: give one, such as datetime.UTC")
-        since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-        return since // datetime.timedelta(microseconds=1)
-    if isinstance(time, bool) or not isinstance(time, int):
-        raise ValueError(f"time must be microseconds as an int, or a datetime, not {time!r}")
-    return time
+        warnings.warn(message, CheckpointWarning, stacklevel=6)

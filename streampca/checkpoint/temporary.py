@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SUFFIX", "UNTOUCHED_DAY", "sweep", "temporary"]
+__all__ = ["SUFFIX", "UNTOUCHED_DAY", "hold", "lock", "sweep", "temporary"]
 
 SUFFIX = ".tmp"
 UNTOUCHED_MINUTE = 60.0  # also of a file that was made, and is about to be locked
@@ -39,6 +39,37 @@ def temporary(folder: Path, name: str) -> Iterator[tuple[BinaryIO, Path]]:
             yield file, place
         finally:
             place.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hold(root: Path, *, alone: bool = False) -> Iterator[None]:
+    """While files of a store are put into place, by any number of writers, or removed, by one.
+
+    The lock is of the folder itself and ends with the process. Where there are none nothing waits.
+    """
+    if fcntl is None:
+        yield
+        return
+    number = os.open(root, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(number, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(number)
+
+
+def lock(number: int) -> bool:
+    """Lock an open file until it is closed; False if another process has. No locks: nobody has."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sweep(folder: Path, now: float) -> None:

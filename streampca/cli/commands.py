@@ -12,6 +12,7 @@ from streampca.cli.inspect import inspect
 from streampca.cli.plot import plot
 from streampca.cli.score import score
 from streampca.cli.serve import serve
+from streampca.cli.store import store
 from streampca.cli.transform import transform
 
 __all__ = ["app"]
@@ -22,3 +23,4 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(store, name="store")

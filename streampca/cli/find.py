@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streampca import Checkpoint, CheckpointStore
+from streampca.checkpoint import is_bundle
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
 from streampca.files import require_readable
@@ -57,6 +58,11 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
     """
     require_readable(place)
     data = Path(place).read_bytes()
+    if is_bundle(data):
+        raise ValueError(
+            f"{place}: is a file of many checkpoints; give the folder of its store, and --key and "
+            "--at to choose one"
+        )
     try:
         if data[:4] == b"PAR1":
             return Checkpoint.from_parquet_bytes(data, moments=moments)

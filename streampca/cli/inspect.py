@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import typer
 
 from streampca import CheckpointStore, CheckpointWarning
+from streampca.checkpoint import all_in, is_bundle
 from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
@@ -50,12 +51,15 @@ def inspect(
 def _file(place: str) -> dict[str, Any]:
     require_readable(place)
     size = Path(place).stat().st_size
+    data = Path(place).read_bytes()
     try:
+        if is_bundle(data):
+            return _many(place, data)
         found = read_file(place, moments=True)
     except ValueError as error:
         text = str(error).removeprefix(f"{place}: ")
         return {"file": place, "bytes": size, "state": "unreadable", "reason": text}
-    versions = _versions(Path(place).read_bytes())
+    versions = _versions(data)
     p, n = found.components.shape
     return {
         "file": place,
@@ -73,6 +77,20 @@ def _file(place: str) -> dict[str, Any]:
         "can_resume": bool(found.moments),
         "feature_names": found.feature_names,
         "settings": dict(found.settings),
+    }
+
+
+def _many(place: str, data: bytes) -> dict[str, Any]:
+    """Of a file of many checkpoints."""
+    found = list(all_in(data, moments=False))
+    return {
+        "file": place,
+        "bytes": len(data),
+        "state": "sound",
+        "reason": "the checksums match, and all values fit together",
+        **_versions(data),
+        "n_checkpoints": len(found),
+        "n_keys": len({(type(each.key), each.key) for each in found}),
     }
 
 

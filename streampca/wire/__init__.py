@@ -1,6 +1,6 @@
 """Arrays as sealed, versioned bytes; knows nothing of what the arrays mean."""
 
-from streampca.wire.arrays import Wire, WireError, decode, encode
+from streampca.wire.arrays import Wire, WireError, decode, encode, numbers
 from streampca.wire.sealed import (
     SCHEMA_VERSION,
     UNREADABLE,
@@ -19,6 +19,7 @@ __all__ = [
     "check_version",
     "decode",
     "encode",
+    "numbers",
     "seal",
     "unseal",
 ]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
-from streampca.checkpoint import CheckpointStore, relative_path
+from streampca.checkpoint import Checkpoint, CheckpointStore, relative_path
 from streampca.checkpoint.paths import file_name, folder_key, key_folder, parse_file_name
 
 
@@ -57,7 +57,7 @@ def test_written_names_all_that_read_finds_and_opens_none(store, monkeypatch):
     for checkpoint in checkpoints:
         store.write(checkpoint)
     with monkeypatch.context() as patched:
-        patched.setattr(CheckpointStore, "_read", None)
+        patched.setattr(Checkpoint, "__post_init__", None)
         assert store.written() == [(None, 2), (MINUTE, 0), (3 * MINUTE, 0)]
         assert store.written("another") == []
     assert [store.read(None, *each) for each in store.written()] == checkpoints[::-1]
@@ -155,7 +155,7 @@ def test_latest_of_one_key_looks_at_no_other(store, monkeypatch):
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: looked_at.append(str(path)) or scandir(path))
     assert store.latest(7) == make(key=7)
-    assert [os.path.basename(path) for path in looked_at] == [key_folder(7)]
+    assert [os.path.basename(path) for path in looked_at] == [key_folder(7), "store"]
 
 
 def test_keys_opens_no_file_of_a_key_that_its_folder_spells_out(store, monkeypatch):

@@ -142,7 +142,9 @@ def test_what_a_killed_writer_left_is_passed_over_in_silence(store, newest):
 def test_a_file_deleted_while_looking_is_not_there(store, newest, monkeypatch):
     entries = store._files.entries
     monkeypatch.setattr(
-        store._files, "entries", lambda folder="": (entries(folder), newest.unlink())[0]
+        store._files,
+        "entries",
+        lambda folder="": (entries(folder), newest.unlink(missing_ok=True))[0],
     )
     assert store.latest("k") == GOOD
 

@@ -1,0 +1,161 @@
+"""A store of a million checkpoints: how long questions take, and what compacting and pruning do.
+
+    python -m benchmarks.stores [--quick] [--folder FOLDER]
+
+Keys have a window an hour. A file is written for every 50 checkpoints, as by a job whose bundles
+are small, and for each of the last hour's alone. Questions are asked in new processes: "first" is
+the first one after the import, with nothing read before; "then" is the median of the others (200,
+or 5 of the long ones), and "most" the longest of these. Twenty checkpoints chosen by chance are
+compared with what was written, bit for bit.
+
+A file costs two waits for the disk, so that most of the time of writing is the disk's; a folder in
+memory (/dev/shm) shows what is ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streampca import Checkpoint, CheckpointStore
+
+HOUR = 3_600_000_000
+START = 1_767_225_600_000_000
+TOGETHER = 50
+
+ASK = """
+import json, random, sys, time
+from streampca import CheckpointStore
+folder, keys, windows, start, hour = sys.argv[1], *map(int, sys.argv[2:6])
+chance, store = random.Random(1), CheckpointStore(folder)
+
+def key():
+    return f"press {chance.randrange(keys)}"
+
+questions = {
+    "latest": lambda: store.latest(key(), moments=False),
+    "at": lambda: store.at(start + hour * chance.randrange(1, windows + 1), key(), moments=False),
+    "written": lambda: store.written(key()),
+    "history": lambda: store.history(key(), moments=False),
+    "keys": lambda: store.keys(),
+}
+which, times = sys.argv[6], []
+for _ in range(200 if which in ("latest", "at") else 5):
+    begin = time.perf_counter()
+    assert questions[which]()
+    times.append(time.perf_counter() - begin)
+print(json.dumps(times))
+"""
+
+
+def main() -> None:
+    """Print a table before and after."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="50,000 checkpoints")
+    parser.add_argument("--folder", help="where the store is made; it must not exist")
+    given = parser.parse_args()
+    keys, windows = (50, 1000) if given.quick else (1000, 1000)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(given.folder or f"{scratch}/store")
+        store = CheckpointStore(folder)
+        took = _timed(lambda: _make(store, keys, windows))
+        print(f"{keys:,} keys x {windows:,} windows of 8 features, written in {took:.0f} s")
+        _ask(folder, keys, windows)
+        before = _files(folder)
+        took = _timed(store.compact)
+        after = _files(folder)
+        fewer = before / after
+        print(f"compact: {took:.0f} s, files {before:,} -> {after:,}, {fewer:.0f} times fewer")
+        _ask(folder, keys, windows)
+        _check(store, keys, windows)
+        print(f"compact again: {_timed(store.compact):.1f} s, files {_files(folder):,}")
+        done: list[Any] = []
+        took = _timed(lambda: done.append(store.prune(keep_last=48, keep_daily="365d")))
+        print(f"prune to 48 and one a day: {took:.0f} s, {done[0].removed:,} checkpoints went")
+        _ask(folder, keys, windows, ("latest", "history", "keys"))
+
+
+def _checkpoint(key: int, window: int) -> Checkpoint:
+    n, p = 8, 3
+    draws = np.random.default_rng([key, window])
+    components = np.roll(np.eye(n), key, axis=1)[:p]
+    variance = np.sort(draws.uniform(1, 2, p))[::-1]
+    return Checkpoint(
+        key=f"press {key}",
+        window_start=START + HOUR * window,
+        window_end=START + HOUR * (window + 1),
+        sequence=window,
+        n_samples_seen=100 * (window + 1),
+        weight=100.0 * (window + 1),
+        feature_names=tuple(f"sensor {i}" for i in range(n)),
+        mean=draws.normal(size=n),
+        components=components,
+        explained_variance=variance,
+        explained_variance_ratio=variance / 10,
+        total_variance=10.0,
+        decoder=np.ascontiguousarray(components.T),
+        encoder=components,
+        residuals=np.zeros(p),
+        settings={"n_components": p, "memory": "dense"},
+    )
+
+
+def _make(store: CheckpointStore, keys: int, windows: int) -> None:
+    for window in range(windows):
+        made = [_checkpoint(key, window) for key in range(keys)]
+        if window == windows - 1:
+            for each in made:
+                store.write(each)
+            continue
+        for start in range(0, keys, TOGETHER):
+            store.write_many(made[start : start + TOGETHER])
+
+
+def _ask(
+    folder: Path,
+    keys: int,
+    windows: int,
+    questions: tuple[str, ...] = ("latest", "at", "written", "history", "keys"),
+) -> None:
+    size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+    print(f"    {_files(folder):,} files, {size / 1e6:,.0f} MB")
+    print(f"    {'milliseconds':14}{'first':>10}{'then':>10}{'most':>10}")
+    for which in questions:
+        given = [str(each) for each in (folder, keys, windows, START, HOUR)]
+        told = subprocess.check_output([sys.executable, "-c", ASK, *given, which], text=True)
+        first, *others = (1000 * seconds for seconds in json.loads(told))
+        print(f"    {which:14}{first:10.1f}{np.median(others):10.1f}{max(others):10.1f}")
+
+
+def _check(store: CheckpointStore, keys: int, windows: int) -> None:
+    chance = random.Random(0)
+    for _ in range(20):
+        key, window = chance.randrange(keys), chance.randrange(windows)
+        wanted = _checkpoint(key, window)
+        if store.read(wanted.key, wanted.window_end, wanted.sequence) != wanted:
+            raise SystemExit(f"{wanted!r} is not what was written")
+    print("20 checkpoints by chance are what was written")
+
+
+def _files(folder: Path) -> int:
+    return sum(1 for _ in folder.rglob("*.parquet"))
+
+
+def _timed(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Where the checkpoints of a store lie: in files of their own, or many in one.
+
+Which of several counts is said, and argued, in listing.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from streampca.checkpoint import columns, paths
+from streampca.checkpoint.bundle import read_index
+from streampca.checkpoint.bundle_index import Index, Name
+from streampca.checkpoint.fields import Key
+from streampca.checkpoint.files import Files, Unusable
+from streampca.checkpoint.listing import Listing
+from streampca.wire import WireError
+
+__all__ = ["Place", "Places", "single_place"]
+
+
+_LAST = 2**63 - 1
+
+
+class Place(NamedTuple):
+    """One checkpoint: key and name, the file that it is in, and in which row of many."""
+
+    key: Key
+    name: Name
+    relative: str
+    row: int | None
+    order: int
+
+    @property
+    def day(self) -> str:
+        """The folder of the files of many in which it may lie."""
+        return paths.day_folder(self.name.window_end)
+
+
+class Places:
+    """Files of a store as places of checkpoints.
+
+    Parameters
+    ----------
+    files : Files
+    skip : callable
+        Told which file cannot be used, and why.
+    """
+
+    def __init__(self, files: Files, skip: Callable[[str, str], None]) -> None:
+        self.files, self.skip = files, skip
+        self.listing = Listing(files, skip)
+        self._indexes: dict[str, Index] = {}  # of files, which never change
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"files": self.files, "skip": self.skip, "listing": self.listing, "_indexes": {}}
+
+    # --- files of many --------------------------------------------------------------------------
+
+    def days(self) -> list[str]:
+        """The folders of files of many, the newest day first."""
+        folders = filter(paths.is_day, self.listing.folders())
+        return sorted(folders, key=paths.day_number, reverse=True)
+
+    def bundles(self, days: Iterable[str]) -> dict[str, dict[str, Index]]:
+        """For each day the files of many checkpoints that there are now, each with its index."""
+        days = list(days)
+        while True:
+            listed, gone = self.listing.bundles(days), False
+            found: dict[str, dict[str, Index]] = {}
+            for day, files in listed.items():
+                found[day] = {}
+                for relative in files:
+                    try:
+                        index = self._indexes.get(relative) or self._index(relative)
+                    except FileNotFoundError:
+                        gone = True
+                        continue
+                    if index is not None:
+                        found[day][relative] = self._indexes[relative] = index
+            # who replaced it had written the replacement before; somebody else has removed it
+            if not gone or self.listing.bundles(days) == listed:
+                self._forget(listed)
+                return found
+
+    def _forget(self, listed: dict[str, list[str]]) -> None:
+        """The indexes of files that are there no longer."""
+        there = {relative for files in listed.values() for relative in files}
+        for relative in list(self._indexes):
+            if relative.partition("/")[0] in listed and relative not in there:
+                self._indexes.pop(relative, None)
+
+    def index_of(self, relative: str) -> Index | None:
+        """The index of a file, if it has been read before."""
+        return self._indexes.get(relative)
+
+    def _index(self, relative: str) -> Index | None:
+        try:
+            with self.files.opened(relative) as file, columns.as_checkpoint_error("file"):
+                index = read_index(file)
+                said = paths.parse_bundle_name(relative.partition("/")[2])
+                if said != (index.highest, index.digest):
+                    raise WireError("it has other checkpoints than its name says")
+                ends = {index.name(0).window_end, index.name(len(index) - 1).window_end}
+                if {paths.day_folder(end) for end in ends} != {relative.partition("/")[0]}:
+                    raise WireError("it has checkpoints of another day than its folder says")
+        except (Unusable, WireError) as error:
+            self.skip(relative, str(error))
+            return None
+        return index
+
+    # --- files of one ---------------------------------------------------------------------------
+
+    def singles(self, key: Key, folder: str | None = None) -> Iterator[Place]:
+        """The checkpoints of a key in files of their own."""
+        folder = paths.key_folder(key) if folder is None else folder
+        for name in self.listing.names(folder):
+            parsed = paths.parse_file_name(folder, name)
+            if parsed is not None:
+                relative = f"{folder}/{name}"
+                yield single_place(key, Name(parsed.window_end, parsed.sequence), relative)
+            else:
+                self.skip(f"{folder}/{name}", "its name is not that of a checkpoint of this key")
+
+    def known_key(self, folder: str) -> tuple[Key, bool] | None:
+        """The key of a folder, and whether its name has all of it; None if it is no key's."""
+        try:
+            return paths.folder_key(folder)
+        except ValueError as error:
+            self.skip(folder, str(error))
+            return None
+
+    # --- both -----------------------------------------------------------------------------------
+
+    def of_day(self, key: Key, day: str) -> dict[Name, Place]:
+        """The checkpoints of a key that end on a day."""
+        singles = [place for place in self.singles(key) if place.day == day]
+        return _counting(key, self.bundles([day])[day], singles)
+
+    def of_key(self, key: Key) -> dict[Name, Place]:
+        """All checkpoints of a key, unordered."""
+        singles = list(self.singles(key))
+        bundles = self.bundles(self.days())
+        return _counting(key, {k: v for day in bundles.values() for k, v in day.items()}, singles)
+
+    def newest_first(self, key: Key, until: int | None = None) -> Iterator[Place]:
+        """The checkpoints of a key, of windows that had ended by then, if that is given.
+
+        Days are read one after the other, so that who wants the newest reads no more than its.
+        """
+        singles: dict[str, list[Place]] = {}
+        for place in self.singles(key):
+            singles.setdefault(place.day, []).append(place)
+        last = None
+        if until is not None:  # no window ends later
+            last = paths.day_number(paths.day_folder(max(-_LAST, min(until, _LAST))))
+        there = set(self.days())
+        for day in sorted(singles.keys() | there, key=paths.day_number, reverse=True):
+            if last is not None and not -math.inf < paths.day_number(day) <= last:
+                continue
+            indexes = self.bundles([day])[day] if day in there else {}
+            found = _counting(key, indexes, singles.get(day, []))
+            for name in sorted(found, key=lambda name: name.order, reverse=True):
+                if until is None or (name.window_end is not None and name.window_end <= until):
+                    yield found[name]
+
+
+def single_place(key: Key, name: Name, relative: str) -> Place:
+    """That of a checkpoint in a file of its own: it comes before those in files of many."""
+    return Place(key, name, relative, None, 2**63)
+
+
+def _counting(key: Key, indexes: dict[str, Index], singles: Iterable[Place]) -> dict[Name, Place]:
+    """For each name of a key the place that counts."""
+    found: dict[Name, Place] = {}
+    for relative, index in sorted(indexes.items()):
+        for row in index.rows_of(key):
+            name, order = index.name(row), index.order(row)
+            if name not in found or found[name].order <= order:
+                found[name] = Place(key, name, relative, row, order)
+    return found | {place.name: place for place in singles}
