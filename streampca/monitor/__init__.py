@@ -5,6 +5,7 @@ And the same question of models: `trends` of a history of checkpoints, and limit
 
 from streampca.monitor.assessment import Assessment
 from streampca.monitor.assessment import in_limits as in_limits
+from streampca.monitor.calibration import METHODS as METHODS
 from streampca.monitor.events import Event, Events, Levels, Scored
 from streampca.monitor.gaps import Gaps as Gaps
 from streampca.monitor.kept import chance_of as chance_of
