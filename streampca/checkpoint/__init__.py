@@ -13,6 +13,7 @@ from streampca.checkpoint.keeping import keeps_moments, which_moments
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.shown import component_rows
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning, relative_path
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Part",
     "Side",
     "check_key",
+    "component_rows",
     "fields_of",
     "heading",
     "keeps_moments",

@@ -18,6 +18,7 @@ from streampca.checkpoint.files import Files, LocalFiles, Unusable
 from streampca.checkpoint.parquet import from_parquet, look
 from streampca.checkpoint.paths import FileName
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.shown import StoreInNotebook
 from streampca.wire import WireError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def relative_path(checkpoint: Checkpoint) -> str:
     return f"{folder}/{name}"
 
 
-class CheckpointStore:
+class CheckpointStore(StoreInNotebook):
     """Checkpoints as files, written atomically and found by key and time.
 
     Parameters
