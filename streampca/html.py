@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["card", "spark", "table"]
+__all__ = ["Raw", "card", "facts", "spark", "table"]
 
 _STYLE = "font: 13px/1.5 system-ui, sans-serif; max-width: 46em"
+_TABLE = "border-collapse: collapse; font: inherit; margin: 4px 0"
 _CELL = "padding: 1px 12px 1px 0; text-align: {side}; vertical-align: top; white-space: nowrap"
 
 
@@ -47,7 +48,20 @@ def table(rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -> Raw:
         cells = "".join(_cell(name, "th") for name in head)
         lines.append(f"<tr>{cells}</tr>")
     lines += ["<tr>" + "".join(_cell(value, "td") for value in row) + "</tr>" for row in rows]
-    return Raw(f'<table style="border-collapse: collapse">{"".join(lines)}</table>')
+    return Raw(f'<table style="{_TABLE}">{"".join(lines)}</table>')
+
+
+def facts(pairs: Iterable[Sequence[Any]]) -> Raw:
+    """A table of names and what they are, all set to the left.
+
+    Examples
+    --------
+    >>> "20,000" in facts([["rows", 20_000]])
+    True
+    """
+    return table(
+        [name, f"{what:,}" if isinstance(what, int) else str(what)] for name, what in pairs
+    )
 
 
 def spark(values: Iterable[float], label: str, *, bars: bool = False) -> Raw:

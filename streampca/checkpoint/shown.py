@@ -28,14 +28,14 @@ class InNotebook:
         start, end = time_text(self.window_start), time_text(self.window_end)
         facts: list[list[Any]] = [["rows", self.n_samples_seen], ["features", n], ["components", p]]
         if self.weight != self.n_samples_seen:
-            facts.append(["weight", float(self.weight)])
+            facts.append(["weight", f"{self.weight:.6g}"])
         if end is not None:
             facts.append(["window", end if start is None else f"{start} to {end}"])
         facts += [["sequence", self.sequence]] if self.sequence else []
         facts.append(["can be gone on from", "yes" if self.moments else "no, without moments"])
         names = self.feature_names or [f"feature {i}" for i in range(n)]
         rows = component_rows(self.components, self.explained_variance_ratio, names)
-        return html.card(f"Checkpoint{whose}", html.table(facts), rows)
+        return html.card(f"Checkpoint{whose}", html.facts(facts), rows)
 
 
 def component_rows(components: Any, shares: Any, names: Any) -> str:

@@ -144,7 +144,7 @@ class Results(Fitted[ComponentLearner]):
         shown = names or [f"feature {i}" for i in range(self.n_features_in_)]
         parts = component_rows(model.components, model.ratio, shown)
         title = repr(self).partition("  # ")[0]  # the memory has a line of its own
-        return html.card(title, html.table(facts), parts)
+        return html.card(title, html.facts(facts), parts)
 
     def _check_names(self, names: list[Any]) -> None:
         known, count = self._feature_names, self.n_features_in_

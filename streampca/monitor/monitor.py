@@ -165,7 +165,7 @@ class Monitor(Distances):
             facts.append(["limits at 99 %", f"SPE {spe:.4g}, T² {t2:.4g}, from {whence}"])
         variances = [*self.statistics.variances.tolist(), *self.left_out.tolist()]
         line = html.spark(variances[:60], f"variances: {k} of components, then left out", bars=True)
-        return html.card("Monitor", html.table(facts), line, " variances, used and left out")
+        return html.card("Monitor", html.facts(facts), line, " variances, used and left out")
 
     @property
     def n_calibrated(self) -> int:
