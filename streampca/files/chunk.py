@@ -39,6 +39,10 @@ class Chunk(NamedTuple):
     by_line: bool = False  # whether rows are called by their lines alone
     end: bool = True  # whether its last record has its end of line
 
+    def after(self, n_records: int) -> Chunk:
+        """The same, of a file in which so many records come before it."""
+        return self._replace(start=self.start._replace(record=n_records))
+
     def label(self, record: int) -> str:
         """What tables call a record."""
         if self.by_line and self.line is not None:
