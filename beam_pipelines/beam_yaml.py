@@ -21,6 +21,7 @@ from typing import Any, Optional
 import apache_beam as beam
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
+import beam_pipelines.anomaly  # noqa: F401 - so that AnomalyDetection in YAML finds its detector
 from beam_pipelines import job_options, run, transforms
 from beam_pipelines.job import job_of
 from beam_pipelines.record import begin

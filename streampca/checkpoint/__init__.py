@@ -16,6 +16,7 @@ from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.reading import Bundled, all_in, bundled, relative_path
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.shown import component_rows
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "all_in",
     "bundled",
     "check_key",
+    "component_rows",
     "fields_of",
     "heading",
     "is_bundle",

@@ -19,6 +19,7 @@ from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.models import model_of
 from streampca.checkpoint.parquet import from_parquet, to_parquet
+from streampca.checkpoint.shown import InNotebook
 from streampca.learning import Model, coordinates
 from streampca.rows import read_rows
 from streampca.wire import seal, unseal
@@ -32,7 +33,7 @@ __all__ = ["Checkpoint"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Checkpoint:
+class Checkpoint(InNotebook):
     """Everything learned up to a time: enough to transform rows, to go on learning, and to read.
 
     Arrays are copied and cannot be written to, so that a checkpoint that was handed out never

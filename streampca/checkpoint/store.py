@@ -16,6 +16,7 @@ from streampca.checkpoint.opening import files_at
 from streampca.checkpoint.places import Place, Places
 from streampca.checkpoint.reading import keys, read, relative_path, write
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.shown import StoreInNotebook
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -30,7 +31,7 @@ class CheckpointWarning(UserWarning):
     """A file in a store is torn, changed or foreign, and was skipped; the message names it."""
 
 
-class CheckpointStore:
+class CheckpointStore(StoreInNotebook):
     """Checkpoints as files, written atomically and found by key and time.
 
     Parameters

@@ -48,7 +48,7 @@ def history(
     json: options.Json = False,
 ) -> None:
     """Show how components came about: variance explained, and how far they turned each time."""
-    found = find_history(place, key)[-last if last else None :]
+    found = find_history(place, key, last)
     if json:
         output.as_json([_summary(checkpoint) for checkpoint in found])
     else:

@@ -152,8 +152,10 @@ def find_in(
     )
 
 
-def find_history(place: str, key: str | None) -> list[Checkpoint]:
-    """All checkpoints of a key, oldest first; without moments.
+def find_history(place: str, key: str | None, last: int | None = None) -> list[Checkpoint]:
+    """All checkpoints of a key, or so many of the newest, oldest first; without moments.
+
+    Only the files of these are read.
 
     Raises
     ------
@@ -161,7 +163,20 @@ def find_history(place: str, key: str | None) -> list[Checkpoint]:
         If there is none.
     """
     store = open_store(place)
-    history = store.history(store_key(store, key), moments=False)
+    found = store_key(store, key)
+    history = store.history(found, moments=False) if last is None else _newest(store, found, last)
     if not history:
         raise ValueError(f"{store.uri}: holds no checkpoint of this key that can be read")
     return history
+
+
+def _newest(store: CheckpointStore, key: Key, count: int) -> list[Checkpoint]:
+    """So many that can be read, oldest first."""
+    found: list[Checkpoint] = []
+    for name in reversed(store.written(key)):
+        checkpoint = store.read(key, *name, moments=False)
+        if checkpoint is not None:
+            found.append(checkpoint)
+        if len(found) == count:
+            break
+    return found[::-1]

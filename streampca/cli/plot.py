@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
+from streampca import Checkpoint
 from streampca.cli import options, output
+from streampca.cli import rules as said_rules
 from streampca.cli.find import find, find_history
+from streampca.cli.rows import LastRows, last_rows
 from streampca.cli.using import Using
-from streampca.files import BadRows, atomic, names, no_rows
+from streampca.files import atomic, counted, names
 from streampca.files import options as table
+from streampca.monitor import METHODS, Monitor, Rules, Watch
 
 __all__ = ["plot"]
 
-_OF_ROWS = ("scores", "control")
-_KINDS = ("scree", "loadings", "drift", "acs", *_OF_ROWS)
+_OF_ROWS = ("scores", "course", "biplot", "control", "event")
+_KINDS = ("scree", "elbow", "loadings", "drift", "acs", *_OF_ROWS)
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
-_ASKED = [each for each in table.READING if not each.name.startswith(("timestamp", "key"))]
+_ASKED = [each for each in table.READING if not each.name.startswith("key")]
 
 
 @options.with_options(*_ASKED)
@@ -33,7 +37,9 @@ def plot(
     ],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Rows, for scores and control: Parquet, CSV or JSON lines; or -."),
+        typer.Argument(
+            help="Rows, for scores, course, biplot, control, event: Parquet, CSV, JSON lines; or -."
+        ),
     ] = None,
     target: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Ends with .png, .svg or .pdf.")
@@ -57,6 +63,12 @@ def plot(
     last: Annotated[
         int, typer.Option(min=1, metavar="N", help="Rows to draw: the last ones.")
     ] = 10_000,
+    rules: said_rules.Text = None,
+    k_of_n: said_rules.KofN = None,
+    hold_off: said_rules.HoldOff = None,
+    release: said_rules.Release = None,
+    ewma: said_rules.Ewma = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Above the picture.")] = None,
     *,
     asked: dict[str, Any],
 ) -> None:
@@ -73,25 +85,30 @@ def plot(
     from streampca import plots  # an extra, and slow to import
 
     if kind in _OF_ROWS:
+        single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
+        how = said_rules.read_rules(rules, single, confidence, normal=False)
         mode = str(asked.pop("bad_rows", "fail"))
         sources = names.find(files or [], asked.get("input_format"))
         names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
         using = Using(place, key, at, asked, moments=True)
-        rows = _last_rows(using, sources, mode, last)
-        if kind == "scores":
-            figure = plots.plot_scores(using.first, rows, confidence=confidence)
-        else:
-            figure = plots.plot_control(using.first, rows, confidence=confidence)
+        figure = _of_rows(kind, using.first, last_rows(using, sources, mode, last), how, title)
     elif kind == "drift":
-        figure = plots.plot_components(find_history(place, key), n_components=n_components)
+        figure = plots.plot_components(
+            find_history(place, key), n_components=n_components, title=title
+        )
     elif kind == "acs":
         now = find(place, key, at)
         other = find_history(place, key)[0] if against is None else find(against, key)
         titles = ("newest", "first") if against is None else (place, against)
-        figure = plots.plot_acs(now, other, names=titles)
+        figure = plots.plot_acs(now, other, names=titles, title=title)
     else:
-        draw = plots.plot_scree if kind == "scree" else plots.plot_loadings
-        figure = draw(find(place, key, at), n_components=n_components)
+        model = find(place, key, at)
+        if kind == "loadings":
+            figure = plots.plot_loadings(model, n_components=n_components, title=title)
+        else:
+            figure = plots.plot_scree(
+                model, n_components=n_components, parallel=kind == "elbow", title=title
+            )
     made = io.BytesIO()
     figure.savefig(made, format=Path(target).suffix[1:])
     atomic.write(target, made.getvalue())
@@ -102,16 +119,40 @@ def _file(mode: str) -> str | None:
     return None if mode in ("fail", "skip") else mode
 
 
-def _last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> Any:
-    """The last rows of the files: a figure needs them all at once."""
-    kept: list[Any] = []
-    with BadRows(bad_rows) as bad:
-        for source in sources:
-            chosen = using.columns(source, kept=(), gaps=False)
-            for rows, _ in using.read(source, chosen, bad):
-                kept.append(rows.values)
-                while sum(map(len, kept[1:])) >= last:
-                    kept.pop(0)
-        if not kept:
-            raise ValueError(no_rows(sources, bad.count))
-    return np.concatenate(kept)[-last:]
+def _of_rows(kind: str, model: Checkpoint, rows: LastRows, rules: Rules, title: Any) -> Any:
+    """A picture of rows beside a model."""
+    from streampca import plots
+
+    X, x, confidence = (
+        rows.values,
+        rows.numbers if rows.times is None else rows.times,
+        rules.confidence,
+    )
+    if kind == "scores":
+        return plots.plot_scores(model, X, confidence=confidence, title=title)
+    if kind == "course":
+        return plots.plot_scores(model, X, times=x, confidence=confidence, title=title)
+    if kind == "biplot":
+        return plots.plot_biplot(model, X, title=title)
+    monitor = Monitor(model, n_components="auto")
+    method = monitor.limits(confidence)[2]
+    if kind == "control":
+        spe, t2 = METHODS[method]
+        return plots.plot_control(
+            monitor, X, confidence=confidence, spe_method=spe, t2_method=t2, times=x, title=title
+        )
+    if rules.ewma is None:
+        rules = dataclasses.replace(rules, method=method)
+    watch = Watch(monitor, rules)
+    told = {event.start: event for event in [*watch.add(X), *watch.finish()]}
+    if not told:
+        raise ValueError(f"there is no event in these {counted(len(X), 'row')}")
+    event = max(told.values(), key=lambda each: each.peak)
+    margin = max(event.n_rows // 3, 10)
+    first, end = max(event.start - margin, 0), event.end + 1 + margin
+    if rows.times is None:  # the event counts rows from the first that was read, the axis as files
+        shift = int(rows.numbers[first]) - first
+        event = dataclasses.replace(event, start=event.start + shift, end=event.end + shift)
+        return plots.plot_event(monitor, X[first:end], event, start=first + shift, title=title)
+    times = rows.times[first:end]
+    return plots.plot_event(monitor, X[first:end], event, start=first, times=times, title=title)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca import html
+from streampca.checkpoint import component_rows
 from streampca.fitted.shared import Fitted
 from streampca.learning import ComponentLearner, Model
 
@@ -132,6 +134,17 @@ class Results(Fitted[ComponentLearner]):
         if self._learner is None or getattr(self, "memory", "") != "auto":
             return parameters
         return f"{parameters}  # {self.memory_} memory: {self.memory_reason_}"
+
+    def _repr_html_(self) -> str:
+        if self._learner is None:
+            return html.card(repr(self), html.table([["rows", 0]]))
+        model, names = self._model, self._feature_names
+        facts = [["rows", self.n_samples_seen_], ["features", self.n_features_in_]]
+        facts.append(["memory", f"{self.memory_}: {self.memory_reason_}"])
+        shown = names or [f"feature {i}" for i in range(self.n_features_in_)]
+        parts = component_rows(model.components, model.ratio, shown)
+        title = repr(self).partition("  # ")[0]  # the memory has a line of its own
+        return html.card(title, html.facts(facts), parts)
 
     def _check_names(self, names: list[Any]) -> None:
         known, count = self._feature_names, self.n_features_in_

@@ -5,8 +5,11 @@ And the same question of models: `trends` of a history of checkpoints, and limit
 
 from streampca.monitor.assessment import Assessment
 from streampca.monitor.assessment import in_limits as in_limits
+from streampca.monitor.calibration import METHODS as METHODS
 from streampca.monitor.events import Event, Events, Levels, Scored
 from streampca.monitor.gaps import Gaps as Gaps
+from streampca.monitor.kept import chance_of as chance_of
+from streampca.monitor.kept import components_to_keep as components_to_keep
 from streampca.monitor.kept import leaves_a_rest as leaves_a_rest
 from streampca.monitor.lags import Lags
 from streampca.monitor.lags import check_lags as check_lags

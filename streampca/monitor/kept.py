@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.rows import is_whole
-from streampca.solvers import count_of_share, parallel_count
+from streampca.solvers import count_of_share, parallel_count, parallel_eigenvalues
 
-__all__ = ["NO_REST", "components_to_keep", "leaves_a_rest"]
+__all__ = ["NO_REST", "chance_of", "components_to_keep", "leaves_a_rest"]
 
 Float64 = NDArray[np.float64]
 
@@ -74,8 +74,15 @@ def components_to_keep(model: Any, asked: Any) -> int:
     )
 
 
-def _parallel(model: Any, values: Float64) -> int:
-    """By parallel analysis; at most so many that a rest is left, if there is any way."""
+def chance_of(model: Any) -> Float64:
+    """Eigenvalues that as many rows of independent features with these variances give."""
+    values = np.asarray(model.explained_variance, "float64")
+    variances, freedom = _independent(model, values)
+    return parallel_eigenvalues(variances, freedom, scaled=model.scale is not None)
+
+
+def _independent(model: Any, values: Float64) -> tuple[Float64, float]:
+    """Variances of the features, and how many rows they are from, less one for the mean."""
     C = np.asarray(model.components, "float64")
     if model.scale is None:
         rest = max(float(model.total_variance) - float(values.sum()), 0.0)
@@ -83,8 +90,13 @@ def _parallel(model: Any, values: Float64) -> int:
         variances = variances + rest / len(variances)
     else:
         variances = np.ones(C.shape[1])
-    rows = min(float(model.n_samples_seen), float(model.weight))
-    count = parallel_count(values, variances, rows - 1, scaled=model.scale is not None)
+    return variances, min(float(model.n_samples_seen), float(model.weight)) - 1
+
+
+def _parallel(model: Any, values: Float64) -> int:
+    """By parallel analysis; at most so many that a rest is left, if there is any way."""
+    variances, freedom = _independent(model, values)
+    count = parallel_count(values, variances, freedom, scaled=model.scale is not None)
     while count > 1 and _rest(model, values[:count]) == 0:
         count -= 1
     return count

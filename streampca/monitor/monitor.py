@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca import html
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred
 from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
@@ -149,6 +150,22 @@ class Monitor(Distances):
         method = "empirical" if min(counts) * (1 - confidence) >= 1 - 1e-9 else "theory"
         of_spe, of_t2 = METHODS[method]
         return self.spe_limit(confidence, of_spe), self.t2_limit(confidence, of_t2), method
+
+    def _repr_html_(self) -> str:
+        k, p, n = self.n_components, len(self._fitted.components), self.n_features
+        facts = [["rows learned", self._fitted.n_samples_seen], ["features", n]]
+        facts += [["components", k if k == p else f"{k} of {p}"]]
+        try:
+            spe, t2, method = self.limits()
+        except ValueError as error:
+            facts.append(["limits", str(error)])
+        else:
+            rows = f"{self.n_calibrated:,} normal rows"
+            whence = rows if method == "empirical" else "theory"
+            facts.append(["limits at 99 %", f"SPE {spe:.4g}, T² {t2:.4g}, from {whence}"])
+        variances = [*self.statistics.variances.tolist(), *self.left_out.tolist()]
+        line = html.spark(variances[:60], f"variances: {k} of components, then left out", bars=True)
+        return html.card("Monitor", html.facts(facts), line, " variances, used and left out")
 
     @property
     def n_calibrated(self) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streampca.checkpoint import Checkpoint
 from streampca.monitor import trends
 from streampca.plots.models import how_many
-from streampca.plots.style import LINES, SMALL, dress, new_figure, time_axis
+from streampca.plots.style import LINES, canvas, dress, time_axis
 
 __all__ = ["plot_components"]
 
@@ -23,7 +23,12 @@ _SMALLEST = 0.01
 
 
 def plot_components(
-    checkpoints: Sequence[Checkpoint], *, n_components: int | None = None
+    checkpoints: Sequence[Checkpoint],
+    *,
+    n_components: int | None = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw how far components turned from window to window, and the variance that they explain.
 
@@ -34,6 +39,12 @@ def plot_components(
     n_components : int, optional
         How many components to draw, the leading ones; at most 6, the default where there are as
         many.
+    ax : two matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -63,8 +74,8 @@ def plot_components(
     angles = np.degrees(found.angles[:, :p])
     angles = np.where(np.isnan(angles), np.nan, np.clip(angles, _SMALLEST, None))
     x, label = _positions(checkpoints)
-    figure = new_figure(5.2)
-    upper, lower = figure.subplots(2, 1, sharex=True)
+    drawn = canvas(5.2, ax=ax, figsize=figsize, title=title, n_rows=2)
+    upper, lower = drawn.axes
     for i in range(p):
         _line(upper, x, angles[:, i], i)
         _line(lower, x, found.shares[:, i], i)
@@ -87,18 +98,8 @@ def plot_components(
     else:
         time_axis(lower, x)
     # Above the lines and not on them: where lines meet, names on them would lie on each other.
-    handles, names = upper.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        names,
-        loc="outside upper left",
-        ncols=2 if p in (2, 4) else 3,
-        frameon=False,
-        handlelength=2.6,
-        columnspacing=1.2,
-        fontsize=SMALL,
-    )
-    return figure
+    drawn.legend(2 if p in (2, 4) else 3, handlelength=2.6, columnspacing=1.2)
+    return drawn.finish()  # type: ignore[no-any-return]
 
 
 def _positions(checkpoints: Sequence[Checkpoint]) -> tuple[NDArray[Any], str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streampca.monitor import Monitor
 from streampca.plots.models import how_many
-from streampca.plots.style import SMALL, dress, feature_labels, new_figure, time_axis
+from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
 
 __all__ = ["plot_contributions", "plot_control"]
 
@@ -25,6 +25,9 @@ def plot_control(
     spe_method: str = "jackson-mudholkar",
     t2_method: str = "f",
     times: Any = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw SPE and T^2 of rows in their order, with control limits; rows above are crosses.
 
@@ -38,6 +41,12 @@ def plot_control(
         Of `Monitor.spe_limit` and `Monitor.t2_limit`; "empirical" needs a calibrated Monitor.
     times : array-like of shape (m,), optional
         When each row was; numbers, or datetime64 in UTC.
+    ax : two matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -58,16 +67,16 @@ def plot_control(
         raise ValueError(f"times has shape {x.shape}, but there are {len(spe)} rows")
     if x.dtype.kind == "M":
         x = x.astype("datetime64[us]")
-    figure = new_figure(5.0)
-    upper, lower = figure.subplots(2, 1, sharex=True)
+    drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
+    upper, lower = drawn.axes
     limits = monitor.spe_limit(confidence, spe_method), monitor.t2_limit(confidence, t2_method)
     _chart(upper, x, spe, limits[0], confidence)
     _chart(lower, x, t2, limits[1], confidence)
     dress(upper, ylabel="SPE")
-    dress(lower, ylabel="T²", xlabel="row" if times is None else "time")
+    dress(lower, ylabel="T²", xlabel="time (UTC)" if x.dtype.kind == "M" else "row")
     upper.tick_params(labelbottom=False)
     time_axis(lower, x)
-    return figure
+    return drawn.finish()  # type: ignore[no-any-return]
 
 
 def _chart(
@@ -99,7 +108,14 @@ def _chart(
 
 
 def plot_contributions(
-    model: Any, row: Any, *, statistic: str = "spe", n_features: int | None = None
+    model: Any,
+    row: Any,
+    *,
+    statistic: str = "spe",
+    n_features: int | None = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw which features a row's SPE or T^2 comes from, the largest first.
 
@@ -110,6 +126,12 @@ def plot_contributions(
     statistic : {"spe", "t2"}
     n_features : int, optional
         How many features to draw; by default at most 10.
+    ax : matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -141,8 +163,8 @@ def plot_contributions(
     order = np.argsort(-np.abs(parts[0]), kind="stable")[:count]
     values = parts[0, order]
     total = float(parts.sum())
-    figure = new_figure(1.2 + 0.3 * count)
-    axes = figure.subplots()
+    drawn = canvas(1.2 + 0.3 * count, ax=ax, figsize=figsize, title=title)
+    (axes,) = drawn.axes
     bars = axes.barh(np.arange(count), values, color="#d0d0d0", edgecolor="black", height=0.7)
     for bar, value in zip(bars, values, strict=True):
         if value < 0:
@@ -154,4 +176,4 @@ def plot_contributions(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)
-    return figure
+    return drawn.finish()  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from streampca.metrics import leading_features
 from streampca.plots.models import checkpoint_of, how_many
-from streampca.plots.style import SMALL, TEXT, dress, feature_labels, ink_on, new_figure
+from streampca.plots.style import SMALL, TEXT, canvas, dress, feature_labels, ink_on
 
 __all__ = ["plot_loadings"]
 
@@ -18,7 +18,13 @@ _NUMBERED = 6
 
 
 def plot_loadings(
-    model: Any, *, n_components: int | None = None, n_features: int | None = None
+    model: Any,
+    *,
+    n_components: int | None = None,
+    n_features: int | None = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw the loadings of features on components as a heat map.
 
@@ -33,6 +39,12 @@ def plot_loadings(
     n_features : int, optional
         How many features to draw, those with the largest loadings, in their own order; by default
         at most 25.
+    ax : matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -53,8 +65,8 @@ def plot_loadings(
     loadings = checkpoint.components[:p].astype("float64")  # (p, n)
     shown = leading_features(loadings, count)
     cells = loadings[:, shown].T  # (features, components)
-    figure = new_figure(1.3 + 0.26 * count)
-    axes = figure.subplots()
+    drawn = canvas(1.3 + 0.26 * count, ax=ax, figsize=figsize, title=title)
+    (axes,) = drawn.axes
     largest = max(float(np.abs(cells).max()), np.finfo(float).tiny)
     # Both ends of this map are about as dark: without colour it shows the size.
     image = axes.imshow(cells, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
@@ -65,7 +77,7 @@ def plot_loadings(
         ink = ink_on(image, value)
         axes.text(column, row, text, ha="center", va="center", fontsize=SMALL - 1, color=ink)
     left_out = n - count
-    note = f"{count} of {n} features, those with the largest loadings" if left_out else "loadings"
+    note = f"{count} of {n} features" if left_out else "loadings"
     dress(axes, title=note, xlabel="component")
     axes.grid(visible=False)
     axes.set_xticks(np.arange(p), [str(i + 1) for i in range(p)], fontsize=SMALL)
@@ -74,4 +86,4 @@ def plot_loadings(
     axes.title.set_fontsize(TEXT)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    return figure
+    return drawn.finish()  # type: ignore[no-any-return]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from streampca.monitor import Monitor
 from streampca.plots.models import checkpoint_of
-from streampca.plots.style import SMALL, dress, new_figure
+from streampca.plots.style import SMALL, Canvas, canvas, date_ticks, dress, numbers_of_times
 
-__all__ = ["plot_scores"]
+__all__ = ["name_components", "plot_scores"]
 
 # Marker, colour, whether filled: shapes that small and many still differ.
 _KINDS = (
@@ -31,7 +33,11 @@ def plot_scores(
     *,
     components: tuple[int, int] = (1, 2),
     groups: Any = None,
+    times: Any = None,
     confidence: float | None = 0.99,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw rows by their coordinates on two components, with the ellipse that holds normal ones.
 
@@ -43,8 +49,17 @@ def plot_scores(
         Which components, counted from 1.
     groups : array-like of shape (m,), optional
         A label for each row; at most 6 different ones, each with its own marker.
+    times : array-like of shape (m,), optional
+        When each row was, numbers or datetime64: rows are joined by a line in their order, and
+        coloured from dark, the first, to light.
     confidence : float or None
         Share of normal (Gaussian) rows inside the ellipse; None for no ellipse.
+    ax : matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -66,6 +81,47 @@ def plot_scores(
     if not (1 <= first <= p and 1 <= second <= p) or first == second:
         raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")
     scores = monitor.scores(X)[:, [first - 1, second - 1]]
+    if groups is not None and times is not None:
+        raise ValueError("groups and times both say how rows are marked: give one")
+    drawn = canvas(4.6, ax=ax, figsize=figsize, title=title)
+    (axes,) = drawn.axes
+    if times is None:
+        kinds = _marked(axes, scores, groups)
+    else:
+        _course(drawn, scores, times)
+    if confidence is not None:
+        axes.add_patch(_ellipse(checkpoint, monitor, (first - 1, second - 1), confidence))
+        axes.set_title(
+            f"dashed: {100 * confidence:.4g} % of normal rows", loc="left", fontsize=SMALL
+        )
+    name_components(axes, checkpoint, first, second)
+    axes.margins(0.06)
+    axes.autoscale_view()
+    if groups is not None:
+        drawn.legend(min(3, kinds))
+    return drawn.finish()  # type: ignore[no-any-return]
+
+
+def name_components(axes: Axes, checkpoint: Any, first: int, second: int) -> None:
+    """Axes of two components, counted from 1, their shares of the variance, a cross at 0."""
+    shares = checkpoint.explained_variance_ratio * 100
+    dress(
+        axes,
+        xlabel=f"component {first} ({shares[first - 1]:.0f} %)",
+        ylabel=f"component {second} ({shares[second - 1]:.0f} %)",
+    )
+    axes.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.grid(visible=False)
+
+
+def _size(count: int) -> float:
+    """Small and few-inked where there are many, or they become one blot."""
+    return float(np.clip(12_000 / max(count, 1), 9, 30))
+
+
+def _marked(axes: Axes, scores: Any, groups: Any) -> int:
+    """Rows with a marker for each group; how many groups there are."""
     labels = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
     if labels.shape != (len(scores),):
         raise ValueError(f"groups has shape {labels.shape}, but there are {len(scores)} rows")
@@ -74,44 +130,48 @@ def plot_scores(
         raise ValueError(
             f"{len(kinds)} groups cannot be told apart without colour: give at most {len(_KINDS)}"
         )
-    figure = new_figure(4.6)
-    axes = figure.subplots()
-    # Small and few-inked where there are many, or they become one blot.
-    size = float(np.clip(12_000 / max(len(scores), 1), 9, 30))
     for kind, (marker, colour, filled) in zip(kinds, _KINDS, strict=False):
         chosen = labels == kind
         axes.scatter(
             scores[chosen, 0],
             scores[chosen, 1],
-            s=size,
+            s=_size(len(scores)),
             marker=marker,
             facecolors=colour if filled else "none",
             edgecolors=None if marker in "x+" else colour,
             linewidths=0.8,
             label=str(kind),
         )
-    if confidence is not None:
-        axes.add_patch(_ellipse(checkpoint, monitor, (first - 1, second - 1), confidence))
-    shares = checkpoint.explained_variance_ratio * 100
-    dress(
-        axes,
-        xlabel=f"component {first} ({shares[first - 1]:.0f} %)",
-        ylabel=f"component {second} ({shares[second - 1]:.0f} %)",
+    return len(kinds)
+
+
+def _course(drawn: Canvas, scores: Any, times: Any) -> None:
+    """Rows in their order: joined, from dark to light, with a ring at the last."""
+    when = np.asarray(times)
+    if when.shape != (len(scores),):
+        raise ValueError(f"times has shape {when.shape}, but there are {len(scores)} rows")
+    is_date = when.dtype.kind == "M"
+    place = numbers_of_times(when)
+    (axes,) = drawn.axes
+    axes.plot(scores[:, 0], scores[:, 1], color="#b0b0b0", linewidth=0.6, zorder=1)
+    # Light enough at the end to differ from the beginning, dark enough to be seen on white.
+    shades = LinearSegmentedColormap.from_list("course", ["#1b0c41", "#b0413e", "#f6b26b"])
+    points = axes.scatter(
+        scores[:, 0], scores[:, 1], s=_size(len(scores)), c=place, cmap=shades, zorder=2
     )
-    if confidence is not None:
-        axes.set_title(
-            f"dashed: {100 * confidence:.4g} % of normal rows", loc="left", fontsize=SMALL
+    if len(scores):
+        axes.scatter(
+            scores[-1, 0], scores[-1, 1], s=110, facecolors="none", edgecolors="black", zorder=3
         )
-    axes.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-    axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-    axes.grid(visible=False)
-    axes.margins(0.06)
-    axes.autoscale_view()
-    if groups is not None:
-        figure.legend(
-            loc="outside upper left", ncols=min(3, len(kinds)), frameon=False, fontsize=SMALL
-        )
-    return figure
+    bar = drawn.figure.colorbar(points, ax=axes, fraction=0.06, pad=0.03)
+    bar.ax.tick_params(labelsize=SMALL - 1)
+    said = "ring: the last"
+    if is_date:
+        date_ticks(bar.ax.yaxis, 6)
+        bar.ax.yaxis.get_offset_text().set_visible(False)  # it would take the room of a column
+        days = sorted(set(np.datetime_as_string(when[[0, -1]], "D").tolist())) if len(when) else []
+        said = " to ".join(days) + ", UTC; " + said
+    bar.set_label(said, size=SMALL)
 
 
 def _ellipse(

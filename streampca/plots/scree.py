@@ -5,16 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
+from streampca.monitor import chance_of, components_to_keep
 from streampca.plots.models import checkpoint_of, how_many
-from streampca.plots.style import SMALL, dress, new_figure
+from streampca.plots.style import SMALL, canvas, dress
 
 __all__ = ["plot_scree"]
 
 
-def plot_scree(model: Any, *, n_components: int | None = None) -> Figure:
+def plot_scree(
+    model: Any,
+    *,
+    n_components: int | None = None,
+    parallel: bool = False,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw the share of the variance that each component explains, and the sum so far.
 
     Parameters
@@ -22,6 +33,15 @@ def plot_scree(model: Any, *, n_components: int | None = None) -> Figure:
     model : Checkpoint or StreamingPCA
     n_components : int, optional
         How many components to draw, the leading ones; by default at most 20.
+    parallel : bool, default=False
+        Whether to draw the shares that chance gives (Horn's parallel analysis), and the elbow: how
+        many components are larger than that.
+    ax : matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -39,9 +59,23 @@ def plot_scree(model: Any, *, n_components: int | None = None) -> Figure:
     checkpoint = checkpoint_of(model)
     p = how_many("n_components", n_components, 20, len(checkpoint.components))
     shares = checkpoint.explained_variance_ratio[:p]
-    x, so_far = np.arange(1, p + 1), np.cumsum(shares)
-    figure = new_figure(3.6)
-    axes = figure.subplots()
+    drawn = canvas(3.6, ax=ax, figsize=figsize, title=title)
+    (axes,) = drawn.axes
+    if parallel:
+        _beside_chance(axes, checkpoint, shares)
+    else:
+        _with_sums(axes, shares)
+    dress(axes, xlabel="component k", ylabel="share of the variance")
+    axes.set_xlim(0.3, p + 0.7)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xticks(np.arange(1, p + 1, -(-p // 12)))
+    drawn.legend(2)
+    return drawn.finish()  # type: ignore[no-any-return]
+
+
+def _bars(axes: Axes, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A bar for each component; where they stand."""
+    x = np.arange(1, len(shares) + 1)
     axes.bar(
         x,
         shares,
@@ -51,6 +85,12 @@ def plot_scree(model: Any, *, n_components: int | None = None) -> Figure:
         hatch="//",
         label="each component",
     )
+    return x
+
+
+def _with_sums(axes: Axes, shares: NDArray[np.float64]) -> None:
+    """How much the first k explain together."""
+    x, so_far, p = _bars(axes, shares), np.cumsum(shares), len(shares)
     axes.plot(x, so_far, "-o", color="black", markersize=5, label="all up to k")
     # The last sum is the figure's answer: how much is left out.
     left = p > 1 and so_far[-1] > 0.85
@@ -62,10 +102,23 @@ def plot_scree(model: Any, *, n_components: int | None = None) -> Figure:
         ha="right" if p > 1 else "center",
         fontsize=SMALL,
     )
-    dress(axes, xlabel="component k", ylabel="share of the variance")
     axes.set_ylim(0, 1.05)
-    axes.set_xlim(0.3, p + 0.7)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xticks(np.arange(1, p + 1, -(-p // 12)))
-    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL)
-    return figure
+
+
+def _beside_chance(axes: Axes, checkpoint: Any, shares: NDArray[np.float64]) -> None:
+    """What chance gives, and a line behind the last component that is larger."""
+    x = _bars(axes, shares)
+    total = max(checkpoint.total_variance, np.finfo(float).tiny)
+    chance = chance_of(checkpoint)[: len(shares)] / total
+    axes.plot(x[: len(chance)], chance, "-s", color="#b03000", markersize=4, label="chance, 95 %")
+    count = components_to_keep(checkpoint, "parallel")
+    if count < len(shares):
+        axes.axvline(count + 0.5, color="black", linestyle=":", linewidth=1.6)
+    together = checkpoint.explained_variance_ratio[:count].sum()
+    how = "component is" if count == 1 else "components are"
+    axes.set_title(
+        f"{count} {how} larger than chance, {together:.0%} of the variance",
+        loc="left",
+        fontsize=SMALL,
+    )
+    axes.set_ylim(0, 1.08 * max(shares.max(initial=0.0), chance.max(initial=0.0)) or 1.0)

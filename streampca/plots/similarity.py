@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from streampca.metrics import acs
-from streampca.plots.style import SMALL, dress, ink_on, new_figure
+from streampca.plots.style import SMALL, canvas, dress, ink_on
 
 __all__ = ["plot_acs"]
 
@@ -16,7 +16,13 @@ _NUMBERED = 10
 
 
 def plot_acs(
-    components: Any, reference: Any, *, names: tuple[str, str] = ("components", "reference")
+    components: Any,
+    reference: Any,
+    *,
+    names: tuple[str, str] = ("components", "reference"),
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw the absolute cosine similarity of every component with every reference direction.
 
@@ -27,6 +33,12 @@ def plot_acs(
     components, reference : array of shape (p, n) and (r, n), Checkpoint, or StreamingPCA
     names : pair of str
         What the axes are called.
+    ax : matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
 
     Returns
     -------
@@ -41,8 +53,9 @@ def plot_acs(
     """
     cosines = acs(_directions(components), _directions(reference))
     p, r = cosines.shape
-    figure = new_figure(min(5.2, max(2.2, 0.8 + 4.0 * p / max(r, 1))))
-    axes = figure.subplots()
+    height = min(5.2, max(2.2, 0.8 + 4.0 * p / max(r, 1)))
+    drawn = canvas(height, ax=ax, figsize=figsize, title=title)
+    (axes,) = drawn.axes
     image = axes.imshow(cosines, cmap="Greys", vmin=0, vmax=1, aspect="auto")
     if max(p, r) <= _NUMBERED:
         for (i, j), value in np.ndenumerate(cosines):
@@ -60,9 +73,9 @@ def plot_acs(
     for axis, count in ((axes.xaxis, r), (axes.yaxis, p)):
         places = np.arange(0, count, max(1, -(-count // 10)))
         axis.set_ticks(places, [str(i + 1) for i in places])
-    bar = figure.colorbar(image, ax=axes, fraction=0.06, pad=0.03)
+    bar = drawn.figure.colorbar(image, ax=axes, fraction=0.06, pad=0.03)
     bar.ax.tick_params(labelsize=SMALL)
-    return figure
+    return drawn.finish()  # type: ignore[no-any-return]
 
 
 def _directions(given: Any) -> Any:

@@ -51,6 +51,7 @@ def create_app(
     store: str | CheckpointStore,
     *,
     rows: Iterable[Any] | None = None,
+    rules: Any = None,
     allowed_hosts: Collection[str] = (),
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
@@ -63,6 +64,9 @@ def create_app(
     rows : iterable, optional
         Rows to show as they come, beside the newest model: lists in the order of its features,
         dictionaries by name, or tuples (key, row). Read in a thread once a page is open.
+    rules : Rules, mapping or str, optional
+        When such rows make an event; see `streampca.monitor.Rules`. By default, when 3 of 5 rows
+        are out, until 10 in sequence are not.
     allowed_hosts : collection of str
         Names, beside localhost and any IP address, by which the server may be called.
     is_stopping : callable
@@ -83,7 +87,7 @@ def create_app(
     reader = Reader(store if isinstance(store, CheckpointStore) else CheckpointStore(store))
     endpoints = _Endpoints(reader, has_rows=rows is not None)
     live = Live(reader, Slots("pages", 400, 100), is_stopping)
-    feed = Feed(reader, rows or (), Slots("pages", 400, 100), is_stopping)
+    feed = Feed(reader, rows or (), Slots("pages", 400, 100), is_stopping, rules)
     routes = [
         *(Route(path, _static(*what), methods=["GET"]) for path, what in _STATIC.items()),
         Route("/keys", endpoints.in_thread(endpoints.keys), methods=["GET"]),

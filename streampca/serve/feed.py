@@ -12,16 +12,17 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streampca.monitor import Monitor
+from streampca.monitor import Monitor, Rules, Watch
 from streampca.serve.answers import assessed, plain
 from streampca.serve.crowd import Slots
+from streampca.serve.happened import RULES, Happened, watch_of
 from streampca.serve.live import BEAT, Stream, event
 from streampca.serve.query import read_key
 from streampca.serve.reader import Key, Name, Reader
@@ -33,6 +34,14 @@ _LOG = logging.getLogger("streampca.serve")
 _KEPT, _MOST_KEYS = 500, 1_000
 _EVERY = 0.5
 _SHOWN = ("spe", "t2", "alarm", "statistic", "feature", "contribution")
+
+
+class _Model(NamedTuple):
+    """The newest model of a key, and what rows are held against."""
+
+    monitor: Monitor
+    limits: tuple[float, float]
+    watch: Watch
 
 
 class Feed:
@@ -48,15 +57,24 @@ class Feed:
         How many pages there may be.
     is_stopping : callable
         Whether the server wants to end.
+    rules : Rules, mapping or str, optional
+        When rows make an event.
     """
 
     def __init__(
-        self, store: Reader, rows: Iterable[Any], slots: Slots, is_stopping: Callable[[], bool]
+        self,
+        store: Reader,
+        rows: Iterable[Any],
+        slots: Slots,
+        is_stopping: Callable[[], bool],
+        rules: Any = None,
     ) -> None:
+        self._rules = Rules.read(RULES if rules is None else rules)
+        self._happened = Happened(self._rules)
         self._store, self._rows = store, rows
         self._slots, self._is_stopping = slots, is_stopping
         self._kept: OrderedDict[Key, deque[dict[str, Any]]] = OrderedDict()
-        self._models: dict[Key, tuple[Name, Any, float, float]] = {}
+        self._models: dict[Key, tuple[Name, _Model]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -75,14 +93,17 @@ class Feed:
         return Stream(self._stream(None if text is None else read_key(text)), give_back)
 
     async def _stream(self, key: Key) -> AsyncIterator[str]:
-        told, silent = -1, 0.0
+        told, known, silent = -1, 0, 0.0
         yield "retry: 2000\n\n"
         while not self._is_stopping():
             with self._lock:
                 new = [each for each in self._kept.get(key, ()) if each["number"] > told]
+                version, events = self._happened.of(key)
             if new:
                 told, silent = new[-1]["number"], 0.0
-                yield event("rows", {"rows": new})
+                news = {"rows": new} | ({"events": events} if version != known else {})
+                known = version
+                yield event("rows", news)
             elif silent >= BEAT:
                 silent = 0.0
                 yield ": still here\n\n"
@@ -93,29 +114,31 @@ class Feed:
         try:
             for number, given in zip(itertools.count(), self._rows, strict=False):
                 key, row = _keyed(given)
-                when = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-                entry = {"number": number, "time": when.replace("+00:00", "Z")}
-                self._keep(key, entry | self._judged(key, row))
+                now = datetime.datetime.now(datetime.UTC)
+                when = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                self._keep(key, {"number": number, "time": when}, row, now)
         except Exception:  # noqa: BLE001 - whoever gives the rows; the page goes on without
             _LOG.exception("the rows that the page shows as they come have ended with an error")
 
-    def _judged(self, key: Key, row: Any) -> dict[str, Any]:
-        """A row's statistics and limits, or why it has none."""
+    def _judged(self, key: Key, row: Any) -> tuple[dict[str, Any], _Model | None, Any]:
+        """A row's statistics and limits, or why it has none; the model, and the row as it reads."""
         try:
-            model, spe_limit, t2_limit = self._model(key)
-            X = in_order([row if isinstance(row, dict) else _listed(row)], model._fitted)
-            found = model._against(X, spe_limit, t2_limit)
+            model = self._model(key)
+            fitted = model.monitor._fitted
+            X = in_order([row if isinstance(row, dict) else _listed(row)], fitted)
+            found = model.monitor._against(X, *model.limits)
         except HTTPException as error:
-            return {"error": error.detail.replace("row 0", "the row")}
+            return {"error": error.detail.replace("row 0", "the row")}, None, None
         except (ValueError, TypeError) as error:
-            return {"error": str(error).replace("row 0", "the row")}
-        values = plain(assessed(model._fitted, [], found, 0.99))
-        return {name: values[name][0] for name in _SHOWN} | {
+            return {"error": str(error).replace("row 0", "the row")}, None, None
+        values = plain(assessed(fitted, [], found, 0.99))
+        said = {name: values[name][0] for name in _SHOWN} | {
             "spe_limit": values["spe_limit"],
             "t2_limit": values["t2_limit"],
         }
+        return said, model, X
 
-    def _model(self, key: Key) -> tuple[Any, float, float]:
+    def _model(self, key: Key) -> _Model:
         """The newest model's monitor with its limits; a new one where a checkpoint has come."""
         names = self._store.written(key).lately(1.0)
         if not names:
@@ -124,14 +147,20 @@ class Feed:
             checkpoint = self._store.read(key, names[-1], moments=True)
             if checkpoint is None:
                 raise HTTPException(404, f"the newest model of the key {key!r} cannot be read")
-            monitor = Monitor(checkpoint)
+            monitor = Monitor(checkpoint, n_components="auto")
             while len(self._models) >= _MOST_KEYS:
                 self._models.pop(next(iter(self._models)))
-            self._models[key] = (names[-1], monitor, *monitor.limits(0.99)[:2])
-        return self._models[key][1:]
+            watch = watch_of(monitor, self._rules, key)
+            self._models[key] = names[-1], _Model(monitor, monitor.limits(0.99)[:2], watch)
+        return self._models[key][1]
 
-    def _keep(self, key: Key, entry: dict[str, Any]) -> None:
+    def _keep(self, key: Key, entry: dict[str, Any], row: Any, now: datetime.datetime) -> None:
+        judged, model, X = self._judged(key, row)
+        entry |= judged
         with self._lock:
+            if model is not None:
+                time = round(now.timestamp() * 1e6)
+                self._happened.add(key, model.watch, X, entry["number"], time)
             self._kept.setdefault(key, deque(maxlen=_KEPT)).append(entry)
             self._kept.move_to_end(key)
             while len(self._kept) > _MOST_KEYS:

@@ -27,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8765,
     rows: Iterable[Any] | None = None,
+    rules: Any = None,
     allowed_hosts: Collection[str] = (),
 ) -> None:
     """Show a store as a live page until interrupted; it is only ever read.
@@ -43,6 +44,8 @@ def serve(
     rows : iterable, optional
         Rows to show as they come, beside the newest model: lists in the order of its features,
         dictionaries by name, or tuples (key, row). Read in a thread once a page is open.
+    rules : Rules, mapping or str, optional
+        When such rows make an event; by default, when 3 of 5 are out, until 10 in sequence are not.
     allowed_hosts : collection of str
         Names, beside `host`, localhost and IP addresses, by which browsers may call the server.
 
@@ -55,6 +58,7 @@ def serve(
     app = create_app(
         store,
         rows=rows,
+        rules=rules,
         allowed_hosts={host, *allowed_hosts},
         is_stopping=lambda: server.should_exit,
     )

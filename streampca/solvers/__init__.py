@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streampca.solvers.exact import cold_start, solve
 from streampca.solvers.invariants import ROUNDING, holds, within_total
 from streampca.solvers.many import solve_many
-from streampca.solvers.parallel import count_of_share, parallel_count
+from streampca.solvers.parallel import count_of_share, parallel_count, parallel_eigenvalues
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "count_of_share",
     "holds",
     "parallel_count",
+    "parallel_eigenvalues",
     "solve",
     "solve_many",
     "solve_pairs",

@@ -44,14 +44,24 @@ def parallel_count(
     >>> parallel_count(np.concatenate([three, noise]), np.ones(10), 499, scaled=True)
     3
     """
+    chance = parallel_eigenvalues(variances, freedom, scaled=scaled)
+    if len(chance) == 0:
+        return 1
+    count = min(len(eigenvalues), len(chance) - 1)  # the last is what is left, whatever it is
+    above = eigenvalues[:count] > chance[:count]
+    return max(1, count if above.all() else int(np.argmin(above)))
+
+
+def parallel_eigenvalues(variances: Float64, freedom: float, *, scaled: bool) -> Float64:
+    """What chance gives, largest first: the eigenvalues that components have to exceed.
+
+    As for `parallel_count`; one for each feature that varies, none where that says nothing.
+    """
     spread = np.sort(variances[variances > 0])[::-1]
     n = len(spread)
     if n < 2 or freedom < 1:
-        return 1
-    chance = _correlations(n, _rounded(freedom)) if scaled else _eigenvalues(spread, freedom)
-    count = min(len(eigenvalues), n - 1)  # the last is what is left, whatever it is
-    above = eigenvalues[:count] > chance[:count]
-    return max(1, count if above.all() else int(np.argmin(above)))
+        return np.empty(0)
+    return _correlations(n, _rounded(freedom)) if scaled else _eigenvalues(spread, freedom)
 
 
 def count_of_share(eigenvalues: Float64, total_variance: float, share: float) -> int:
@@ -88,7 +98,9 @@ def _eigenvalues(variances: Float64, freedom: float, *, correlations: bool = Fal
         lengths = np.linalg.norm(L, axis=1) if correlations else np.sqrt(freedom / variances)
         values = np.linalg.svd(L / lengths[:, None], compute_uv=False) ** 2
         found[draw, : len(values)] = values
-    return np.asarray(np.quantile(found, QUANTILE, axis=0))
+    quantiles = np.asarray(np.quantile(found, QUANTILE, axis=0))
+    quantiles.flags.writeable = False  # it is kept for whoever asks next
+    return quantiles
 
 
 def _root_of_wishart(rng: np.random.Generator, n: int, freedom: float) -> Float64:

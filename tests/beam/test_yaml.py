@@ -294,3 +294,35 @@ def test_an_option_of_rows_is_given_once():
         LearnComponents(columns=["a", "b"], dtype="float32", options={"dtype": "float64"})
     with pytest.raises(ValueError, match="rerun=True needs resume_from"):
         LearnComponents(columns=["a", "b"], rerun=True)
+
+
+def test_the_shipped_provider_knows_the_detector_and_the_alarms():
+    """In a process that imports nothing of ours but what the provider names."""
+    shipped = Path(beam_pipelines.__path__[0]) / "provider.yaml"
+    code = f"""
+import apache_beam as beam
+from apache_beam.testing.util import assert_that
+from apache_beam.yaml.yaml_provider import load_providers
+from apache_beam.yaml.yaml_provider import merge_providers, standard_providers
+from apache_beam.yaml.yaml_transform import YamlTransform
+
+with beam.Pipeline("FnApiRunner") as pipeline:
+    rows = [("press 4", beam.Row(oil=float(i % 7), air=2.0 * (i % 7))) for i in range(60)]
+    found = pipeline | beam.Create(rows, reshuffle=False) | YamlTransform(
+        '''
+        type: AnomalyDetection
+        config:
+          detector:
+            type: PCAReconstruction
+            config: {{n_components: 1, statistic: spe}}
+        ''',
+        providers=merge_providers(load_providers({str(shipped)!r}), standard_providers()),
+    )
+    found | beam.Map(lambda keyed: print(keyed[1].predictions[0].score))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    scores = [float(line) for line in done.stdout.split()]
+    assert len(scores) == 60
+    assert np.isfinite(scores).sum() >= 50
+    transforms = yaml.safe_load(shipped.read_text())[0]["transforms"]
+    assert set(transforms) == {"LearnComponents", "LearnFromFiles", "Score", "Alarms"}

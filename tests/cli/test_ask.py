@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streampca import CheckpointStore, StreamingPCA
+from streampca.checkpoint.files import LocalFiles
 from streampca.metrics import principal_angles
 
 
@@ -212,3 +213,22 @@ def test_without_the_extra_the_command_names_it(tmp_path):
     assert done.returncode == 2
     assert done.stderr.endswith('pip install "streampca[cli]"\n')
     assert done.stderr.count("\n") == 1
+
+
+def test_history_of_the_last_reads_no_other_file(cli, write, rows, monkeypatch):
+    cli("fit", write("a.csv", rows), "-n", 2, "-o", "store", "-q", "--checkpoint-rows", 500)
+    every = cli("history", "store", "--json").json
+    assert len(every) == 6
+    read, before = [], LocalFiles.read
+
+    def counted(self, path, *more):
+        read.append(path)
+        return before(self, path, *more)
+
+    monkeypatch.setattr(LocalFiles, "read", counted)
+    assert cli("history", "store", "--last", 2, "--json").json == every[-2:]
+    assert len(read) == 2
+    newest = sorted(Path("store/none").glob("*.parquet"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-20])
+    assert cli("history", "store", "--last", 2, "--json").json == every[-3:-1]
+    assert cli("history", "store", "--last", 99, "--json").json == every[:-1]

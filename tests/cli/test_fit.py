@@ -1,9 +1,11 @@
 """`streampca fit`: every format and pipe gives batch PCA of its rows, in constant memory."""
 
+import contextlib
 import os
 import pty
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -188,23 +190,45 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     assert peaks[1] - peaks[0] < 40e6
 
 
+def on_a_terminal(command, folder):
+    """What a command prints, and what it shows on a terminal, read as it comes: else it waits."""
+    main, terminal = pty.openpty()
+    shown = []
+
+    def drain():
+        with contextlib.suppress(OSError):  # the other end was closed
+            while data := os.read(main, 10_000):
+                shown.append(data)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=environment,
+            check=True,
+        )
+    finally:
+        os.close(terminal)
+        reader.join()
+        os.close(main)
+    return done.stdout, b"".join(shown).decode()
+
+
 def test_progress_is_for_terminals_only(tmp_path):
     big_csv(tmp_path / "x.csv", 20_000)
-    main, terminal = pty.openpty()
     command = [*COMMAND, "fit", "x.csv", "-n", "2"]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    done = subprocess.run(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
-    )
-    os.close(terminal)
-    shown = os.read(main, 100_000).decode()
-    os.close(main)
+    printed, shown = on_a_terminal(command, tmp_path)
     assert "20,000 rows" in shown
     assert "rows/s" in shown
-    assert b"\x1b" not in done.stdout
+    assert b"\x1b" not in printed
     piped = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert piped.stderr == b""
-    assert piped.stdout.split(b" in ")[0] == done.stdout.split(b" in ")[0]
+    assert piped.stdout.split(b" in ")[0] == printed.split(b" in ")[0]
 
 
 @pytest.mark.parametrize("command", ["score", "transform"])
@@ -212,15 +236,8 @@ def test_progress_of_all_files_where_somebody_sees_it(tmp_path, command):
     big_csv(tmp_path / "x.csv", 20_000)
     big_csv(tmp_path / "y.csv", 10_000)
     subprocess.run([*COMMAND, "fit", "x.csv", "-n", "2", "-q", "-o", "s"], cwd=tmp_path, check=True)
-    main, terminal = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     asked = [*COMMAND, command, "s", "x.csv", "y.csv", "-o", "out.csv"]
-    subprocess.run(
-        asked, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
-    )
-    os.close(terminal)
-    shown = os.read(main, 100_000).decode()
-    os.close(main)
+    _, shown = on_a_terminal(asked, tmp_path)
     assert "30,000 rows" in shown
     assert "rows/s" in shown
     assert "0:00:00" in shown  # nothing is left at the end: bytes of all files were counted

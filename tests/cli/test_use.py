@@ -175,9 +175,12 @@ def test_npz_holds_every_array(cli, store):
     np.testing.assert_allclose(Z, model.transform(new), rtol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["scree", "loadings", "drift", "acs", "scores", "control"])
+OF_ROWS = ["scores", "course", "biplot", "control", "event"]
+
+
+@pytest.mark.parametrize("kind", ["scree", "elbow", "loadings", "drift", "acs", *OF_ROWS])
 def test_figures_are_written(cli, store, kind, tmp_path):
-    files = ["new.parquet"] if kind in ("scores", "control") else []
+    files = ["new.parquet", "--title", "Press 4"] if kind in OF_ROWS else []
     cli("plot", kind, "store", *files, "-o", "f.png")
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     cli("plot", kind, "store", *files, "-o", "f.svg")

@@ -4,37 +4,27 @@ from itertools import pairwise
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
+from plotted import LONG, NAMES, TIMES, named, rows
 
 from streampca import StreamingPCA
 from streampca.metrics import acs
 from streampca.monitor import Monitor
 from streampca.plots import (
     plot_acs,
+    plot_biplot,
     plot_components,
     plot_contributions,
     plot_control,
+    plot_event,
     plot_loadings,
     plot_scores,
     plot_scree,
 )
-
-NAMES = [f"sensor {i}" for i in range(30)]
-
-
-def rows(m=300, n=30, seed=0):
-    rng = np.random.default_rng(seed)
-    mix = np.random.default_rng(9).normal(size=(4, n))
-    return rng.normal(size=(m, 4)) @ mix + 0.3 * rng.normal(size=(m, n))
-
-
-def named(m=300, seed=0):
-    return pd.DataFrame(rows(m, seed=seed), columns=NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +48,14 @@ def all_figures(model):
         "control": plot_control(monitor, rows(seed=1)),
         "contributions": plot_contributions(monitor, rows(seed=1)[0]),
         "acs": plot_acs(model, other),
+        "elbow": plot_scree(model, parallel=True, title="Press 4, January"),
+        "biplot": plot_biplot(model, rows(), title="Press 4"),
+        "course": plot_scores(model, rows(), times=TIMES, title="Press 4"),
+        "event": plot_event(monitor, rows(100, seed=1), times=TIMES[:100], title="Press 4"),
+        "event by rows": plot_event(monitor, rows(100, seed=1), start=12_000, statistic="t2"),
+        "control in time": plot_control(monitor, rows(seed=1), times=TIMES, title="Press 4"),
+        "long names": plot_loadings(StreamingPCA(3).fit(named(names=LONG))),
+        "biplot of long names": plot_biplot(StreamingPCA(3).fit(named(names=LONG)), rows()),
     }
 
 
@@ -75,6 +73,14 @@ FIGURES = (
     "control",
     "contributions",
     "acs",
+    "elbow",
+    "biplot",
+    "course",
+    "event",
+    "event by rows",
+    "control in time",
+    "long names",
+    "biplot of long names",
 )
 
 

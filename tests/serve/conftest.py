@@ -50,8 +50,8 @@ def start(store):
     """Shows the store from a thread of this process while a block runs, and gives the port."""
 
     @contextlib.contextmanager
-    def starting(port=0, rows=None):
-        app = create_app(store, rows=rows, is_stopping=lambda: server.should_exit)
+    def starting(port=0, rows=None, rules=None):
+        app = create_app(store, rows=rows, rules=rules, is_stopping=lambda: server.should_exit)
         config = uvicorn.Config(
             app, log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=2
         )

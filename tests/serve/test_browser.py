@@ -209,6 +209,30 @@ def test_rows_are_shown_as_they_come(chromium, store, fill, start):
         given.put(None)
 
 
+def test_events_of_rows_open_to_the_sensors_behind_them(chromium, store, fill, start):
+    fill(store)
+    given = queue.Queue()
+    with start(rows=iter(given.get, None)) as port:
+        page = Page(chromium, port)
+        page.open()
+        for row in [[10, 10, 10]] * 3 + [[10, 10, 60]] * 4:
+            given.put(row)
+        page.until(lambda: "not over" in page.text("live-events"))
+        summary = page.find("live-events").find_element(By.TAG_NAME, "summary")
+        assert "from row 3 not over: <b>load</b>" in summary.text
+        summary.send_keys(Keys.ENTER)
+        lines = page.find("live-events").find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert lines[0].text.startswith("<b>load</b>")
+        for row in [[10, 10, 10]] * 12:
+            given.put(row)
+        page.until(lambda: "to row 6, 4 rows" in page.text("live-events"))
+        # what was open stays open, and the keyboard stays where it was
+        assert page.find("live-events").find_element(By.TAG_NAME, "details").get_attribute("open")
+        assert page.script("document.activeElement.tagName") == "SUMMARY"
+        assert page.complaints() == []
+        given.put(None)
+
+
 def test_it_follows_a_job_that_writes(page, store, fill):
     page.open()
     assert page.find("empty").is_displayed()

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import time
 import urllib.error
 import urllib.request
 
@@ -10,8 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 from strain import told
 
-from streampca.monitor import Monitor
+from streampca.monitor import Monitor, Watch
 from streampca.serve import create_app
+from streampca.serve.happened import RULES
 
 
 @pytest.fixture
@@ -59,6 +61,67 @@ def test_a_row_has_the_statistics_and_limits_of_the_newest_model(store, fill, st
             if row["spe_limit"] == pytest.approx(limit):
                 break
         assert row["spe"] == pytest.approx(Monitor(second).spe(X[:1])[0])
+
+
+def odd_rows(count, odd, load=60.0):
+    X = np.random.default_rng(1).normal(size=(count, 3)) * [0.3, 0.2, 0.1] + 10
+    X[odd, 2] = load
+    return X
+
+
+def listed(events, wanted):
+    """The newest list of events that holds so many, of which the last is over."""
+    while True:
+        found = next(events).get("events", [])
+        if len(found) >= wanted and found[-1]["is_over"]:
+            return found
+
+
+def test_rows_that_are_out_for_a_while_are_an_event(store, fill, start, given):
+    model = fill(store)[-1]
+    X = odd_rows(40, slice(10, 16))
+    with start(rows=iter(given.get, None)) as port, watch(port) as answer:
+        for row in X:
+            given.put(row.tolist())
+        (event,) = listed(told(answer), 1)
+        expected = Watch(Monitor(model, n_components="auto"), RULES, n_sensors=8)
+        (wanted,) = [each for each in expected.add(X) if each.is_over]
+        for name in ("start", "end", "n_rows", "n_out", "statistic", "peak_row"):
+            assert event[name] == getattr(wanted, name)
+        assert event["peak"] == pytest.approx(wanted.peak)
+        assert event["sensors"] == list(wanted.sensors)
+        np.testing.assert_allclose(event["shares"], wanted.shares)
+        assert event["start_time"] <= event["peak_time"] <= event["end_time"]
+        with watch(port) as late:  # a page that opens later has the list with its first rows
+            assert next(told(late))["events"] == [event]
+
+
+def test_rules_of_events_are_those_given(store, fill, start):
+    fill(store)
+    X = odd_rows(12, [3, 7])
+    with start(rows=iter(X.tolist()), rules={"k": 1, "n": 1}) as port, watch(port) as answer:
+        found = listed(told(answer), 2)
+        assert [(event["start"], event["end"]) for event in found] == [(3, 3), (7, 7)]
+    with pytest.raises(ValueError, match="did you mean hold_off"):
+        create_app(store, rows=[], rules="hold=3")
+
+
+def test_an_event_goes_on_under_a_new_model_and_passes_over_bad_rows(store, fill, start, given):
+    fill(store)
+    X = odd_rows(40, slice(10, 25)).tolist()
+    with start(rows=iter(given.get, None)) as port, watch(port) as answer:
+        events = told(answer)
+        for row in X[:15]:
+            given.put(row)
+        given.put(["bad"])
+        opened = next(news["events"] for news in events if news.get("events"))
+        assert (opened[-1]["start"], opened[-1]["is_over"]) == (10, False)
+        fill(store, hours=30, start=3)
+        time.sleep(2.5)  # the newest checkpoint is seen within a second or so
+        for row in X[15:]:
+            given.put(row)
+        (event,) = listed(events, 1)
+        assert (event["start"], event["end"]) == (10, 25)  # the bad row is row 15
 
 
 def test_each_key_has_its_own_rows_and_model(store, fill, start, given):

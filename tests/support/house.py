@@ -18,6 +18,7 @@ PACKAGES = ("streampca", "beam_pipelines")
 WINGS = (
     "streampca/exceptions.py",
     "streampca/version.py",
+    "streampca/html.py",
     "streampca/arrays",
     "streampca/loss.py",
     "streampca/metrics.py",

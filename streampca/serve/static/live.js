@@ -5,7 +5,7 @@ import { fill, short, widthOf } from "./panels.js";
 import { timeText, zoneLabel } from "./times.js";
 
 const MOST = 200, LISTED = 10;
-const state = { rows: [], source: null, waiting: 0, told: "" };
+const state = { rows: [], events: [], source: null, waiting: 0, told: "" };
 const byId = (id) => document.getElementById(id);
 
 export function followRows(address) {
@@ -13,11 +13,17 @@ export function followRows(address) {
   state.source = null;
   if (address === null) return;
   state.rows = [];
+  state.events = [];
   drawRows();
+  listEvents();
   const source = new EventSource(address);
   state.source = source;
   source.addEventListener("rows", (event) => {
-    const { rows } = JSON.parse(event.data);
+    const { rows, events } = JSON.parse(event.data);
+    if (events) {
+      state.events = events;
+      listEvents();
+    }
     const last = state.rows.at(-1)?.number ?? -1;
     if (rows[0].number === 0 && last > rows.at(-1).number) state.rows = []; // another server
     state.rows.push(...rows.filter((row) => row.number > (state.rows.at(-1)?.number ?? -1)));
@@ -46,6 +52,32 @@ export function drawRows() {
   }
   listAlarms();
 }
+
+// One line for each event; opened, it shows the sensors behind it.
+function listEvents() {
+  const figure = byId("live-events");
+  const open = new Set([...figure.querySelectorAll("details[open]")].map((each) => each.dataset.start));
+  const focused = figure.contains(document.activeElement) ? document.activeElement.closest("details")?.dataset.start : null;
+  const shown = state.events.slice(-LISTED).reverse();
+  const items = shown.map((each) => {
+    const made = node("details", { "data-start": String(each.start) }, node("summary", {}, eventText(each)), sensorsOf(each));
+    made.open = open.has(String(each.start));
+    return made;
+  });
+  figure.replaceChildren(node("figcaption", {}, "Events, newest first, and the sensors behind each"),
+    ...(items.length ? items : [node("p", {}, "None.")]),
+    node("p", { class: "note" }, state.events.length > LISTED ? `And ${state.events.length - LISTED} before.` : ""));
+  figure.querySelector(`details[data-start="${focused}"] summary`)?.focus({ preventScroll: true });
+}
+
+function eventText(each) {
+  const of = each.statistic === "spe" ? "SPE" : "T²";
+  const end = each.is_over ? `to row ${each.end}, ${each.n_rows} rows` : "not over";
+  return `${arrived({ time: each.start_time })}, from row ${each.start} ${end}: ${each.sensors[0] ?? "no sensor"}, at most ${number(each.peak)} times the limit of ${of}`;
+}
+
+const sensorsOf = (each) => table(["sensor", "its part", ""], each.sensors.map((name, i) =>
+  [name, percent(each.shares[i]), node("meter", { min: "0", max: "1", value: String(each.shares[i]), "aria-hidden": "true" })]));
 
 const arrived = (row) => timeText(row.time.replace(/\.\d+/, ""));
 

@@ -1,0 +1,47 @@
+"""The last rows of files, with the numbers and the times that the files give them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streampca.cli.using import Using
+from streampca.files import BadRows, no_rows
+
+__all__ = ["LastRows", "last_rows"]
+
+
+class LastRows(NamedTuple):
+    """Rows that a figure needs all at once."""
+
+    values: NDArray[Any]  # (m, n)
+    numbers: NDArray[np.int64]  # (m,) within their file; counted on where there are several
+    times: NDArray[np.datetime64] | None  # (m,) UTC
+
+
+def last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> LastRows:
+    """The last rows of the files, in constant memory."""
+    kept: list[LastRows] = []
+    gaps = using.first.settings.get("missing") == "impute"
+    behind = 0  # rows of the files before
+    with BadRows(bad_rows) as bad:
+        for source in sources:
+            chosen, count = using.columns(source, kept=(), gaps=gaps), 0
+            for rows, _ in using.read(source, chosen, bad):
+                numbers = behind + rows.chunk.start.record + rows.record
+                count = int(rows.chunk.start.record) + rows.chunk.n_records
+                times = None if rows.times is None else rows.times.astype("datetime64[us]")
+                kept.append(LastRows(rows.values, numbers, times))
+                while sum(len(each.values) for each in kept[1:]) >= last:
+                    kept.pop(0)
+            behind += count
+        if not kept:
+            raise ValueError(no_rows(sources, bad.count))
+    times = [each.times for each in kept if each.times is not None]
+    return LastRows(
+        np.concatenate([each.values for each in kept])[-last:],
+        np.concatenate([each.numbers for each in kept])[-last:],
+        np.concatenate(times)[-last:] if times else None,
+    )

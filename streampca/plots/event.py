@@ -1,0 +1,166 @@
+"""What an event was: which sensors, and when each of them was unlike itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from streampca.monitor import Event, Monitor
+from streampca.plots.models import how_many
+from streampca.plots.style import (
+    SMALL,
+    TEXT,
+    canvas,
+    dress,
+    feature_labels,
+    numbers_of_times,
+    time_axis,
+)
+
+__all__ = ["plot_event"]
+
+
+def plot_event(
+    model: Any,
+    X: Any,
+    event: Event | None = None,
+    *,
+    start: int = 0,
+    times: Any = None,
+    statistic: str | None = None,
+    n_features: int | None = None,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw the sensors behind an event: how much of it each was, and when.
+
+    On the left the mean part of each sensor in SPE or T^2, over the rows of the event; on the
+    right the parts row by row, the darker the larger, with lines where the event begins and ends.
+
+    Parameters
+    ----------
+    model : Monitor, Checkpoint or StreamingPCA
+    X : array-like of shape (m, n)
+        The rows of the event, and some before and behind it.
+    event : Event, optional
+        Of a `Watch`. By default all rows are one.
+    start : int, default=0
+        Number of the first row of X, as the event counts rows.
+    times : array-like of shape (m,), optional
+        When each row was; datetime64 in UTC.
+    statistic : {"spe", "t2"}, optional
+        By default that of the event's peak, and SPE without an event.
+    n_features : int, optional
+        How many features to draw, those with the largest parts; by default at most 10.
+    ax : two matplotlib Axes, optional
+        Where to draw, in a figure of your own.
+    figsize : pair of float, optional
+        Width and height in inches.
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streampca import StreamingPCA
+    >>> from streampca.monitor import Watch
+    >>> X = np.random.default_rng(0).normal(size=(200, 5)) * [3, 1, 1, 1, 1]
+    >>> X[100:120, 3] += 9
+    >>> watch = Watch(StreamingPCA(1).fit(X[:100]), "k=3, n=5, hold_off=10")
+    >>> events = [event for event in watch.add(X) if event.is_over]
+    >>> figure = plot_event(watch.monitor, X[80:140], events[0], start=80)
+    >>> figure.axes[0].get_yticklabels()[0].get_text()
+    'feature 3'
+    """
+    monitor = model if isinstance(model, Monitor) else Monitor(model)
+    statistic = statistic or ("spe" if event is None else event.statistic)
+    if statistic not in ("spe", "t2"):
+        raise ValueError(f"statistic={statistic!r} is not accepted: give one of spe, t2")
+    parts = (monitor.spe_contributions if statistic == "spe" else monitor.t2_contributions)(X)
+    parts = np.nan_to_num(parts, nan=0.0)
+    within = _rows_of(event, start, len(parts))
+    x = np.arange(start, start + len(parts)) if times is None else np.asarray(times)
+    if x.shape != (len(parts),):
+        raise ValueError(f"times has shape {x.shape}, but there are {len(parts)} rows")
+    count = how_many("n_features", n_features, 10, parts.shape[1])
+    means = parts[within].mean(axis=0)
+    order = np.argsort(-means, kind="stable")[:count]
+    total = float(means.sum()) or 1.0
+    drawn = canvas(1.5 + 0.27 * count, ax=ax, figsize=figsize, title=title, widths=(1.0, 1.6))
+    bars, heat = drawn.axes
+    name = "SPE" if statistic == "spe" else "T²"
+    _bars(bars, means[order] / total, feature_labels(monitor.feature_names, order), name)
+    _heat(heat, x, parts[:, order].T, within)
+    n_rows = int(within.sum())
+    bars.set_title(f"mean of {n_rows:,} row{'s' * (n_rows != 1)}", loc="left", fontsize=SMALL)
+    heat.set_title("row by row", loc="left", fontsize=SMALL)
+    return drawn.finish()  # type: ignore[no-any-return]
+
+
+def _rows_of(event: Event | None, start: int, count: int) -> NDArray[np.bool_]:
+    """Which of the rows given belong to the event."""
+    if count == 0:
+        raise ValueError("there are no rows: give those of the event")
+    rows = np.arange(start, start + count)
+    if event is None:
+        return np.ones(count, bool)
+    within = (event.start <= rows) & (rows <= event.end)
+    if not within.any():
+        raise ValueError(
+            f"the event is of rows {event.start} to {event.end}, and rows {start} to "
+            f"{start + count - 1} were given: say with start= which row the first is"
+        )
+    return np.asarray(within)
+
+
+def _bars(axes: Axes, shares: NDArray[np.float64], names: list[str], statistic: str) -> None:
+    places = np.arange(len(shares))
+    axes.barh(places, 100 * shares, color="#d0d0d0", edgecolor="black", height=0.7)
+    dress(axes, xlabel=f"% of {statistic}")
+    axes.set_yticks(places, names, fontsize=SMALL)
+    axes.set_ylim(len(shares) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+    axes.axvline(0, color="black", linewidth=0.8)
+
+
+def _heat(
+    axes: Axes, x: NDArray[Any], parts: NDArray[np.float64], within: NDArray[np.bool_]
+) -> None:
+    """Parts (features, rows) over time; what is small against the largest is light."""
+    is_date = x.dtype.kind == "M"
+    place = numbers_of_times(x)
+    step = float(np.median(np.diff(place))) if len(place) > 1 else 1.0
+    edges = np.append(place, place[-1] + step) - step / 2
+    shown = np.maximum(parts, 0.0)  # a negative part of T^2 takes off it
+    top = float(np.quantile(shown[:, within], 0.99)) or float(shown.max()) or 1.0
+    axes.pcolormesh(
+        edges,
+        np.arange(len(parts) + 1) - 0.5,
+        shown,
+        cmap="Greys",
+        norm=PowerNorm(0.6, vmin=0.0, vmax=top),
+        rasterized=True,
+    )
+    dress(axes)
+    # to the left: on the right the axis says of which day its times are
+    axes.set_xlabel("UTC" if is_date else "row", loc="left" if is_date else "center", fontsize=TEXT)
+    axes.set_ylim(len(parts) - 0.5, -0.5)
+    axes.set_yticks(np.arange(len(parts)), [])
+    axes.grid(visible=False)
+    first, last = np.flatnonzero(within)[[0, -1]]
+    for at in (edges[first], edges[last + 1]):
+        axes.axvline(at, color="#b03000", linestyle="--", linewidth=1.4)
+    if is_date:
+        axes.xaxis_date()
+    time_axis(axes, x, few=True)
