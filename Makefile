@@ -126,13 +126,13 @@ AS_LOWEST = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m 
 TO_LOWEST = $(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable
 lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
-	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn]" --group dev
+	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn,kafka]" --group dev
 	$(AS_LOWEST) $(LOWEST) $(ARGS)
 	$(TO_LOWEST) ".[river]"
 	$(AS_LOWEST) tests/river/test_river.py $(ARGS)
 
 # torch is an extra: all others, and all that is done with rows of numbers, do without.
-EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn
+EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn,kafka
 no-torch: $(STAMP)  ## the tests where torch is not installed; those that need it skip
 	$(UV) venv --quiet --clear --python $(BIN)/python build/no-torch
 	$(UV) pip install --quiet --python build/no-torch/bin/python --constraint constraints.txt --group dev --editable ".[$(EXTRAS)]"

@@ -68,7 +68,7 @@ def transform(
                     out[str(chosen.key)] = _chosen(rows.keys, known)
                 writer.write(out | dict(zip(columns, Z[known].T, strict=True)))
                 n_rows += int(known.sum())
-                if source.is_pipe:
+                if source.is_pipe or source.is_topic:
                     writer.flush()
         if n_rows == 0:
             raise ValueError(no_rows(sources, bad.count))

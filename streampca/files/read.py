@@ -207,7 +207,7 @@ def read_source(
     numbers = columns.features
     found = formats.chunks(source, asked, columns.all, numbers, columns.known, start, n_rows, part)
     made = (_checked(source, asked, columns, chunk, done) for chunk, done in found)
-    yield from made if source.is_pipe else ahead(made)
+    yield from made if source.is_pipe or source.is_topic else ahead(made)
 
 
 def _checked(
@@ -230,7 +230,12 @@ def _checked(
         keys, no_keys = cells.keys(by_name[columns.key], columns.key)
         reasons = reasons | no_keys
     bad = [
-        BadRow(each.record, f"{source.name}, {chunk.where(each.record)}: {each.reason}", None, None)
+        BadRow(
+            each.record,
+            f"{source.name}, {chunk.where(each.record)}: {each.reason}",
+            None,
+            each.content,
+        )
         for each in chunk.broken
     ]
     for row in sorted(reasons):
