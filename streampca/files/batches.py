@@ -76,7 +76,8 @@ def layout(messages: Sequence[Message], read: Any, name: str) -> Layout:
         first = {each: batch.column(each).slice(0, 200).to_pylist() for each in types}
         found = Layout(types, {}, first)
     else:
-        found = jsonlines.layout_of(rows)
+        vectors = VALUES in rows[0]
+        found = jsonlines.layout_of([row for row in rows if (VALUES in row) == vectors])
     own = {each: kind for each, kind in _OWN.items() if each not in found.types}
     return found._replace(types=found.types | own, unnamed=tuple(own))
 

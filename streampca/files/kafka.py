@@ -16,6 +16,8 @@ __all__ = ["Client", "Message", "config_of"]
 _WAIT = 0.2
 """Seconds between readings of the clock and of signals while no message comes."""
 
+_MORE = 0.005
+
 _ANSWER = 15.0
 """Seconds within which brokers have to answer where the topic is opened."""
 
@@ -230,7 +232,9 @@ class Client:
         """
         size = 256
         while True:
-            found = self._asked(functools.partial(self._consumer.consume, size, _WAIT))
+            found = self._asked(functools.partial(self._consumer.consume, 1, _WAIT))
+            if found and size > 1:  # and what else is there, without a wait for more
+                found += self._consumer.consume(size - 1, _MORE)
             by_partition: dict[int, list[Message]] = {}
             n_bytes = 0
             for each in found:

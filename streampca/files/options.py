@@ -90,9 +90,9 @@ TABLE = (
     Option("bad_rows", "fail|skip|FILE",
            "Rows that cannot be used: the first ends all (fail), or they are skipped, or written "
            "to FILE as JSON lines with the reason; default fail."),
-    Option("input_format", "|".join(FORMATS), "Default: what name and first bytes say; of a topic jsonl, arrow or avro, default "
-           "jsonl.",
-           choices=FORMATS),
+    Option("input_format", "|".join(FORMATS),
+           "Default: what name and first bytes say; of a topic jsonl, arrow or avro, default "
+           "jsonl.", choices=FORMATS),
     Option("start_at", "earliest|latest|TIME",
            "Of a topic: where what has not been read yet begins; default earliest.", topic=True),
     Option("until_end", "",
