@@ -176,8 +176,8 @@ class Fit:
 
     def _follow(self, topic: Topic) -> None:
         """Read a topic, each partition from its own place on."""
-        topic.idle = self._look_up
-        if go_on(self.ledger.readings, topic, self._asked, self._say) and self._store is not None:
+        topic.idle, topic.say = self._look_up, self._say
+        if go_on(self.ledger.readings, topic, self._asked) and self._store is not None:
             self.ledger.write(self._store)  # where it began is not forgotten before a checkpoint
         identity = self.ledger.readings[topic.place_of(0)].head
         for rows in read_source(topic, self._asked, self._columns, say=self._say):

@@ -63,7 +63,7 @@ class Reading:
         return self.place
 
 
-def go_on(readings: dict[str, Reading], topic: Topic, asked: Any, say: Any) -> bool:
+def go_on(readings: dict[str, Reading], topic: Topic, asked: Any) -> bool:
     """Have a topic begin where its readings say, and those of all its partitions be there.
 
     Returns
@@ -85,7 +85,7 @@ def go_on(readings: dict[str, Reading], topic: Topic, asked: Any, say: Any) -> b
             f"{topic.name}: is not the topic that was read before, but another of the same name, "
             "so it cannot be gone on with; fit into a new folder"
         )
-    topic.starts = starts = topic.settle(asked, {n: r.place for n, r in known.items()}, say)
+    topic.starts = starts = topic.settle(asked, {n: r.place for n, r in known.items()})
     for number, place in starts.items():
         readings.setdefault(topic.place_of(number), Reading(place, False, None, 0, identity))
     return len(known) < len(starts)

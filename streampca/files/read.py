@@ -18,6 +18,7 @@ from streampca.files.chunk import BEGIN, Chunk, Place
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.source import Source
 from streampca.files.times import times
+from streampca.files.topic import Topic
 from streampca.files.values import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
@@ -202,6 +203,8 @@ def read_source(
     ValueError
         If a column is missing or the file is damaged; it names the file.
     """
+    if isinstance(source, Topic):
+        source.say = say
     tell(source, check_columns(source, asked, columns), say)
     n_rows = max(64, min(8192, _NUMBERS // max(len(columns.names), 1)))
     numbers = columns.features

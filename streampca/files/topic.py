@@ -65,6 +65,7 @@ class Topic(Source):
                 "no part of an address; write them into a file for --kafka-config"
             )
         self.idle: Callable[[], None] = lambda: None
+        self.say: Callable[[str], None] = lambda _: None
         self.starts: dict[int, Place] = {}
 
     @property
@@ -85,9 +86,7 @@ class Topic(Source):
         with self._client(asked) as client:
             return client.identity()
 
-    def settle(
-        self, asked: Mapping[str, Any], before: Mapping[int, Place], say: Callable[[str], None]
-    ) -> dict[int, Place]:
+    def settle(self, asked: Mapping[str, Any], before: Mapping[int, Place]) -> dict[int, Place]:
         """Where each partition is to be read from.
 
         Parameters
@@ -110,10 +109,12 @@ class Topic(Source):
                     f"{self.name}: has no partition {lost[0]} any more, so it is not the topic "
                     "that was read before; fit into a new folder"
                 )
-            new = _starts(client, [n for n in numbers if n not in before], asked.get("start_at"))
+            # partitions that were added since have nothing that is older than the first reading
+            start_at = None if before else asked.get("start_at")
+            new = _starts(client, [n for n in numbers if n not in before], start_at)
             found = {n: BEGIN._replace(offset=offset) for n, offset in new.items()}
             for number, place in before.items():
-                found[number] = self._checked(client, number, place, asked, say)
+                found[number] = self._checked(client, number, place, asked)
             return found
 
     def _checked(
@@ -122,7 +123,6 @@ class Topic(Source):
         partition: int,
         place: Place,
         asked: Mapping[str, Any],
-        say: Callable[[str], None],
     ) -> Place:
         low, high = client.limits(partition)
         called = f"{self.name}, partition {partition}"
@@ -141,7 +141,7 @@ class Topic(Source):
                 f"{gone}; --start-at earliest goes on without them, and retention.ms of the topic "
                 "says how long messages stay"
             )
-        say(f"{gone}; going on without them")
+        self.say(f"{gone}; going on without them")
         return BEGIN._replace(offset=_starts(client, [partition], start_at)[partition])
 
     def first_layout(self, asked: Mapping[str, Any]) -> Layout:
@@ -180,7 +180,6 @@ class Topic(Source):
         wanted: Sequence[str],
         numbers: Sequence[str],
         known: Collection[str] | None,
-        say: Callable[[str], None] = lambda _: None,
     ) -> Iterator[Chunk]:
         """Chunks from the places in `starts` on, of one partition each.
 
@@ -192,10 +191,10 @@ class Topic(Source):
         types = {name: self.layout.types.get(name) or pa.float64() for name in numbers}
         read = batches.reader(self.form, asked.get("avro_schema"))
         made = batches.Batches(self.form, read, wanted, types, known)
-        starts = self.starts or self.settle(asked, {}, say)
+        starts = self.starts or self.settle(asked, {})
         left = asked.get("max_messages")
         with self._client(asked) as client:
-            for partition, messages in self._messages(client, starts, asked, say):
+            for partition, messages in self._messages(client, starts, asked):
                 taken = messages if left is None else messages[:left]
                 if taken:
                     yield from made.chunks(partition, taken, starts.pop(partition, None))
@@ -209,7 +208,6 @@ class Topic(Source):
         client: Client,
         starts: Mapping[int, Place],
         asked: Mapping[str, Any],
-        say: Callable[[str], None],
     ) -> Iterator[tuple[int, list[Message]]]:
         """Messages of one partition after another, as they come, until the end if there is one."""
         until_end = asked.get("until_end")
@@ -231,7 +229,7 @@ class Topic(Source):
                 self.idle()
                 if client.trouble and client.trouble != told:
                     told = client.trouble
-                    say(f"{self.name}: {told}; waiting")
+                    self.say(f"{self.name}: {told}; waiting")
             if not until_end and time.monotonic() - counted > _NEW_PARTITIONS:
                 counted = time.monotonic()
                 for number in self._added(client, numbers):

@@ -50,7 +50,7 @@ class Broker:
         self._file = self.folder / "server.properties"
         self._file.write_text(text)
         self._log = self.folder / "log"
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = "k" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c").wait()
         self.start()
 
@@ -83,8 +83,8 @@ class Topics:
         from confluent_kafka.admin import AdminClient
 
         self.address = address
-        self.admin = AdminClient({"bootstrap.servers": address})
-        self._producer = Producer({"bootstrap.servers": address})
+        given = {"bootstrap.servers": address, "log_level": 0}
+        self.admin, self._producer = AdminClient(given), Producer(given)
 
     def make(self, name, partitions=1, **config):
         """A new topic, whose messages stay; its address."""
