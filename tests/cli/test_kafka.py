@@ -205,7 +205,8 @@ def test_transactions_that_were_aborted_are_no_rows(cli, broker, topics):
 
     name = next(_names)
     address = topics.make(name)
-    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": name})
+    given = {"bootstrap.servers": broker.address, "log_level": 0}
+    producer = Producer(given | {"transactional.id": name})
     producer.init_transactions(60)
     for turn in range(10):
         producer.begin_transaction()
