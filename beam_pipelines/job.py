@@ -21,7 +21,7 @@ from beam_pipelines.learning import parse
 from beam_pipelines.record import JobRecord
 from beam_pipelines.stores import absolute
 from beam_pipelines.submission import check
-from streampca.files import Columns, choose_columns, names, options
+from streampca.files import Columns, check_topics, choose_columns, names, options
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +115,7 @@ def job_of(
     mode = asked.pop("bad_rows", "fail")
     bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
     sources = find_files([absolute(each) for each in files], asked.get("input_format"))
+    check_topics(sources, asked, options.flag)
     names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
     columns = choose_columns(sources[0], asked, say=say)
     if isinstance(n_components, int) and n_components > len(columns.names):

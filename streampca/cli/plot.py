@@ -12,7 +12,7 @@ import typer
 from streampca.cli import options, output
 from streampca.cli.find import find, find_history
 from streampca.cli.using import Using
-from streampca.files import BadRows, atomic, names, no_rows
+from streampca.files import BadRows, atomic, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["plot"]
@@ -75,6 +75,7 @@ def plot(
     if kind in _OF_ROWS:
         mode = str(asked.pop("bad_rows", "fail"))
         sources = names.find(files or [], asked.get("input_format"))
+        check_topics(sources, asked, table.flag, ends=True)
         names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
         using = Using(place, key, at, asked, moments=True)
         rows = _last_rows(using, sources, mode, last)

@@ -16,7 +16,7 @@ from streampca.cli.tally import Tally, Watch, report
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, Source, names, no_rows
+from streampca.files import BadRows, Source, check_topics, names, no_rows
 from streampca.files import options as table
 from streampca.monitor import Rules
 
@@ -82,6 +82,7 @@ def score(
     bad_rows = str(asked.pop("bad_rows", "fail"))
     form = asked.get("input_format")
     sources, calm = names.find(files, form), names.find(normal, form) if normal else []
+    check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     how = _rules(rules, confidence, bool(normal))

@@ -10,7 +10,7 @@ import typer
 from streampca.cli import options
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, names, no_rows
+from streampca.files import BadRows, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["transform"]
@@ -47,6 +47,7 @@ def transform(
     """Write the coordinates of rows in the components, row by row, in constant memory."""
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = names.find(files, asked.get("input_format"))
+    check_topics(sources, asked, table.flag)
     refuse_inputs(sources, place, target, bad_rows)
     using = Using(place, key, at, asked)
     kept = options.names(keep) or []

@@ -18,7 +18,7 @@ from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule, times_of
-from streampca.files.topic import Topic, require_end
+from streampca.files.topic import Topic, check_topics
 from streampca.files.values import counted
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Rule",
     "Source",
     "Topic",
+    "check_topics",
     "choose_columns",
     "complete",
     "counted",
@@ -44,7 +45,6 @@ __all__ = [
     "read",
     "read_source",
     "reader_of",
-    "require_end",
     "require_readable",
     "times_of",
 ]

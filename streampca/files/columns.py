@@ -13,7 +13,7 @@ import pyarrow as pa
 from streampca.files import cells, formats
 from streampca.files.chunk import BEGIN, Layout
 from streampca.files.dialect import is_time
-from streampca.files.options import nearest, refuse_topics_only
+from streampca.files.options import nearest
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
@@ -82,8 +82,6 @@ def choose_columns(
     ValueError
         If a column is missing or cannot hold a feature.
     """
-    if not source.is_topic:
-        refuse_topics_only(asked, source.name)
     found = formats.layout(source, asked)
     key, timestamp = asked.get("key_column"), asked.get("timestamp_column")
     columns, exclude = asked.get("columns"), asked.get("exclude", [])

@@ -187,7 +187,7 @@ def _value(option: Option, value: Any, called: str) -> Any:
     return {"\\t": "\t", "tab": "\t"}.get(value, value) if option.name == "delimiter" else value
 
 
-def refuse_topics_only(given: Mapping[str, Any], name: str, *, say: Any = flag) -> None:
+def refuse_topics_only(given: Mapping[str, Any], name: str, *, say: Any = str) -> None:
     """Raise for an option of topics where there is none; `name` is what there is instead."""
     for option in TOPICS:
         if given.get(option.name) is not None:

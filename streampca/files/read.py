@@ -18,7 +18,7 @@ from streampca.files.chunk import BEGIN, Chunk, Place
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.source import Source
 from streampca.files.times import times
-from streampca.files.topic import Topic
+from streampca.files.topic import Topic, check_topics
 from streampca.files.values import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
@@ -151,6 +151,7 @@ def read(
     if unused:
         raise ValueError(f"{unused[0]} is for who learns, not for reading: give it to StreamingPCA")
     sources = names.find(paths, given.get("input_format"))
+    check_topics(sources, given)
     mode = os.fspath(given.get("bad_rows", "fail"))
     names.refuse_inputs([("bad_rows", None if mode in ("fail", "skip") else mode)], sources)
     return _read(sources, given, keep, mode, say)

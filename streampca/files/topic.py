@@ -13,9 +13,10 @@ import pyarrow as pa
 from streampca.files import batches
 from streampca.files.chunk import BEGIN, Chunk, Layout, Place
 from streampca.files.kafka import Client, Message, config_of
+from streampca.files.options import refuse_topics_only
 from streampca.files.source import Source
 
-__all__ = ["SCHEME", "Topic", "require_end"]
+__all__ = ["SCHEME", "Topic", "check_topics"]
 
 SCHEME = "kafka://"
 
@@ -255,17 +256,21 @@ def _starts(client: Client, numbers: list[int], start_at: str | None) -> dict[in
     return client.offsets_at(when, numbers)
 
 
-def require_end(sources: Sequence[Source], asked: Mapping[str, Any]) -> None:
-    """Raise if what comes after a topic without an end would never be read.
+def check_topics(
+    sources: Sequence[Source], asked: Mapping[str, Any], say: Any = str, *, ends: bool = False
+) -> None:
+    """Raise if options are of topics and there is none, or something comes after an endless one.
 
     Raises
     ------
     ValueError
         It says what to do.
     """
-    for source in sources[:-1]:
-        if source.is_topic and not asked.get("until_end") and asked.get("max_messages") is None:
-            raise ValueError(
-                f"{source.name}: has no end, so what comes after it would never be read: put it "
-                "last, or give --until-end"
-            )
+    if not any(source.is_topic for source in sources):
+        refuse_topics_only(asked, sources[0].name, say=say)
+    if asked.get("until_end") or asked.get("max_messages") is not None:
+        return
+    for source in sources if ends else sources[:-1]:
+        if source.is_topic:
+            after = "of which nothing would come" if ends else "so that nothing after it is read"
+            raise ValueError(f"{source.name}: has no end, {after}: give {say('until_end')}")

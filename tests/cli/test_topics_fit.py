@@ -120,4 +120,4 @@ def test_latest_begins_at_the_end_and_remembers_where_that_was(cli, mock, known)
 def test_what_comes_after_a_topic_without_an_end(cli, mock, write, rows):
     address = mock.send(next(_names), [b'{"oil": 1}'])
     said = cli("fit", address, write("a.csv", rows), code=2).err
-    assert "has no end, so what comes after it would never be read" in said
+    assert "has no end, so that nothing after it is read: give --until-end" in said

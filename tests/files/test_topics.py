@@ -186,7 +186,7 @@ def test_options_of_topics_are_refused_for_files(tmp_path):
     values = {"until_end": True, "max_messages": 3, "start_at": "latest"}
     for option in options.TOPICS:
         value = values.get(option.name, str(tmp_path / "config"))
-        with pytest.raises(ValueError, match=f"{option.flag} is of topics"):
+        with pytest.raises(ValueError, match=f"{option.name} is of topics"):
             list(read(str(tmp_path / "a.csv"), **{option.name: value}))
     with pytest.raises(ValueError, match="avro is read from topics only"):
         read(str(tmp_path / "a.csv"), input_format="avro")
