@@ -80,8 +80,7 @@ def score(
     if json and target == "-":
         raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
     bad_rows = str(asked.pop("bad_rows", "fail"))
-    form = asked.get("input_format")
-    sources, calm = names.find(files, form), names.find(normal, form) if normal else []
+    sources, calm = _sources(files, asked), _sources(normal, asked) if normal else []
     check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
@@ -152,6 +151,10 @@ def _put(out: dict[str, Any], scores: dict[str, Any], places: Any, n_rows: int) 
 
 def _named(labels: Any) -> Any:
     return lambda row: ", ".join(labels(row))
+
+
+def _sources(files: list[str], asked: dict[str, Any]) -> list[Source]:
+    return names.find(files, asked.get("input_format"))  # type: ignore[no-any-return]
 
 
 def _rules(text: str | None, confidence: float, normal: bool) -> Rules:

@@ -62,7 +62,12 @@ class Broker:
     def start(self):
         """Start it, or start it again with the messages that it has."""
         self.process = self._java("kafka.Kafka")
-        wait_for(self.port, self.process, self._log)
+        try:
+            wait_for(self.port, self.process, self._log, 300)
+        except RuntimeError:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     @property
     def address(self):
