@@ -136,7 +136,7 @@ class LearnComponents(beam.PTransform):
         return chosen
 
 
-@takes(*options.TABLE, *job_options.TABLE)
+@takes(*options.TABLE, *job_options.TABLE, *job_options.WATCH)
 class LearnFromFiles(beam.PTransform):
     """Ordered principal components of files of rows, at the end of every window.
 

@@ -30,6 +30,7 @@ from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.submission import check_workers
 from beam_pipelines.transforms import LearnComponents
+from beam_pipelines.watching import WatchFiles
 from streampca.files import Order, no_rows
 
 
@@ -74,8 +75,9 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         bad_rows,
         in_order=learn.needs_rows,
         carry=job.carry,
+        parts=job.watching is None,
     )
-    read = pipeline | "Files" >> beam.Create(list(enumerate(job.paths))) | "ReadRows" >> reads
+    read = _files(pipeline, job) | "ReadRows" >> reads
     found = (
         read.rows
         | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
@@ -85,6 +87,12 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         return found, None
     late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
     return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
+
+
+def _files(pipeline: Any, job: Job) -> Any:
+    if job.watching is None:
+        return pipeline | "Files" >> beam.Create(list(enumerate(job.paths)))
+    return pipeline | "Files" >> WatchFiles(job.paths, job.columns, job.asked, job.watching)
 
 
 def run(pipeline: beam.Pipeline, job: Job) -> Summary:

@@ -95,7 +95,7 @@ class LearnComponents(beam.PTransform):
         job has learned would count twice.
     rerun : bool, default=False
         True: this is the job that wrote `resume_from`, run again after a crash, with the same
-        options, windows and (bounded) input. Rows of windows up to each key's last checkpoint are
+        options, windows and input, from its beginning on. Rows of windows up to each key's last checkpoint are
         not learned again, and what is still to come is what the first run would have given.
     hot_key_shards : int, default=1
         Into how many parts the rows of each key are dealt before they are added up, for runners
@@ -187,10 +187,11 @@ class LearnComponents(beam.PTransform):
         asked, windowing = self._asked, rows.windowing
         asked.check_windows(windowing.windowfn)
         streaming = rows.pipeline.options.view_as(StandardOptions).streaming
-        if asked.rerun and (streaming or not rows.is_bounded):
+        unending = streaming or not rows.is_bounded
+        if asked.rerun and unending and (windowing.allowed_lateness or asked.early_every):
             raise ValueError(
-                "rerun=True needs bounded input, and no --streaming: drain the job instead, and go "
-                "on with resume_from alone"
+                "rerun=True of a stream needs no allowed lateness, and no early_every: a "
+                "checkpoint would not say which rows of its window it has"
             )
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:
