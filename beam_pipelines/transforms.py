@@ -95,8 +95,9 @@ class LearnComponents(beam.PTransform):
         job has learned would count twice.
     rerun : bool, default=False
         True: this is the job that wrote `resume_from`, run again after a crash, with the same
-        options, windows and input, from its beginning on. Rows of windows up to each key's last checkpoint are
-        not learned again, and what is still to come is what the first run would have given.
+        options and windows, and the same input from its beginning on. Rows of windows up to each
+        key's last checkpoint are not learned again, and what is still to come is what the first run
+        would have given. Of a stream it needs windows without late rows and early panes.
     hot_key_shards : int, default=1
         Into how many parts the rows of each key are dealt before they are added up, for runners
         that add up the rows of one key on one worker. Not for session windows: where one ends
