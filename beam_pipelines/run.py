@@ -25,7 +25,7 @@ from apache_beam.transforms.window import GlobalWindows
 from beam_pipelines.formats import source_of
 from beam_pipelines.job import Job, read_arguments, say
 from beam_pipelines.reading import ReadRows
-from beam_pipelines.record import begin
+from beam_pipelines.record import begin, end
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.submission import check_workers
@@ -132,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
         say_last(f"error: {reason(error)}")
         return 1
+    if job.watching is not None:
+        end(job.record, str(job.output))
     text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
         text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"

@@ -72,7 +72,7 @@ def lives(pid):
     return Path(f"/proc/{pid}").exists()
 
 
-def wait_for_end(pid, seconds=60):
+def wait_for_end(pid, seconds=300):
     """Wait until a process has gone."""
     end = time.monotonic() + seconds
     while lives(pid):
