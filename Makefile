@@ -56,7 +56,7 @@ ENGINES := -m engines --tb=native -n auto --maxprocesses 4 --dist loadfile
 engines: $(STAMP)  ## the main job on Prism, in processes and in pools of workers: the same files (ARGS="-k pool")
 	@test -x "$(PRISM)" || $(MAKE) prism
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
-	    $(ENGINES) tests/beam/test_engines.py tests/beam/test_submission.py $(ARGS)
+	    $(ENGINES) tests/beam/test_engines.py tests/beam/test_submission.py tests/beam/test_watch.py $(ARGS)
 
 engines-suite: $(STAMP)  ## all tests of pipelines on Prism and on the older local runner, half an hour
 	@test -x "$(PRISM)" || $(MAKE) prism

@@ -96,12 +96,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
 
 
 def _check_watched(job: Job, *, resume: bool) -> None:
-    """Raise if a window would never be closed, or rows would be lost when the job is resumed."""
-    if isinstance(job.windowfn, GlobalWindows) and job.watching and job.watching.total is None:
-        raise ValueError(
-            "--window global is never closed while files are watched for: give a length such as "
-            "1h, or --watch-for"
-        )
+    """Raise if rows would be lost when the job is resumed."""
     for name, given in (
         ("--allowed-lateness", job.lateness),
         ("--early-every", job.parameters.get("early_every")),
@@ -151,6 +146,11 @@ def job_of(
     watching = _watching({name: more.pop(name, None) for name in job_options.OF_FILES_TO_COME})
     if watching is not None and "timestamp_column" not in asked:
         raise ValueError("--watch needs --timestamp-column: rows say when windows are closed")
+    if watching is not None and watching.total is None and isinstance(windowfn, GlobalWindows):
+        raise ValueError(
+            "--window global is never closed while files are watched for: give a length such as "
+            "1h, or --watch-for"
+        )
     parameters = _parameters(asked, more)
     lateness = parameters.pop("allowed_lateness", 0.0)
     job = Job(

@@ -105,7 +105,11 @@ def run(pipeline: beam.Pipeline, job: Job) -> Summary:
     """
     check_workers(job.beam_options)
     result = pipeline.run()
-    state = result.wait_until_finish()
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        result.cancel()
+        raise
     if state in (PipelineState.FAILED, PipelineState.CANCELLED):
         raise RuntimeError(f"the pipeline ended as {state}")
     counters = result.metrics().query(MetricsFilter().with_namespace("streampca"))["counters"]
@@ -129,6 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         summary = run(pipeline, job)
+    except KeyboardInterrupt:
+        say_last("interrupted; the same command with --resume goes on")
+        return 130
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
         say_last(f"error: {reason(error)}")
         return 1
