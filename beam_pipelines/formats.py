@@ -93,7 +93,10 @@ def find_files(patterns: list[str], form: str | None = None) -> list[Source]:
         paths.update(found)
     topic = next((path for path in paths if path.startswith("kafka://")), None)
     if topic is not None:
-        raise ValueError(f"{topic}: a topic is no file")
+        raise ValueError(
+            f"{topic}: this job reads files; streampca fit reads a topic, and so does a pipeline "
+            "with Beam's ReadFromKafka and ParseRows"
+        )
     if STDIN in paths:
         raise ValueError("standard input cannot be read by workers: give files")
     return [source_of(path, form) for path in sorted(paths)]

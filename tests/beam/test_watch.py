@@ -159,6 +159,13 @@ def test_options_of_watching_need_it(tmp_path, option):
         read_arguments(given)
 
 
+def test_a_topic_is_refused_with_what_reads_it(tmp_path):
+    given = arguments(tmp_path)
+    given[1] = "kafka://broker:9092/rows"
+    with pytest.raises(ValueError, match="streampca fit reads a topic"):
+        read_arguments(given)
+
+
 def test_it_is_a_stream_without_being_told(tmp_path):
     (tmp_path / "landing").mkdir()
     written(tmp_path / "landing/a.parquet", 0, 600, 0)
