@@ -230,5 +230,4 @@ def _half_life(value: Any) -> dict[str, Any]:
         return {}
     if isinstance(value, (int, float)):
         return {"half_life": value}
-    rows, seconds = options.half_life_of(value)
-    return {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
+    return job_options.forgetting(value)

@@ -29,7 +29,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
     """Applies the newest checkpoint of a store to rows, in `apache_beam.ml.inference.RunInference`.
 
     Gives a `PredictionResult` for each row: its `inference` is a `Projected` (coordinates, and SPE
-    and T^2 if asked for), its `model_id` the checkpoint's window end and sequence.
+    and T^2 by option), its `model_id` the checkpoint's window end and sequence.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class StreamingPCAModelHandler(ModelHandler[Any, PredictionResult, "Models"]):
     spe, t2 : bool, default=False
         Whether to add SPE and Hotelling's T^2.
     refresh_every : float, default=60
-        Seconds after which the store is asked for a newer checkpoint, or one that has replaced the
+        Seconds after which the store is read for a newer checkpoint, or one that has replaced the
         newest in its place. A path that ``RunInference(model_metadata_pcoll=...)`` brings is used
         at once, until the store has a newer one.
     min_batch_size, max_batch_size : int, optional

@@ -203,8 +203,5 @@ def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any
             "--half-life and --forgetting-factor both say how fast to forget: give one of them"
         )
     if "half_life" in asked:
-        rows, seconds = options.half_life_of(asked["half_life"], "--half-life")
-        found |= (
-            {"half_life": seconds} if rows is None else {"forgetting_factor": 0.5 ** (1 / rows)}
-        )
+        found |= job_options.forgetting(asked["half_life"], "--half-life")
     return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streampca.files.options import TABLE as FILES
-from streampca.files.options import Option, add_to_parser, flag
+from streampca.files.options import Option, add_to_parser, flag, half_life_of
 
 TIMES = (
     Option("allowed_lateness", "TIME",
@@ -31,7 +31,7 @@ NUMBERS = (
 )  # fmt: skip
 
 CHOICES = (
-    Option("solver", "exact|first_order", "How components are found; default exact.",
+    Option("solver", "exact|first_order", "How components are computed; default exact.",
            choices=("exact", "first_order")),
     Option("dtype", "float32|float64", "Of products; default that of the rows.",
            choices=("float32", "float64")),
@@ -169,3 +169,17 @@ def parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     names = {option.name for option in (*TABLE, *WATCH)}
     others = {name: value for name, value in given.items() if name not in names}
     return others, {name: value for name, value in given.items() if name in names}
+
+
+def forgetting(half_life: Any, called: str = "half_life") -> dict[str, float]:
+    """The parameter of LearnComponents that a half-life is: of event time, or of rows.
+
+    Examples
+    --------
+    >>> forgetting("10min"), forgetting("1")
+    ({'half_life': 600.0}, {'forgetting_factor': 0.5})
+    """
+    rows, seconds = half_life_of(half_life, called)
+    if rows is not None:
+        return {"forgetting_factor": 0.5 ** (1 / rows)}
+    return {} if seconds is None else {"half_life": seconds}

@@ -24,9 +24,9 @@ class Projected(NamedTuple):
     coordinates: NDArray[Any]
     """(p,) of a row, (m, p) of m rows."""
     spe: float | Float64 | None
-    """Squared prediction error, if it was asked for; (m,) of m rows."""
+    """Squared prediction error, by option; (m,) of m rows."""
     t2: float | Float64 | None
-    """Hotelling's T^2, if it was asked for; (m,) of m rows."""
+    """Hotelling's T^2, by option; (m,) of m rows."""
     window_end: int | None
     """Of the checkpoint that was used, UTC microseconds."""
     sequence: int

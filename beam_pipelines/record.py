@@ -1,4 +1,4 @@
-"""What a job was asked for, kept beside its checkpoints: it is run again as the same, or not."""
+"""Options and inputs of a job, kept beside its checkpoints: a rerun is the same job, or refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class JobRecord(NamedTuple):
-    """What a job was asked for."""
+    """Options and inputs of a job."""
 
     asked: dict[str, Any]  # by option
     input: list[list[Any]]  # path, bytes and time of each file
@@ -55,7 +55,7 @@ class JobRecord(NamedTuple):
             raise ValueError(f"{path} is no record of a job ({error})") from error
 
     def write(self, store: str) -> None:
-        """Write the record, as a whole or not at all."""
+        """Write the record in one step."""
         path, data = _path(store), encode(_KIND, {}, self._asdict())
         if is_beams(store):
             with FileSystems.create(path, "application/octet-stream") as file:
@@ -91,7 +91,7 @@ def begin(record: JobRecord, store: str, resume: bool) -> None:
     Raises
     ------
     ValueError
-        If `resume` is asked for, and what is in the store is not of this very job.
+        With `resume`, if what is in the store is not of this very job.
     """
     try:
         before = JobRecord.read(store)

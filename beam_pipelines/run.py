@@ -185,7 +185,7 @@ def _counts(job: Job) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    r"""Return the sentence inside a runner's exception, which holds whole tracebacks as text.
+    r"""Return the sentence inside a runner's exception, which holds complete tracebacks as text.
 
     Examples
     --------

@@ -213,7 +213,7 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
 
         Where rows come part by part, a call that ends in an error forgets what came during it.
 
-        Rows on a device, and pinned ones on their way to it, are looked at there while the next
+        Rows on a device, and pinned ones on their way to it, are checked there while the next
         ones come: a call does not wait. One that cannot be used is left out alone, and a later
         call, or reading, says so.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A result was asked for before any row was seen.
+    """A result was requested before any row was seen.
 
     Inherits from ValueError and AttributeError, as scikit-learn's does, so that code which
     catches that one also catches this one and `hasattr(estimator, "components_")` works.

@@ -17,7 +17,7 @@ Float64 = NDArray[np.float64]
 
 
 class Ratios(NamedTuple):
-    """Shares of the reference directions that were found."""
+    """Shares of the reference directions that are among the components."""
 
     true_positive: float  # Ratio_TP: in their own place
     false_positive: float  # Ratio_FP: in another place
@@ -105,7 +105,7 @@ def ratios(components: Any, reference: Any, threshold: float = 0.99) -> Ratios:
 
 
 def ordered_share(components: Any, reference: Any, threshold: float = 0.99) -> float:
-    """Share of the reference directions found in the right place (Ratio_TP)."""
+    """Share of the reference directions that stand in the right place (Ratio_TP)."""
     return ratios(components, reference, threshold).true_positive
 
 

@@ -99,7 +99,7 @@ class StreamingReducedRankRegression(PairResults):
     loss_ : float
         The nested loss per unit of weight.
     rank_ : int
-        Directions of the features that coefficients were found for.
+        Directions of the features that have coefficients.
     n_features_in_, n_targets_, n_components_, n_samples_seen_, weight_
         As their names say.
 

@@ -173,7 +173,7 @@ class CarryModel(beam.DoFn):
 
     def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
         state: _State = model.read(), closed.read(), sequence.read() or 0
-        # Taken out, because it changes: what fails or is not written must not be found again.
+        # Taken out, because it changes: what fails or is not written must not be read again.
         known, run = self._at_hand.pop(text, (None, None))
         if run is not None and known == state:
             return run

@@ -31,7 +31,7 @@ _PLAIN = {
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What LearnComponents was asked for."""
+    """The options of LearnComponents, checked."""
 
     options: dict[str, Any]  # those of StreamingPCA
     features: list[str] | int | None
@@ -112,7 +112,7 @@ class Options:
                 )
 
     def check_windows(self, windowfn: WindowFn) -> None:
-        """Raise ValueError if the input's windows do not go with what was asked for."""
+        """Raise ValueError if the input's windows do not go with the options."""
         if self.half_life is not None and isinstance(windowfn, GlobalWindows):
             raise ValueError(
                 "half_life needs windows that end: use fixed, sliding or session windows, or "

@@ -188,7 +188,7 @@ class RerunModel(ResumeModel):
     def _begin(
         self, key: Any, point: Point, pending: Any, model: Any, closed: Any, sequence: Any
     ) -> None:
-        # All windows of before are whole, those of their own rows too.
+        # All windows of before are complete, those of their own rows too.
         name, _, _ = point
         state = self._read(key, name)
         model.write(state.to_bytes())

@@ -34,7 +34,7 @@ def together(rows: list[Any], names: Names, width: int | None, largest: float) -
     Returns
     -------
     tuple or None
-        None if the rows are not all of one kind, or if one of them has to be looked at closely.
+        None if the rows are not all of one kind, or if one of them has to be read by itself.
 
     Examples
     --------

@@ -74,6 +74,7 @@ SCHEMA = pa.schema(
         _required("moments", pa.large_binary()),  # streampca.wire.arrays
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
         pa.field("scale", _VECTOR),  # since schema 2; null where features have their own units
+        pa.field("calibration", pa.large_binary()),  # streampca.wire.arrays, or null
     ]
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
@@ -82,6 +83,9 @@ _VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals
 _MATRICES = ("components", "decoder", "encoder")
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
+_OPTIONAL = ("calibration",)
+"""Columns that a file of any schema may lack; they have a checksum of their own, so that versions
+which do not know them read the rest."""
 _SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
@@ -126,6 +130,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     arrays |= {name: _as_list(checkpoint[name]) for name in _MATRICES}
     scale = checkpoint["scale"]
     arrays["scale"] = pa.nulls(1, _VECTOR) if scale is None else _as_list(scale)
+    arrays["calibration"] = pa.array([_calibration_bytes(checkpoint)], pa.large_binary())
     cosines = None if drift is None else drift.cosines
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
@@ -164,6 +169,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
         "settings": _settings(columns["settings"][0].as_py()),
         "scale": _vector_or_none(columns.get("scale"), "scale"),
+        "calibration": _calibration(columns.get("calibration")),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
     if _checksum(values) != columns["checksum"][0].as_py():
@@ -180,7 +186,7 @@ def check_schema(schema: pa.Schema, *, moments: bool = True) -> None:
     version = check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
-        if version < _SINCE.get(field.name, 1) and not at:
+        if not at and (field.name in _OPTIONAL or version < _SINCE.get(field.name, 1)):
             continue
         if field.name == "moments" and not moments:
             continue
@@ -223,6 +229,18 @@ def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
 
 def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:
     return None if column is None or column.null_count else _as_array(column, name, 1)
+
+
+def _calibration_bytes(checkpoint: Mapping[str, Any]) -> bytes | None:
+    arrays = checkpoint["calibration"]
+    return wire.encode("calibration", arrays, {}) if arrays else None
+
+
+def _calibration(column: pa.Array | None) -> dict[str, NDArray[Any]]:
+    if column is None or column.null_count:
+        return {}
+    found = wire.decode(memoryview(column[0].as_buffer()), kind="calibration").arrays
+    return {name: freeze(array) for name, array in found.items()}
 
 
 def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:

@@ -59,7 +59,7 @@ def event_table(events: list[dict[str, Any]], most: int) -> output.Titled:
     """Events as a table, the furthest beyond their limits first."""
     shown = sorted(events, key=lambda each: -each["peak"])[:most]
     more = f" ({len(shown)} of {len(events):,})" if len(shown) < len(events) else ""
-    made = output.table("Events" + more, ["from", "to", "sensors"], ["rows", "peak"])
+    made = output.table("Events" + more, ["from", "to", "sensors"], ["rows", "peak", "peak at"])
     for each in shown:
         end = each["end_time"] or each["end"]
         blamed = ", ".join(
@@ -72,6 +72,7 @@ def event_table(events: list[dict[str, Any]], most: int) -> output.Titled:
             end if each["is_over"] else f"{end}, not over",
             blamed,
             counted(each["n_rows"], "row"),
-            f"{each['peak']:.3g} x",
+            f"{each['peak']:.3g} x {'SPE' if each['statistic'] == 'spe' else 'T²'}",
+            each["peak_time"] or each["peak_row"],
         )
     return made

@@ -202,7 +202,7 @@ class Fit:
             self._since += end - begin
             self.n_rows += end - begin
             self.ledger.n_rows += end - begin
-            reading.place = rows.chunk.after(end)
+            reading.place = rows.chunk.place_after(end)
             begin = end
             if self._since == self._interval.rows or self._is_late():
                 self._commit()

@@ -1,18 +1,19 @@
-"""How far a fit is: rows, rows a second, time left; only where somebody can see it."""
+"""How far a command is: rows, rows a second, time left; only where somebody can see it."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streampca.cli.output import console
 from streampca.files import Source
 
-__all__ = ["watching"]
+__all__ = ["Course", "watching"]
 
 
 @contextmanager
@@ -40,3 +41,19 @@ def watching(sources: Sequence[Source], *, quiet: bool) -> Iterator[Callable[[in
             bar.update(task, completed=done, rows=f"{rows:,}", speed=f"{rows / seconds:,.0f}")
 
         yield watch
+
+
+class Course:
+    """Counts rows and bytes over all sources, for `watching`."""
+
+    def __init__(self, watch: Callable[[int, int], None]) -> None:
+        self._watch = watch
+        self._n_rows = self._behind = 0  # of the sources before
+
+    def of(self, source: Source, chunks: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """The chunks of a source, rows and what goes with them, as they are."""
+        for rows, more in chunks:
+            yield rows, more
+            self._n_rows += len(rows.values)
+            self._watch(self._n_rows, self._behind + rows.done)
+        self._behind += source.size_read or 0

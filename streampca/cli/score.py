@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from streampca import Checkpoint
 from streampca.cli import options
+from streampca.cli import rules as said_rules
+from streampca.cli.progress import Course, watching
 from streampca.cli.tally import Tally, Watch, report
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
 from streampca.files import BadRows, Source, check_topics, names, no_rows
 from streampca.files import options as table
-from streampca.monitor import Rules
 
 __all__ = ["score"]
 
@@ -49,14 +50,11 @@ def score(
             "default: all, or by parallel analysis where all leave nothing for SPE.",
         ),
     ] = None,
-    rules: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULES",
-            help='When rows make an event, such as "k=3, n=5, hold_off=10, ewma=0.2", or a .json '
-            "file; see docs/monitoring.md.",
-        ),
-    ] = None,
+    rules: said_rules.Text = None,
+    k_of_n: said_rules.KofN = None,
+    hold_off: said_rules.HoldOff = None,
+    release: said_rules.Release = None,
+    ewma: said_rules.Ewma = None,
     normal: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,7 +82,8 @@ def score(
     check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
-    how = _rules(rules, confidence, bool(normal))
+    single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
+    how = said_rules.read_rules(rules, single, confidence, bool(normal))
     kept = options.names(keep) or []
     kept_components = options.number_or_share(n_components) or "auto"
     watches: dict[int, Watch] = {}
@@ -98,10 +97,11 @@ def score(
 
     def rows_of(source: Source) -> Any:
         found = using.columns(source, kept=kept, gaps=gaps)
-        return using.read(source, found, bad)
+        return course.of(source, using.read(source, found, bad))
 
     with ExitStack() as stack:
         bad = stack.enter_context(BadRows(bad_rows))
+        course = Course(stack.enter_context(watching([*calm, *sources], quiet=False)))
         if normal:
             _calibrate(calm, rows_of, watch)
         writer = None
@@ -109,18 +109,7 @@ def score(
             writer = stack.enter_context(Writer(target, output_format))
         for source in sources:
             for rows, groups in rows_of(source):
-                out: dict[str, Any] = {}
-                known = np.zeros(len(rows.values), bool)
-                for model, where, values in groups:
-                    watched = watch(model)
-                    scores = watched.score(values)
-                    places = np.arange(len(rows.values))[where]
-                    known[places] = True
-                    labels = _labels(source, rows, places)
-                    tally.add(scores, labels, model.key)
-                    times = None if rows.times is None else rows.times[places]
-                    watched.log.add(values, _named(labels), times)
-                    _put(out, scores, places, len(rows.values))
+                out, known = _scored(source, rows, groups, watch, tally)
                 if writer is not None and out:
                     first = {name: _chosen(column, known) for name, column in rows.kept.items()}
                     if rows.keys is not None and asked["key_column"] not in first:
@@ -134,6 +123,25 @@ def score(
         report(tally, list(watches.values()), bad.count, show, json=json)
     if fail_on_alarm and tally.n_alarms:
         raise typer.Exit(1)
+
+
+def _scored(
+    source: Source, rows: Any, groups: Any, watch: Callable[[Checkpoint], Watch], tally: Tally
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Score a chunk: columns of all its rows, and which of them a model knows."""
+    out: dict[str, Any] = {}
+    known = np.zeros(len(rows.values), bool)
+    for model, where, values in groups:
+        watched = watch(model)
+        scores = watched.score(values)
+        places = np.arange(len(rows.values))[where]
+        known[places] = True
+        labels = _labels(source, rows, places)
+        tally.add(scores, labels, model.key)
+        times = None if rows.times is None else rows.times[places]
+        watched.log.add(values, _named(labels), times)
+        _put(out, scores, places, len(rows.values))
+    return out, known
 
 
 def _labels(source: Source, rows: Any, places: Any) -> Any:
@@ -155,19 +163,6 @@ def _named(labels: Any) -> Any:
 
 def _sources(files: list[str], asked: dict[str, Any]) -> list[Source]:
     return names.find(files, asked.get("input_format"))  # type: ignore[no-any-return]
-
-
-def _rules(text: str | None, confidence: float, normal: bool) -> Rules:
-    """Rules of a run; where they leave it open, options say how rare and where limits are from."""
-    rules = Rules.read(text)
-    said = rules.as_dict()
-    if "method" in said and not normal:
-        raise typer.BadParameter("--rules method=empirical needs rows known to be normal: --normal")
-    return dataclasses.replace(
-        rules,
-        confidence=said.get("confidence", confidence),
-        method="empirical" if normal else "theory",
-    )
 
 
 def _calibrate(sources: Sequence[Source], rows_of: Any, watch: Any) -> None:

@@ -25,6 +25,8 @@ class Watch:
 
     def __init__(self, model: Checkpoint, rules: Rules, n_components: Any = "auto") -> None:
         self.names = feature_names(model)
+        if rules.method == "empirical":  # limits of other rows than those the model was kept with
+            model = dataclasses.replace(model, calibration={})
         self.monitor = Monitor(model, n_components=n_components)
         k, p = self.monitor.n_components, len(model.components)
         if n_components == "auto" and k < p:
@@ -37,6 +39,8 @@ class Watch:
         self.rules = rules
         self._log: EventLog | None = None
         if rules.method == "theory":
+            if rules.ewma is None and self.monitor.limits(rules.confidence)[2] == "empirical":
+                self.rules = dataclasses.replace(rules, method="empirical")  # the model's own
             self.settle()
 
     def settle(self) -> None:
@@ -57,6 +61,12 @@ class Watch:
             self.settle()
         assert self._log is not None
         return self._log
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What it holds rows against, and where that comes from."""
+        method = self.rules.method
+        return {"key": self.key, "spe": self.spe_limit, "t2": self.t2_limit, "method": method}
 
     def score(self, X: Any) -> dict[str, Any]:
         """Columns of the rows: statistics, limits, whether they alarm, and the feature."""
@@ -120,7 +130,7 @@ def report(tally: Tally, watches: list[Watch], n_bad: int, show: int, *, json: b
     rules = watches[0].rules
     confidence = rules.confidence
     if json:
-        limits = [{"key": w.key, "spe": w.spe_limit, "t2": w.t2_limit} for w in watches]
+        limits = [w.limits for w in watches]
         output.as_json(
             {
                 "n_rows": tally.n_rows,
@@ -152,6 +162,16 @@ def report(tally: Tally, watches: list[Watch], n_bad: int, show: int, *, json: b
     output.text(
         f"{counted(tally.n_rows, 'row')}, {counted(tally.n_alarms, 'alarm')} ({share:.2%}): "
         f"{tally.n_spe:,} by SPE, "
-        f"{tally.n_t2:,} by T²; {counted(n_events, 'event')}; limits at {confidence:.4g}"
+        f"{tally.n_t2:,} by T²; {counted(n_events, 'event')}; limits at {confidence:.4g} "
+        + _whence(watches)
         + (f"; {n_bad:,} bad" if n_bad else "")
     )
+
+
+def _whence(watches: list[Watch]) -> str:
+    """Where limits come from, in words."""
+    calm = [w for w in watches if w.rules.method == "empirical"]
+    if not calm:
+        return "from theory"
+    rows = f"from {counted(sum(w.monitor.n_calibrated for w in calm), 'normal row')}"
+    return rows if len(calm) == len(watches) else f"{rows} or from theory"

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from streampca.cli import options
+from streampca.cli.progress import Course, watching
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
 from streampca.files import BadRows, check_topics, names, no_rows
@@ -54,10 +55,15 @@ def transform(
     gaps = using.first.settings.get("missing") == "impute"
     columns = [f"component_{i + 1}" for i in range(using.n_components)]
     n_rows = 0
-    with BadRows(bad_rows) as bad, Writer(target, output_format) as writer:
+    with (
+        BadRows(bad_rows) as bad,
+        Writer(target, output_format) as writer,
+        watching(sources, quiet=False) as watch,
+    ):
+        course = Course(watch)
         for source in sources:
             chosen = using.columns(source, kept=kept, gaps=gaps)
-            for rows, groups in using.read(source, chosen, bad):
+            for rows, groups in course.of(source, using.read(source, chosen, bad)):
                 known = np.zeros(len(rows.values), bool)
                 Z = np.full((len(rows.values), len(columns)), np.nan, rows.values.dtype)
                 for model, where, values in groups:

@@ -1,15 +1,57 @@
-"""The next items made in a thread of their own, while the last one is used."""
+"""The next items made in threads of their own, while the last one is used."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["ahead", "side_by_side"]
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+_THREADS = 2
+
+
+def side_by_side(function: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
+    """The function's results, in the items' order; two are computed at a time, where cores are two.
+
+    An error, of the function or of the items, is raised after the results of all items before it.
+
+    Examples
+    --------
+    >>> list(side_by_side(str.upper, iter("abc")))
+    ['A', 'B', 'C']
+    """
+    if (os.cpu_count() or 1) < _THREADS:
+        yield from map(function, items)
+        return
+    under_way: deque[Future[T]] = deque()
+    failed: Exception | None = None
+    pool = ThreadPoolExecutor(_THREADS, "streampca-parse")
+    try:
+        while True:
+            try:
+                item = next(items)
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - raised below, after what came before it
+                failed = error
+                break
+            under_way.append(pool.submit(function, item))
+            if len(under_way) > _THREADS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if failed is not None:
+        raise failed
 
 
 def ahead(items: Iterator[T], most: int = 2) -> Iterator[T]:

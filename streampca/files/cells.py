@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from streampca.arrays import sum_of_squares
 from streampca.files.dialect import NULLS
 from streampca.rows import is_number as is_number_of_arrow
 
@@ -168,12 +169,10 @@ def _plain_list(value: Any) -> list[float] | None:
 
 
 def _all_usable(values: NDArray[Any], largest: float) -> bool:
-    """Whether the sum of all squares, in one pass of the BLAS, shows that all can be used."""
-    flat = values.ravel(order="K")
-    if flat.base is None and flat is not values:  # it was a copy: not contiguous
+    """Whether the sum of all squares, in one pass, shows that all can be used."""
+    if not (values.flags.c_contiguous or values.flags.f_contiguous):
         return False
-    squares = float(np.vdot(flat, flat))
-    return squares <= min(largest, float(np.finfo(values.dtype).max), 1e150) ** 2
+    return sum_of_squares(values) <= min(largest, float(np.finfo(values.dtype).max), 1e150) ** 2
 
 
 def _unusable(

@@ -43,6 +43,10 @@ class Chunk(NamedTuple):
     place: Callable[[int], Place] | None = None  # where to go on after so many records
     part: int = 0  # which partition of a topic it is of
 
+    def after(self, n_records: int) -> Chunk:
+        """The same, of a file in which so many records come before it."""
+        return self._replace(start=self.start._replace(record=n_records))
+
     def label(self, record: int) -> str:
         """What tables call a record."""
         if self.called is not None:
@@ -57,7 +61,7 @@ class Chunk(NamedTuple):
             return self.label(record)
         return f"{self.label(record)} (line {self.line(record)})"
 
-    def after(self, n_records: int) -> Place:
+    def place_after(self, n_records: int) -> Place:
         """Where to go on when so many of its records have been used."""
         if self.place is not None:
             return self.place(n_records)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from streampca.files.ahead import side_by_side
 from streampca.files.chunk import Broken, Chunk, Place
 from streampca.files.dialect import NULLS, Dialect
 from streampca.files.lines import Block, blocks, records
@@ -51,11 +52,15 @@ def read(
         stream, start.offset, start.line,
         eol=dialect.eol, delimiter=dialect.delimiter, growing=growing,
     )  # fmt: skip
-    for block in found:
-        if block.data.strip():
-            chunk = _chunk(block, dialect, wanted, numbers, NULLS | set(na), record)
-            yield chunk
-            record += chunk.n_records
+    full = (block for block in found if block.data.strip())
+    nulls = NULLS | set(na)
+
+    def parse(block: Block) -> Chunk:
+        return _chunk(block, dialect, wanted, numbers, nulls)
+
+    for chunk in map(parse, full) if stream.is_live else side_by_side(parse, full):
+        yield chunk.after(record)
+        record += chunk.n_records
 
 
 def _chunk(
@@ -64,7 +69,6 @@ def _chunk(
     wanted: Sequence[str],
     numbers: Sequence[str],
     nulls: Collection[str],
-    record: int,
 ) -> Chunk:
     data = block.data
     broken: list[Broken] = []
@@ -81,7 +85,7 @@ def _chunk(
         broken += more
     columns = {name: _one(table.column(name)) for name in wanted}
     return Chunk(
-        Place(block.offset, record, block.line, 0),
+        Place(block.offset, 0, block.line, 0),
         len(index) + len(broken),
         columns,
         index,

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
+from streampca.files.ahead import side_by_side
 from streampca.files.chunk import Broken, Chunk, Layout, Place
 from streampca.files.dialect import is_number, is_time
 from streampca.files.encodings import SAMPLE
@@ -115,13 +116,16 @@ def read(
     stream.skip(start.offset)
     record = start.record
     eol = end_of_line(sample)
-    for block in blocks(stream, start.offset, start.line, eol=eol, growing=growing):
-        place = Place(block.offset, record, block.line, 0)
+
+    def parse(block: Block) -> Chunk:
+        place = Place(block.offset, 0, block.line, 0)
         chunk = by_arrow(block, wanted, numbers, known, place)
-        if chunk is None:
-            chunk = _line_by_line(block, wanted, known, place)
+        return _line_by_line(block, wanted, known, place) if chunk is None else chunk
+
+    found = blocks(stream, start.offset, start.line, eol=eol, growing=growing)
+    for chunk in map(parse, found) if stream.is_live else side_by_side(parse, found):
         if chunk.n_records:
-            yield chunk
+            yield chunk.after(record)
             record += chunk.n_records
 
 

@@ -149,10 +149,10 @@ class FactoredMoments(Moments):
         self._reading = None
 
     def _begun(self, rows: CentredRows, dtype: str) -> sketch.Sketch:
-        """A sketch that looks at the directions so far, and at combinations of these rows.
+        """A sketch of the directions so far, and at combinations of these rows.
 
         The combinations are there since what no row shares with the directions so far, say in
-        features that were silent until now, has no part in Z'Z A and would never be found.
+        features that were silent until now, has no part in Z'Z A and would never appear.
         """
         U = cast(self._settled().U, dtype)
         count = min(PROBES, self.n_features - self.n_directions)
@@ -185,7 +185,7 @@ class FactoredMoments(Moments):
         return to_device(signs.astype(self.dtype), self.device)
 
     def _has_all_directions(self) -> bool:
-        # once full it stays so (Sigma only grows, or shrinks as a whole): a device is asked, and
+        # once full it stays so (Sigma only grows, or is scaled by a number): a device is asked, and
         # waited for, only until then
         if not self._full:
             self._full = bool(self._eigenvalues[-1] > 0)

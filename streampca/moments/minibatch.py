@@ -26,7 +26,7 @@ from streampca.moments.centre import CentredRows
 class MinibatchMoments(Moments):
     """The last minibatch: `@` gives a stochastic estimate of Sigma @ V in O(n m) memory.
 
-    Mean, weight and per-feature variance are those of the whole stream; only the second moment
+    Mean, weight and per-feature variance are those of the complete stream; only the second moment
     is that of the last minibatch (about the running mean). Merging keeps the other's rows where
     this one has none, and stacks them otherwise.
     """

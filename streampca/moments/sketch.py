@@ -19,7 +19,7 @@ from streampca.moments.compress import Compressed, Directions, stack
 class Sketch(NamedTuple):
     """Z'Z as seen through A: all of it linear in Z'Z, so that sums and forgetting are exact."""
 
-    A: Array  # (n, r) what the rows are looked at through
+    A: Array  # (n, r) directions that rows are multiplied by
     Y: Array  # (n, r) Z'Z A, in the dtype of A
     M: Array  # (r, r) A'Z'Z A, float64
     trace: Array  # (1,) trace of Z'Z, float64

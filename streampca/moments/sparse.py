@@ -1,4 +1,4 @@
-"""Sparse rows, centred implicitly: what is not stored is never made dense as a whole.
+"""Sparse rows, centred implicitly: entries that are not stored are never made dense all at once.
 
 Implicit centring takes products of means away from products of rows, which loses what rows have in
 common. Only columns that every row stores can have a mean far above their spread: one entry that

@@ -8,6 +8,9 @@ from streampca.monitor.assessment import in_limits as in_limits
 from streampca.monitor.events import Event, Events, Levels, Scored
 from streampca.monitor.gaps import Gaps as Gaps
 from streampca.monitor.kept import leaves_a_rest as leaves_a_rest
+from streampca.monitor.lags import Lags
+from streampca.monitor.lags import check_lags as check_lags
+from streampca.monitor.lags import lagged_name as lagged_name
 from streampca.monitor.limits import empirical_limit
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.quantiles import QuantileSketch
@@ -23,6 +26,7 @@ __all__ = [
     "Event",
     "Events",
     "IndividualsChart",
+    "Lags",
     "Levels",
     "Monitor",
     "QuantileSketch",

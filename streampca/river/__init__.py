@@ -5,8 +5,9 @@ try:
 except ImportError as error:
     raise ImportError('streampca.river needs River: pip install "streampca[river]"') from error
 
+from streampca.river.lags import Lags
 from streampca.river.pca import PCA
 from streampca.river.regressor import ReducedRankRegressor
 from streampca.river.scorer import PCAScorer
 
-__all__ = ["PCA", "PCAScorer", "ReducedRankRegressor"]
+__all__ = ["PCA", "Lags", "PCAScorer", "ReducedRankRegressor"]

@@ -128,7 +128,7 @@ class PCA(base.MiniBatchTransformer):
         x
             Features and their values. A dictionary without any teaches nothing.
         t
-            When the row was observed; needed, and looked at, only where `half_life` is a time.
+            When the row was observed; needed, and read, only where `half_life` is a time.
 
         Raises
         ------

@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, column_squares, dtype_name, is_tensor, one_thread
+from streampca.arrays import Array, column_squares, dtype_name, is_tensor, sum_of_squares
 from streampca.rows.minibatch import Squares
 from streampca.rows.numbers import BadRow, label
 
 _MOST = {dtype: float(np.finfo(dtype).max) for dtype in ("float32", "float64")}
-
-_ALONE = 10_000
-"""Entries up to which OpenBLAS takes one thread by itself."""
 
 LARGEST = 1e151
 """Entries may be this large: a million of their squares still add up to a float."""
@@ -43,7 +40,7 @@ def check_entries(
         each = column_squares(values)
         squares = Squares(float(each.sum()), each)
     elif isinstance(values, np.ndarray) and values.flags.c_contiguous:
-        squares = Squares(_sum_of_squares(values))
+        squares = Squares(sum_of_squares(values))
     if squares is not None and _shows(squares.total, largest):
         return squares
     if is_tensor(values):
@@ -69,18 +66,6 @@ def check_entries(
         value = float(values[row, column])
     where = f", {label(column, names)} is {value}"
     raise BadRow(row, _sentence(where, value, largest, sparse))
-
-
-def _sum_of_squares(values: NDArray[Any]) -> float:
-    """Of all entries, on this thread: memory is as fast for one as for many.
-
-    Threads of the BLAS would wait for each other where others read or compute beside them: twenty
-    times as long, measured beside the reader of a Parquet file on a busy machine.
-    """
-    if values.size < _ALONE:
-        return float(np.vdot(values, values))
-    with one_thread():
-        return float(np.vdot(values, values))
 
 
 def refuse_masked(X: NDArray[Any], names: Sequence[str] | None) -> None:

@@ -2,7 +2,7 @@
 
 Gradients are the closed forms of Propositions 1 and 2 and need Sigma only through two thin
 products, so any moments will do: of the last minibatch (stochastic gradient descent, as in the
-paper) or of the whole stream. torch is the optimizer here, not the array library.
+paper) or of the complete stream. torch is the optimizer here, not the array library.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ to the same accuracy; fewer would hardly cost less each. (Eigenvalues that agree
 than 8 times may be missed, which is what `Moments.misses` is for.)"""
 
 _BETWEEN = 4
-"""Blocks between the first look and the second, which tell how many are needed."""
+"""Blocks between the first test and the second, which tell how many are needed."""
 
 
 class RitzPairs(NamedTuple):
@@ -43,7 +43,7 @@ class RitzPairs(NamedTuple):
 
 
 def first_look(p: int) -> int:
-    """Columns with which accuracy is first looked at; most spectra need 1.1 to 2.4 times as many.
+    """Columns with which accuracy is first tested; most spectra need 1.1 to 2.4 times as many.
 
     It grows faster and faster: from fewer columns the number needed would be guessed too large.
     """
@@ -51,7 +51,7 @@ def first_look(p: int) -> int:
 
 
 def room(p: int) -> int:
-    """Columns for two looks and as many blocks again: fewer are no use."""
+    """Columns for two tests and as many blocks again: fewer are no use."""
     return first_look(p) + 2 * _BETWEEN * BLOCK
 
 
@@ -116,7 +116,7 @@ def _first(moments: Moments, start: Array | None) -> Array:
     V = draws.normal(size=(moments.n_features, BLOCK))
     if start is not None:
         A = to_numpy(start)
-        # and a little of everything, since what these are blind to could not be found in them
+        # and a little of everything, since they do not contain what they are blind to
         V = A @ draws.normal(size=(A.shape[1], BLOCK)) + 1e-3 * V
     return to_device(np.linalg.qr(V)[0], moments.device)
 

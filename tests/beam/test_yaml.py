@@ -10,7 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import yaml
-from apache_beam.options.pipeline_options import PipelineOptions
+from beam_yaml_files import run
 from reruns import files, write
 from streams import assert_equals_batch, stream
 
@@ -18,10 +18,6 @@ import beam_pipelines
 from beam_pipelines import beam_yaml
 from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
 from streampca import CheckpointStore
-
-yaml_transform = pytest.importorskip(
-    "apache_beam.yaml.yaml_transform", reason="Beam YAML needs docstring_parser and jsonschema"
-)
 
 NAMES = ["oil", "air", "water"]
 
@@ -58,12 +54,6 @@ providers:
     transforms:
       LearnComponents: beam_pipelines.beam_yaml.LearnComponents
 """
-
-
-def run(text):
-    options = PipelineOptions(["--runner=FnApiRunner"], pickle_library="cloudpickle")
-    with beam.Pipeline(options=options) as p:
-        yaml_transform.expand_pipeline(p, text)
 
 
 def test_components_are_learned_by_a_yaml_file(tmp_path):

@@ -2,19 +2,14 @@
 
 import json
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
+from beam_yaml_files import run
 
 from beam_pipelines import yaml_alarms
 from streampca import CheckpointStore, StreamingPCA
 from streampca.monitor import Watch
-
-yaml_transform = pytest.importorskip(
-    "apache_beam.yaml.yaml_transform", reason="Beam YAML needs docstring_parser and jsonschema"
-)
 
 NAMES = ["oil", "air", "heat", "load"]
 RULES = {"k": 2, "n": 3, "hold_off": 5}
@@ -79,10 +74,7 @@ def test_a_yaml_file_tells_events_of_each_press(tmp_path):
             for e in events + watch.finish()
         ]
     assert any("heat True" in line for line in wanted)
-    options = PipelineOptions(["--runner=FnApiRunner"], pickle_library="cloudpickle")
-    with beam.Pipeline(options=options) as p:
-        text = PIPELINE.format(folder=tmp_path, rows=json.dumps(rows))
-        yaml_transform.expand_pipeline(p, text)
+    run(PIPELINE.format(folder=tmp_path, rows=json.dumps(rows)))
     lines = "".join(path.read_text() for path in tmp_path.glob("found*")).splitlines()
     assert sorted(lines) == sorted(wanted)
 

@@ -205,3 +205,24 @@ def test_progress_is_for_terminals_only(tmp_path):
     piped = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert piped.stderr == b""
     assert piped.stdout.split(b" in ")[0] == done.stdout.split(b" in ")[0]
+
+
+@pytest.mark.parametrize("command", ["score", "transform"])
+def test_progress_of_all_files_where_somebody_sees_it(tmp_path, command):
+    big_csv(tmp_path / "x.csv", 20_000)
+    big_csv(tmp_path / "y.csv", 10_000)
+    subprocess.run([*COMMAND, "fit", "x.csv", "-n", "2", "-q", "-o", "s"], cwd=tmp_path, check=True)
+    main, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    asked = [*COMMAND, command, "s", "x.csv", "y.csv", "-o", "out.csv"]
+    subprocess.run(
+        asked, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
+    )
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert "30,000 rows" in shown
+    assert "rows/s" in shown
+    assert "0:00:00" in shown  # nothing is left at the end: bytes of all files were counted
+    piped = subprocess.run(asked, cwd=tmp_path, capture_output=True, check=True)
+    assert piped.stderr == b""

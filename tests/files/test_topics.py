@@ -59,7 +59,7 @@ def test_whoever_goes_on_from_any_place_gets_the_rest(form, parts, size, data):
     for i in range(0, len(messages), size):
         for chunk in made_of(kind).chunks(0, messages[i : i + size], None):
             taken.append(rows_of(chunk))
-            places += [chunk.after(k) for k in range(1, chunk.n_records + 1)]
+            places += [chunk.place_after(k) for k in range(1, chunk.n_records + 1)]
     np.testing.assert_array_equal(np.concatenate(taken), expected)
     assert len(places) == len(expected)
     cut = data.draw(st.integers(1, len(expected)))
@@ -72,7 +72,7 @@ def test_whoever_goes_on_from_any_place_gets_the_rest(form, parts, size, data):
 def test_a_message_that_was_compacted_away_takes_no_other_row_along():
     _, messages = messages_of("an array", [[(1, 2), (3, 4)], [(5, 6), (7, 8)]])
     (chunk,) = made_of("jsonl").chunks(0, messages, None)
-    place = chunk.after(1)
+    place = chunk.place_after(1)
     assert (place.offset, place.skip) == (0, 1)
     (rest,) = made_of("jsonl").chunks(0, messages[1:], place)
     np.testing.assert_array_equal(rows_of(rest), [[5, 6], [7, 8]])

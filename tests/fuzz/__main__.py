@@ -23,7 +23,7 @@ from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 FOUND = HERE / "found"
-RUNS = 5_000  # of each target, where inputs are to be the same each time
+RUNS = 2_000  # of each target, where inputs are to be the same each time
 MEMORY = 512  # MiB beyond what the imports take
 
 
