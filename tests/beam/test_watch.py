@@ -220,18 +220,19 @@ def test_a_watching_job_that_was_killed_is_resumed_and_learns_every_row_once(tmp
         pytest.skip("there is no Prism: make prism, which needs Go")
     (tmp_path / "landing").mkdir()
     data, chance = [], random.Random(0)
-    land(tmp_path, data, slice(0, 2), 0)
+    land(tmp_path, data, slice(0, 4), 0)
     command = [sys.executable, "-m", "beam_pipelines.run"]
     command += arguments(tmp_path, "--watch-delay", "3h")
     environment = os.environ | {"PYTHONPATH": str(engines.ROOT)}
-    for turn in range(3):
+    landings = [slice(4, 5), slice(5, 7), slice(7, 8)]  # each closes a window or two
+    for turn, landing in enumerate(landings):
         prism = engines.start_prism()
         flags = ["--runner=PortableRunner", f"--job_endpoint=localhost:{prism.port}"]
         flags += ["--environment_type=LOOPBACK", *(["--resume"] if turn else [])]
         with (tmp_path / "log").open("ab") as log:
             process = subprocess.Popen([*command, *flags], env=environment, stdout=log, stderr=log)
         before = len(list((tmp_path / "store").rglob("*.parquet")))
-        land(tmp_path, data, slice(2 + 2 * turn, 4 + 2 * turn), 1)
+        land(tmp_path, data, landing, 0)
         end = time.monotonic() + 300
         while len(list((tmp_path / "store").rglob("*.parquet"))) == before:
             assert time.monotonic() < end, (tmp_path / "log").read_text()
