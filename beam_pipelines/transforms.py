@@ -191,7 +191,8 @@ class LearnComponents(beam.PTransform):
         asked.check_windows(windowing.windowfn)
         streaming = rows.pipeline.options.view_as(StandardOptions).streaming
         unending = streaming or not rows.is_bounded
-        if asked.rerun and unending and (windowing.allowed_lateness or asked.early_every):
+        late = windowing.allowed_lateness.micros > 0
+        if asked.rerun and unending and (late or asked.early_every):
             raise ValueError(
                 "rerun=True of a stream needs no allowed lateness, and no early_every: a "
                 "checkpoint would not say which rows of its window it has"
