@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check prism engines engines-suite kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
+.PHONY: help install run test check prism engines engines-suite kafka kafka-jars kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
     fuzz fuzz-same kill soak dask gloo spark lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
@@ -56,12 +56,25 @@ ENGINES := -m engines --tb=native -n auto --maxprocesses 4 --dist loadfile
 engines: $(STAMP)  ## the main job on Prism, in processes and in pools of workers: the same files (ARGS="-k pool")
 	@test -x "$(PRISM)" || $(MAKE) prism
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
-	    $(ENGINES) tests/beam/test_engines.py tests/beam/test_submission.py $(ARGS)
+	    $(ENGINES) tests/beam/test_engines.py tests/beam/test_submission.py tests/beam/test_watch.py $(ARGS)
 
 engines-suite: $(STAMP)  ## all tests of pipelines on Prism and on the older local runner, half an hour
 	@test -x "$(PRISM)" || $(MAKE) prism
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
 	    $(ENGINES) tests/beam $(ARGS)
+
+# Jars of Kafka's broker, from Maven; KAFKA_JARS says where they are if somebody has them already.
+KAFKA_JARS ?= build/kafka
+kafka-jars:  ## Kafka's broker, for `make kafka`; needs Maven
+	@if command -v mvn >/dev/null; then \
+	    mvn --quiet --batch-mode --file tests/support/kafka/pom.xml dependency:copy-dependencies \
+	        -DoutputDirectory="$(abspath $(KAFKA_JARS))" || echo "Kafka could not be fetched: tests that need it skip"; \
+	else echo "there is no Maven: Kafka is not fetched, and tests that need it skip"; fi
+
+kafka: $(STAMP)  ## a real broker of Kafka: 200 kills of a fit, restarts, retention (KILLS=20)
+	@ls "$(KAFKA_JARS)"/kafka_2.13-*.jar >/dev/null 2>&1 || $(MAKE) kafka-jars
+	KILLS=$${KILLS:-200} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 KAFKA_JARS="$(abspath $(KAFKA_JARS))" $(BIN)/python -m pytest -q -s \
+	    -m kafka -n 0 tests/cli/test_kafka.py $(ARGS)
 
 kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, and resumed (KILLS=200)
 	@test -x "$(PRISM)" || $(MAKE) prism
@@ -126,13 +139,13 @@ AS_LOWEST = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/lowest/bin/python -m 
 TO_LOWEST = $(UV) pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable
 lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python build/lowest
-	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn]" --group dev
+	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn,kafka]" --group dev
 	$(AS_LOWEST) $(LOWEST) $(ARGS)
 	$(TO_LOWEST) ".[river]"
 	$(AS_LOWEST) tests/river/test_river.py $(ARGS)
 
 # torch is an extra: all others, and all that is done with rows of numbers, do without.
-EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn
+EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn,kafka
 no-torch: $(STAMP)  ## the tests where torch is not installed; those that need it skip
 	$(UV) venv --quiet --clear --python $(BIN)/python build/no-torch
 	$(UV) pip install --quiet --python build/no-torch/bin/python --constraint constraints.txt --group dev --editable ".[$(EXTRAS)]"

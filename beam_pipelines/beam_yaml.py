@@ -24,7 +24,7 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 import beam_pipelines.anomaly  # noqa: F401 - so that AnomalyDetection in YAML finds its detector
 from beam_pipelines import job_options, run, transforms
 from beam_pipelines.job import job_of
-from beam_pipelines.record import begin
+from beam_pipelines.record import begin, end
 from beam_pipelines.stores import WriteCheckpoints, absolute
 from beam_pipelines.yaml_options import takes
 from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
@@ -137,7 +137,7 @@ class LearnComponents(beam.PTransform):
         return chosen
 
 
-@takes(*options.TABLE, *job_options.TABLE)
+@takes(*options.TABLE, *job_options.TABLE, *job_options.WATCH)
 class LearnFromFiles(beam.PTransform):
     """Ordered principal components of files of rows, at the end of every window.
 
@@ -191,6 +191,8 @@ class LearnFromFiles(beam.PTransform):
         apart = self._bad_rows is not None or self._job.skip
         if self._store is not None and self._job.record is not None:
             begin(self._job.record, self._store, self._job.resume)
+            if self._job.watching is not None and self._job.watching.total is not None:
+                end(self._job.record, self._store)  # nothing here sees when it has ended
         checkpoints, bad = run.learned(start.pipeline, self._job, bad_rows=apart)
         return _outputs(checkpoints, bad, self._store, self._bad_rows)
 

@@ -91,6 +91,12 @@ def find_files(patterns: list[str], form: str | None = None) -> list[Source]:
         if not found:
             raise ValueError(f"{pattern}: there is no such file")
         paths.update(found)
+    topic = next((path for path in paths if path.startswith("kafka://")), None)
+    if topic is not None:
+        raise ValueError(
+            f"{topic}: this job reads files; streampca fit reads a topic, and so does a pipeline "
+            "with Beam's ReadFromKafka and ParseRows"
+        )
     if STDIN in paths:
         raise ValueError("standard input cannot be read by workers: give files")
     return [source_of(path, form) for path in sorted(paths)]

@@ -21,7 +21,8 @@ from beam_pipelines.learning import parse
 from beam_pipelines.record import JobRecord
 from beam_pipelines.stores import absolute
 from beam_pipelines.submission import check
-from streampca.files import Columns, choose_columns, names, options
+from beam_pipelines.watching import Watching
+from streampca.files import Columns, check_topics, choose_columns, names, options
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Job(NamedTuple):
     lateness: float = 0.0  # seconds
     resume: bool = False
     record: JobRecord | None = None
+    watching: Watching | None = None
 
 
 def read_arguments(argv: Sequence[str] | None = None) -> Job:
@@ -79,7 +81,11 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         more=job_options.parameters(given),
         say=say,
     )
-    if given.resume and PipelineOptions(beam_options).view_as(StandardOptions).streaming:
+    streaming = PipelineOptions(beam_options).view_as(StandardOptions).streaming
+    if job.watching is not None:
+        job = job._replace(beam_options=[*beam_options, *([] if streaming else ["--streaming"])])
+        _check_watched(job, resume=given.resume)
+    elif given.resume and streaming:
         raise ValueError(
             "--resume is for a bounded job, and --streaming makes it a stream: leave --streaming "
             "out, or drain the stream and start another job"
@@ -87,6 +93,19 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     places = {"--input": job.paths[0], "--output": job.output, "--bad-rows": job.bad_rows}
     check(beam_options, {name: path for name, path in places.items() if path})
     return job._replace(resume=given.resume)
+
+
+def _check_watched(job: Job, *, resume: bool) -> None:
+    """Raise if rows would be lost when the job is resumed."""
+    for name, given in (
+        ("--allowed-lateness", job.lateness),
+        ("--early-every", job.parameters.get("early_every")),
+    ):
+        if resume and given:
+            raise ValueError(
+                f"--resume: with {name} no checkpoint says which rows of its window it has; let "
+                "files come late by --watch-delay instead, and give another --output"
+            )
 
 
 def job_of(
@@ -115,6 +134,7 @@ def job_of(
     mode = asked.pop("bad_rows", "fail")
     bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
     sources = find_files([absolute(each) for each in files], asked.get("input_format"))
+    check_topics(sources, asked, options.flag)
     names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
     columns = choose_columns(sources[0], asked, say=say)
     if isinstance(n_components, int) and n_components > len(columns.names):
@@ -122,10 +142,21 @@ def job_of(
             f"--n-components {n_components} is more than the {len(columns.names)} features "
             f"of {sources[0].name}"
         )
+    more = dict(more)
+    watching = _watching({name: more.pop(name, None) for name in job_options.OF_FILES_TO_COME})
+    if watching is not None and "timestamp_column" not in asked:
+        raise ValueError("--watch needs --timestamp-column: rows say when windows are closed")
+    if watching is not None and watching.total is None and isinstance(windowfn, GlobalWindows):
+        raise ValueError(
+            "--window global is never closed while files are watched for: give a length such as "
+            "1h, or --watch-for"
+        )
     parameters = _parameters(asked, more)
     lateness = parameters.pop("allowed_lateness", 0.0)
     job = Job(
-        paths=[source.path for source in sources],
+        paths=[source.path for source in sources]
+        if watching is None
+        else [absolute(each) for each in files],
         columns=columns,
         asked=asked,
         windowfn=windowfn,
@@ -137,6 +168,7 @@ def job_of(
         beam_options=list(beam_options),
         parameters=parameters,
         lateness=lateness,
+        watching=watching,
     )
     return job._replace(record=_record(job, window))
 
@@ -146,7 +178,20 @@ def _record(job: Job, window: str) -> JobRecord:
     wanted = job.asked | job.parameters
     wanted |= {"window": window, "n_components": job.n_components, "carry": job.carry}
     wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}
-    return JobRecord.of(json.loads(json.dumps(wanted, default=str)), job.paths)
+    if job.watching is not None:  # which files there are is not known
+        wanted |= {"watch": job.paths, "watch_delay": job.watching.delay}
+    paths = job.paths if job.watching is None else []
+    return JobRecord.of(json.loads(json.dumps(wanted, default=str)), paths)
+
+
+def _watching(given: dict[str, Any]) -> Watching | None:
+    every, delay, total = (given[name] for name in job_options.OF_FILES_TO_COME)
+    if every is None:
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{options.flag(name)} needs --watch: how often to see what came")
+        return None
+    return Watching(every, delay or 0.0, total)
 
 
 def _parameters(asked: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,20 @@ CHOICES = (
     Option("device", "DEVICE", "Where workers compute, such as cuda; default: numpy."),
 )  # fmt: skip
 
+WATCH = (
+    Option("watch", "TIME",
+           "Files are still to come: see every so often, such as 30s, which have; each is learned "
+           "once, and a window is closed when a row has come that is later than its end."),
+    Option("watch_delay", "TIME",
+           "With watch: how much later than its end that row has to be, for files that come late; "
+           "default 0."),
+    Option("watch_for", "TIME",
+           "With watch: end after such a time, and close all windows; default: never."),
+)  # fmt: skip
+
 TABLE = (*TIMES, *NUMBERS, *CHOICES)
+
+OF_FILES_TO_COME = tuple(option.name for option in WATCH)
 
 SWITCHES = {
     "no_carry": "each window's own components instead of the running model's",
@@ -61,7 +74,7 @@ _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give a parser these options, and all switches; values are for `check` to judge."""
-    add_to_parser(parser, TABLE)
+    add_to_parser(parser, (*TABLE, *WATCH))
     for name, meaning in SWITCHES.items():
         _add_switch(parser, name, meaning, default=False)
     for option in OF_FILES:
@@ -101,7 +114,7 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
     {'idle_timeout': 7200.0, 'batch_size': 64}
     """
     found: dict[str, Any] = {}
-    for option in TABLE:
+    for option in (*TABLE, *WATCH):
         text = given.get(option.name)
         if text is not None:
             found[option.name] = _value(option, str(text), say(option.name))
@@ -109,8 +122,9 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
 
 
 def _value(option: Option, text: str, called: str) -> Any:
-    if option in TIMES:
-        return seconds(called, text, least=0.0 if option.name == "allowed_lateness" else 1e-6)
+    if option in TIMES or option in WATCH:
+        least = 0.0 if option.name in ("allowed_lateness", "watch_delay") else 1e-6
+        return seconds(called, text, least=least)
     if option.choices and text not in option.choices:
         raise ValueError(f"{called} {text}: give one of {', '.join(option.choices)}")
     if option.kind is str:
@@ -152,7 +166,7 @@ def parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     >>> parted({"columns": ["oil"], "dtype": "float32"})
     ({'columns': ['oil']}, {'dtype': 'float32'})
     """
-    names = {option.name for option in TABLE}
+    names = {option.name for option in (*TABLE, *WATCH)}
     others = {name: value for name, value in given.items() if name not in names}
     return others, {name: value for name, value in given.items() if name in names}
 

@@ -12,8 +12,8 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.rows import BAD_ROWS, BadMessage, BadRow, key_text, reader_of
-from streampca.files import Rule, times_of
+from beam_pipelines.rows import BAD_ROWS, BadRow, key_text
+from streampca.files import BadMessage, Rule, reader_of, times_of
 
 
 class ParseRows(beam.PTransform):

@@ -53,6 +53,8 @@ class ReadRows(beam.PTransform):
         Whether rows are learned one after the other: an element then holds rows of one time only.
     carry : bool, default=True
         As in `LearnComponents`.
+    parts : bool, default=True
+        Whether files are taken apart and spread over workers; False for those that are parts.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class ReadRows(beam.PTransform):
         *,
         in_order: bool = False,
         carry: bool = True,
+        parts: bool = True,
     ) -> None:
         super().__init__()
+        self._parts = parts
         self._asked = asked
         # Whether elements of one key and one batch of rows may come into one window.
         several = in_order or isinstance(windowfn, Sessions)
@@ -77,6 +81,8 @@ class ReadRows(beam.PTransform):
         form = self._asked.get("input_format")
         parts = beam.FlatMap(_parts, form).with_output_types(tuple[int, str, int, bool])
         read = beam.ParDo(self._read).with_output_types(tuple[Key, BLOCKS])
+        if not self._parts:  # nothing between a watermark and its rows
+            return paths | "Read" >> read.with_outputs(BAD_ROWS, main="rows")
         return (
             paths
             | "Parts" >> parts

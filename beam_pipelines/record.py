@@ -80,6 +80,11 @@ class JobRecord(NamedTuple):
         return f"{changed_files[0]} has changed since" if changed_files else ""
 
 
+def end(record: JobRecord, store: str) -> None:
+    """Note that a job has closed windows of which rows may still come: nothing goes on from it."""
+    record._replace(asked={**record.asked, "ended": True}).write(store)
+
+
 def begin(record: JobRecord, store: str, resume: bool) -> None:
     """Leave the record of a job in its store; raise if it cannot go on from what is there.
 
@@ -112,6 +117,11 @@ def _check(before: JobRecord | None, record: JobRecord, store: str, has_others: 
         )
     if before is None:
         return  # nothing was written before the crash
+    if before.asked.get("ended"):
+        raise ValueError(
+            f"--resume: the job that wrote {store} has ended and closed its windows, so rows of "
+            "them that came since would be lost: give another --output"
+        )
     changed = before.differs(record)
     if changed:
         raise ValueError(

@@ -25,11 +25,12 @@ from apache_beam.transforms.window import GlobalWindows
 from beam_pipelines.formats import source_of
 from beam_pipelines.job import Job, read_arguments, say
 from beam_pipelines.reading import ReadRows
-from beam_pipelines.record import begin
+from beam_pipelines.record import begin, end
 from beam_pipelines.rows import BAD_ROWS, BadRow
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.submission import check_workers
 from beam_pipelines.transforms import LearnComponents
+from beam_pipelines.watching import WatchFiles
 from streampca.files import Order, no_rows
 
 
@@ -74,8 +75,9 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         bad_rows,
         in_order=learn.needs_rows,
         carry=job.carry,
+        parts=job.watching is None,
     )
-    read = pipeline | "Files" >> beam.Create(list(enumerate(job.paths))) | "ReadRows" >> reads
+    read = _files(pipeline, job) | "ReadRows" >> reads
     found = (
         read.rows
         | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
@@ -85,6 +87,12 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         return found, None
     late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
     return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
+
+
+def _files(pipeline: Any, job: Job) -> Any:
+    if job.watching is None:
+        return pipeline | "Files" >> beam.Create(list(enumerate(job.paths)))
+    return pipeline | "Files" >> WatchFiles(job.paths, job.columns, job.asked, job.watching)
 
 
 def run(pipeline: beam.Pipeline, job: Job) -> Summary:
@@ -97,7 +105,11 @@ def run(pipeline: beam.Pipeline, job: Job) -> Summary:
     """
     check_workers(job.beam_options)
     result = pipeline.run()
-    state = result.wait_until_finish()
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        result.cancel()
+        raise
     if state in (PipelineState.FAILED, PipelineState.CANCELLED):
         raise RuntimeError(f"the pipeline ended as {state}")
     counters = result.metrics().query(MetricsFilter().with_namespace("streampca"))["counters"]
@@ -121,9 +133,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         summary = run(pipeline, job)
+    except KeyboardInterrupt:
+        say_last("interrupted; the same command with --resume goes on")
+        return 130
     except Exception as error:  # noqa: BLE001 - whatever a runner raises becomes one line
         say_last(f"error: {reason(error)}")
         return 1
+    if job.watching is not None:
+        end(job.record, str(job.output))
     text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
         text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"

@@ -96,8 +96,9 @@ class LearnComponents(beam.PTransform):
         job has learned would count twice.
     rerun : bool, default=False
         True: this is the job that wrote `resume_from`, run again after a crash, with the same
-        options, windows and (bounded) input. Rows of windows up to each key's last checkpoint are
-        not learned again, and what is still to come is what the first run would have given.
+        options and windows, and the same input from its beginning on. Rows of windows up to each
+        key's last checkpoint are not learned again, and what is still to come is what the first run
+        would have given. Of a stream it needs windows without late rows and early panes.
     hot_key_shards : int, default=1
         Into how many parts the rows of each key are dealt before they are added up, for runners
         that add up the rows of one key on one worker. Not for session windows: where one ends
@@ -189,10 +190,12 @@ class LearnComponents(beam.PTransform):
         refuse_splits(rows.pipeline)
         asked.check_windows(windowing.windowfn)
         streaming = rows.pipeline.options.view_as(StandardOptions).streaming
-        if asked.rerun and (streaming or not rows.is_bounded):
+        unending = streaming or not rows.is_bounded
+        late = windowing.allowed_lateness.micros > 0
+        if asked.rerun and unending and (late or asked.early_every):
             raise ValueError(
-                "rerun=True needs bounded input, and no --streaming: drain the job instead, and go "
-                "on with resume_from alone"
+                "rerun=True of a stream needs no allowed lateness, and no early_every: a "
+                "checkpoint would not say which rows of its window it has"
             )
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:

@@ -46,7 +46,7 @@ def takes(*table: options.Option) -> Callable[[type], type]:
 
 
 def _hint(option: options.Option) -> Any:
-    if option.name == "half_life" or option in job_options.TIMES:
+    if option.name == "half_life" or option in (*job_options.TIMES, *job_options.WATCH):
         return Any  # a number, or a text with a unit
     kind: Any = Sequence[str] if option.kind is list else option.kind
     return Optional[kind]  # noqa: UP045

@@ -18,14 +18,12 @@ from beam_pipelines.rows.elements import (
     keyed,
     without_shard,
 )
-from beam_pipelines.rows.messages import BadMessage, reader_of
 from beam_pipelines.rows.places import Place, PlacedSum
 
 __all__ = [
     "BAD_ROWS",
     "BLOCKS",
     "MAGIC",
-    "BadMessage",
     "BadRow",
     "Block",
     "BlockCoder",
@@ -42,6 +40,5 @@ __all__ = [
     "moments_from_wire",
     "moments_to_bytes",
     "names_of",
-    "reader_of",
     "without_shard",
 ]

@@ -14,7 +14,7 @@ from streampca.cli.find import is_store, open_store
 from streampca.cli.progress import Course, watching
 from streampca.cli.transform import Files, Place, refuse_inputs
 from streampca.cli.using import Using
-from streampca.files import BadRows, atomic, counted, names, no_rows
+from streampca.files import BadRows, atomic, check_topics, counted, names, no_rows
 from streampca.files import options as table
 from streampca.monitor import Monitor
 
@@ -43,6 +43,7 @@ def calibrate(
     """Keep limits of rows known to be normal, and not learned from, in the models they are for."""
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = names.find(files, asked.get("input_format"))
+    check_topics(sources, asked, table.flag, ends=True)
     refuse_inputs(sources, place, None, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     components = options.number_or_share(n_components) or "auto"

@@ -17,7 +17,7 @@ from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
-from streampca.files import BadRows, Columns, Rule, Source, choose_columns, names
+from streampca.files import BadRows, Columns, Rule, Source, check_topics, choose_columns, names
 from streampca.files import options as table
 from streampca.learning import check_parameters
 from streampca.rows import LARGEST
@@ -27,7 +27,9 @@ __all__ = ["fit"]
 _ROWS = 250_000
 """Rows between checkpoints: at a million rows a second, four checkpoints of a few milliseconds."""
 
-_OF_FILES = ("delimiter", "decimal", "encoding", "skip_rows", "na", "input_format")
+_MINUTE = 60.0
+
+_OF_FILES = ("delimiter", "decimal", "encoding", "skip_rows", "na", "input_format", "avro_schema")
 """Options that later files may need otherwise than earlier ones."""
 
 
@@ -35,7 +37,10 @@ _OF_FILES = ("delimiter", "decimal", "encoding", "skip_rows", "na", "input_forma
 def fit(
     files: Annotated[
         list[str],
-        typer.Argument(help="Parquet, CSV or JSON lines; patterns; URIs; - for standard input."),
+        typer.Argument(
+            help="Parquet, CSV or JSON lines; patterns; URIs; kafka://host:9092/topic; - for "
+            "standard input."
+        ),
     ],
     output_: Annotated[
         str | None,
@@ -74,7 +79,11 @@ def fit(
     ] = _ROWS,
     checkpoint_seconds: Annotated[
         float | None,
-        typer.Option(min=0.1, metavar="S", help="Also one after so many seconds."),
+        typer.Option(
+            min=0.1,
+            metavar="S",
+            help="Also one after so many seconds; of a topic without an end by default 60.",
+        ),
     ] = None,
     moments: Annotated[
         str,
@@ -91,30 +100,28 @@ def fit(
     """Learn ordered principal components from files of rows."""
     if resume and output_ is None:
         raise typer.BadParameter("--resume needs --output, which says what to go on from")
+    of_run = {name: asked.pop(name) for name in table.OF_A_RUN if name in asked}
     bad_rows = os.fspath(asked.pop("bad_rows", "fail"))
     bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
-    given = {each.name: asked.get(each.name) for each in table.TABLE if each.name != "bad_rows"}
+    not_kept = ("bad_rows", *table.OF_A_RUN)
+    given = {each.name: asked.get(each.name) for each in table.TABLE if each.name not in not_kept}
     given |= {
         "n_components": options.number_or_share(n_components),
         "batch_size": batch_size,
         "dtype": dtype,
     }
     sources = names.find(files, asked.get("input_format"))
+    check_topics(sources, asked | of_run, table.flag)
     names.refuse_inputs([("--bad-rows", _file(bad_path)), ("--output", output_)], sources)
     store = None if output_ is None else CheckpointStore(output_)
     ledger = None if store is None else _ledger(store, resume)
     settings = settle(given, None if ledger is None else ledger.settings, _OF_FILES)
     parameters, half_life_us = _parameters(settings)
     say = (lambda _: None) if quiet else output.say
-    chosen = _columns(sources[0], settings, parameters, say)
+    chosen = _columns(sources[0], settings, of_run, parameters, say)
     _refuse_more(parameters.get("n_components"), chosen, sources[0])
     models = Models(parameters, tuple(chosen.names), half_life_us, store, which_moments(moments))
-    if ledger is None:
-        ledger = Ledger({}, [], 0, 0, "", 0, settings)
-        if store is not None:
-            ledger.points = _points(store) if resume else []
-            # before any checkpoint: one that is alone in the store would count without its rows
-            ledger.write(store)
+    ledger = _begun(store, settings, resume=resume) if ledger is None else ledger
     for point in ledger.points:
         models.resume(point)
     bad = BadRows(bad_path, ledger.bad_rows_size if ledger.bad_rows == bad_path else None)
@@ -125,13 +132,13 @@ def fit(
         with watching(sources, quiet=quiet) as watch:
             run = Fit(
                 sources,
-                {name: value for name, value in settings.items() if value is not None},
+                {name: value for name, value in settings.items() if value is not None} | of_run,
                 chosen,
                 models,
                 ledger,
                 bad,
                 store,
-                Interval(checkpoint_rows, checkpoint_seconds),
+                Interval(checkpoint_rows, checkpoint_seconds or _seconds(sources, of_run)),
                 watch,
                 say,
             )
@@ -180,6 +187,16 @@ def _ledger(store: CheckpointStore, resume: bool) -> Ledger | None:
     return None
 
 
+def _begun(store: CheckpointStore | None, settings: dict[str, Any], *, resume: bool) -> Ledger:
+    """The ledger of a store that has none."""
+    ledger = Ledger({}, [], 0, 0, "", 0, settings)
+    if store is not None:
+        ledger.points = _points(store) if resume else []
+        # before any checkpoint: one that is alone in the store would count without its rows
+        ledger.write(store)
+    return ledger
+
+
 def _points(store: CheckpointStore) -> list[tuple[Any, int | None, int]]:
     """Where each key of a store that another job wrote is to go on from."""
     found = [store.resume_point(key, moments=False) for key in store.keys()]  # noqa: SIM118
@@ -206,11 +223,21 @@ def _parameters(settings: dict[str, Any]) -> tuple[dict[str, Any], float | None]
     return parameters, half_life_us
 
 
+def _seconds(sources: list[Source], of_run: dict[str, Any]) -> float | None:
+    """A topic without an end may be slow: what it gave is kept every minute."""
+    ends = of_run.get("until_end") or "max_messages" in of_run
+    return _MINUTE if sources[-1].is_topic and not ends else None
+
+
 def _columns(
-    source: Source, settings: dict[str, Any], parameters: dict[str, Any], say: Any
+    source: Source,
+    settings: dict[str, Any],
+    of_run: dict[str, Any],
+    parameters: dict[str, Any],
+    say: Any,
 ) -> Columns:
     small = parameters.get("dtype") == "float32"
-    asked = {name: value for name, value in settings.items() if value is not None}
+    asked = {name: value for name, value in settings.items() if value is not None} | of_run
     before = settings.get("features")
     if before:
         asked = {**asked, "columns": before}

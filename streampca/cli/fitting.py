@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from streampca import CheckpointStore
-from streampca.cli.ledger import Ledger, Reading, fingerprint
+from streampca.cli.ledger import Ledger, Reading, fingerprint, go_on
 from streampca.cli.models import Models
-from streampca.files import BEGIN, BadRows, Columns, Order, Rows, Source, read_source
+from streampca.files import BEGIN, BadRows, Columns, Order, Rows, Source, Topic, read_source
 
 __all__ = ["Fit", "Interval", "Stopped", "settle"]
 
@@ -106,7 +106,10 @@ class Fit:
         with self._listening():
             try:
                 for source in self.sources:
-                    self._read(source, behind)
+                    if isinstance(source, Topic):
+                        self._follow(source)
+                    else:
+                        self._read(source, behind)
                     self._look_up()  # the end of a pipe may come with the signal
                     behind += source.size or 0
             except Stopped:
@@ -171,6 +174,20 @@ class Fit:
         known.done, known.size = True, source.size_read
         self._note_pipe(source, known)
 
+    def _follow(self, topic: Topic) -> None:
+        """Read a topic, each partition from its own place on."""
+        topic.idle, topic.say = self._look_up, self._say
+        if go_on(self.ledger.readings, topic, self._asked) and self._store is not None:
+            self.ledger.write(self._store)  # where it began is not forgotten before a checkpoint
+        identity = self.ledger.readings[topic.place_of(0)].head
+        for rows in read_source(topic, self._asked, self._columns, say=self._say):
+            place = topic.place_of(rows.chunk.part)
+            new = Reading(BEGIN, False, None, 0, identity)
+            known = self.ledger.readings.setdefault(place, new)
+            self._learn_chunk(rows, rows.chunk.start.skip, known)
+            self._watch(self.n_rows, 0)
+            self._look_up()
+
     def _note_pipe(self, source: Source, reading: Reading) -> None:
         """By what a pipe will be known again: by as many first bytes as have come."""
         if source.is_pipe:
@@ -185,7 +202,7 @@ class Fit:
             self._since += end - begin
             self.n_rows += end - begin
             self.ledger.n_rows += end - begin
-            reading.place = rows.chunk.start._replace(skip=end)
+            reading.place = rows.chunk.place_after(end)
             begin = end
             if self._since == self._interval.rows or self._is_late():
                 self._commit()

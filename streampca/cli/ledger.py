@@ -15,9 +15,9 @@ from typing import Any
 
 from streampca import CheckpointStore
 from streampca.cli.models import Point
-from streampca.files import BEGIN, Place, Source, atomic
+from streampca.files import BEGIN, Place, Source, Topic, atomic
 
-__all__ = ["Ledger", "Reading"]
+__all__ = ["Ledger", "Reading", "fingerprint", "go_on"]
 
 _NAME = "fit.json"
 _VERSION = 1
@@ -61,6 +61,34 @@ class Reading:
                 "rows as new, or fit into a new folder"
             )
         return self.place
+
+
+def go_on(readings: dict[str, Reading], topic: Topic, asked: Any) -> bool:
+    """Have a topic begin where its readings say, and those of all its partitions be there.
+
+    Returns
+    -------
+    bool
+        Whether there are readings that were not there before.
+
+    Raises
+    ------
+    ValueError
+        If it is not the topic that was read before, or messages of it have been deleted since.
+    """
+    mine = f"{topic.place_of(0)[:-1]}"
+    known = {int(name.removeprefix(mine)): each for name, each in readings.items()
+             if name.startswith(mine)}  # fmt: skip
+    identity = topic.identify(asked)
+    if any(each.head != identity for each in known.values()):
+        raise ValueError(
+            f"{topic.name}: is not the topic that was read before, but another of the same name, "
+            "so it cannot be gone on with; fit into a new folder"
+        )
+    topic.starts = starts = topic.settle(asked, {n: r.place for n, r in known.items()})
+    for number, place in starts.items():
+        readings.setdefault(topic.place_of(number), Reading(place, False, None, 0, identity))
+    return len(known) < len(starts)
 
 
 @dataclasses.dataclass

@@ -15,7 +15,7 @@ from streampca.cli import rules as said_rules
 from streampca.cli.find import find, find_history
 from streampca.cli.rows import LastRows, last_rows
 from streampca.cli.using import Using
-from streampca.files import atomic, counted, names
+from streampca.files import atomic, check_topics, counted, names
 from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
 
@@ -89,6 +89,7 @@ def plot(
         how = said_rules.read_rules(rules, single, confidence, normal=False)
         mode = str(asked.pop("bad_rows", "fail"))
         sources = names.find(files or [], asked.get("input_format"))
+        check_topics(sources, asked, table.flag, ends=True)
         names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
         using = Using(place, key, at, asked, moments=True)
         figure = _of_rows(kind, using.first, last_rows(using, sources, mode, last), how, title)

@@ -18,7 +18,7 @@ from streampca.cli.tally import Tally, Watch, report
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, Source, names, no_rows
+from streampca.files import BadRows, Source, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["score"]
@@ -78,8 +78,8 @@ def score(
     if json and target == "-":
         raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
     bad_rows = str(asked.pop("bad_rows", "fail"))
-    form = asked.get("input_format")
-    sources, calm = names.find(files, form), names.find(normal, form) if normal else []
+    sources, calm = _sources(files, asked), _sources(normal, asked) if normal else []
+    check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
@@ -159,6 +159,10 @@ def _put(out: dict[str, Any], scores: dict[str, Any], places: Any, n_rows: int) 
 
 def _named(labels: Any) -> Any:
     return lambda row: ", ".join(labels(row))
+
+
+def _sources(files: list[str], asked: dict[str, Any]) -> list[Source]:
+    return names.find(files, asked.get("input_format"))  # type: ignore[no-any-return]
 
 
 def _calibrate(sources: Sequence[Source], rows_of: Any, watch: Any) -> None:

@@ -11,7 +11,7 @@ from streampca.cli import options
 from streampca.cli.progress import Course, watching
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, names, no_rows
+from streampca.files import BadRows, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["transform"]
@@ -48,6 +48,7 @@ def transform(
     """Write the coordinates of rows in the components, row by row, in constant memory."""
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = names.find(files, asked.get("input_format"))
+    check_topics(sources, asked, table.flag)
     refuse_inputs(sources, place, target, bad_rows)
     using = Using(place, key, at, asked)
     kept = options.names(keep) or []
@@ -74,7 +75,7 @@ def transform(
                     out[str(chosen.key)] = _chosen(rows.keys, known)
                 writer.write(out | dict(zip(columns, Z[known].T, strict=True)))
                 n_rows += int(known.sum())
-                if source.is_pipe:
+                if source.is_pipe or source.is_topic:
                     writer.flush()
         if n_rows == 0:
             raise ValueError(no_rows(sources, bad.count))

@@ -12,16 +12,19 @@ from streampca.files.atomic import complete
 from streampca.files.bad_rows import BadRow, BadRows
 from streampca.files.chunk import BEGIN, Place
 from streampca.files.columns import Columns, choose_columns
+from streampca.files.messages import BadMessage, reader_of
 from streampca.files.names import form_of
 from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule, times_of
+from streampca.files.topic import Topic, check_topics
 from streampca.files.values import counted
 
 __all__ = [
     "BEGIN",
     "STDIN",
+    "BadMessage",
     "BadRow",
     "BadRows",
     "Columns",
@@ -30,6 +33,8 @@ __all__ = [
     "Rows",
     "Rule",
     "Source",
+    "Topic",
+    "check_topics",
     "choose_columns",
     "complete",
     "counted",
@@ -39,6 +44,7 @@ __all__ = [
     "no_rows",
     "read",
     "read_source",
+    "reader_of",
     "require_readable",
     "times_of",
 ]

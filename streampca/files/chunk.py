@@ -25,12 +25,13 @@ class Broken(NamedTuple):
 
     record: int  # within the chunk
     reason: str
+    content: dict[str, Any] | None = None
 
 
 class Chunk(NamedTuple):
     """Some records of a file."""
 
-    start: Place  # with `skip` 0: where the chunk begins
+    start: Place  # where the chunk begins; of a topic, `skip` records have been used before
     n_records: int  # broken ones included
     columns: dict[str, Any]  # Arrow arrays, or lists of Python values
     record: Any  # (m,) which record of the chunk each row of the columns is
@@ -38,6 +39,9 @@ class Chunk(NamedTuple):
     line: Callable[[int], int] | None = None  # the line of a record of a text file, from 1
     by_line: bool = False  # whether rows are called by their lines alone
     end: bool = True  # whether its last record has its end of line
+    called: Callable[[int], str] | None = None  # records that have names of their own
+    place: Callable[[int], Place] | None = None  # where to go on after so many records
+    part: int = 0  # which partition of a topic it is of
 
     def after(self, n_records: int) -> Chunk:
         """The same, of a file in which so many records come before it."""
@@ -45,6 +49,8 @@ class Chunk(NamedTuple):
 
     def label(self, record: int) -> str:
         """What tables call a record."""
+        if self.called is not None:
+            return self.called(record)
         if self.by_line and self.line is not None:
             return f"line {self.line(record)}"
         return f"row {self.start.record + record}"
@@ -54,6 +60,12 @@ class Chunk(NamedTuple):
         if self.line is None or self.by_line:
             return self.label(record)
         return f"{self.label(record)} (line {self.line(record)})"
+
+    def place_after(self, n_records: int) -> Place:
+        """Where to go on when so many of its records have been used."""
+        if self.place is not None:
+            return self.place(n_records)
+        return self.start._replace(skip=n_records)
 
 
 class Layout(NamedTuple):

@@ -128,6 +128,8 @@ def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) ->
         Naming the column that is missing, or that nobody has chosen or left out.
     """
     found = formats.layout(source, asked)
+    if source.is_topic:
+        return found  # each message is judged by itself
     if source.form != "jsonl":
         formats.require(source, columns.all, found)
     if columns.known is not None and source.form != "jsonl":

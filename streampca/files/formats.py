@@ -16,6 +16,7 @@ from streampca.files.chunk import Chunk, Layout, Place
 from streampca.files.encodings import as_utf8
 from streampca.files.source import Source
 from streampca.files.streams import Stream
+from streampca.files.topic import Topic
 
 __all__ = ["chunks", "layout", "parts"]
 
@@ -33,7 +34,9 @@ def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
     if source.layout is not None:
         return source.layout  # type: ignore[no-any-return]
     with _naming(source):
-        if source.form not in _TEXT:
+        if isinstance(source, Topic):
+            found = source.first_layout(asked)
+        elif source.form not in _TEXT:
             found = tables.layout(source)
         else:
             found = _text_layout(source, asked)
@@ -108,7 +111,7 @@ def chunks(
     """
     found = layout(source, asked)
     stored = [name for name in wanted if name not in source.partitions]
-    if source.form != "jsonl":  # whose objects may lack members
+    if source.form != "jsonl" and not source.is_topic:  # whose objects may lack members
         require(source, stored, found)
     with _naming(source):
         for chunk, done in _chunks(
@@ -131,6 +134,10 @@ def _chunks(
     n_rows: int,
     part: int | None,
 ) -> Iterator[tuple[Chunk, int]]:
+    if isinstance(source, Topic):
+        for chunk in source.read(asked, stored, numbers, known):
+            yield chunk, 0
+        return
     if source.form not in _TEXT:
         yield from tables.read(source, stored, start, n_rows, part)
         return

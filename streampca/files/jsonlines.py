@@ -19,7 +19,7 @@ from streampca.files.encodings import SAMPLE
 from streampca.files.lines import Block, blocks, end_of_line
 from streampca.files.streams import Stream
 
-__all__ = ["layout", "read"]
+__all__ = ["by_arrow", "layout", "layout_of", "read", "require_known"]
 
 _DEEPEST = 100
 """Levels of nesting that Arrow is given: its parser overflows its stack at some ten thousand."""
@@ -34,23 +34,28 @@ def layout(stream: Stream, name: str) -> Layout:
         If the first line is no JSON object.
     """
     lines = _first_lines(stream)
-    first: dict[str, list[Any]] = {}
-    types: dict[str, Any] = {}
-    good = 0
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row = _object(line)
+            rows.append(_object(line))
         except ValueError as error:
-            if not good:
+            if not rows:
                 raise ValueError(f"{name}, line {number} {error}") from error
-            continue  # it is named where it is read
-        good += 1
+            # else it is named where it is read
+    if not rows:
+        raise ValueError(f"{name}: the file is empty")
+    return layout_of(rows)
+
+
+def layout_of(rows: Sequence[Mapping[str, Any]]) -> Layout:
+    """The columns by the first objects."""
+    first: dict[str, list[Any]] = {}
+    types: dict[str, Any] = {}
+    for row in rows:
         for key, value in row.items():
             first.setdefault(key, []).append(value)
-    if not good:
-        raise ValueError(f"{name}: the file is empty")
     texts: dict[str, str] = {}
     for key, values in first.items():
         types[key] = _type_of(values)
@@ -114,7 +119,7 @@ def read(
 
     def parse(block: Block) -> Chunk:
         place = Place(block.offset, 0, block.line, 0)
-        chunk = _by_arrow(block, wanted, numbers, known, place)
+        chunk = by_arrow(block, wanted, numbers, known, place)
         return _line_by_line(block, wanted, known, place) if chunk is None else chunk
 
     found = blocks(stream, start.offset, start.line, eol=eol, growing=growing)
@@ -124,7 +129,7 @@ def read(
             record += chunk.n_records
 
 
-def _by_arrow(
+def by_arrow(
     block: Block,
     wanted: Sequence[str],
     numbers: Mapping[str, Any],
@@ -190,7 +195,7 @@ def _line_by_line(
         lines.append(number)
         try:
             row = _object(line)
-            _require_known(row, known)
+            require_known(row, known)
         except ValueError as error:
             broken.append(Broken(at, f"the line {error}"))
             continue
@@ -203,11 +208,17 @@ def _line_by_line(
     )  # fmt: skip
 
 
-def _require_known(row: dict[str, Any], known: Collection[str] | None) -> None:
+def require_known(
+    row: Mapping[str, Any],
+    known: Collection[str] | None,
+    first: str = "the first lines",
+    error: type[ValueError] = ValueError,
+) -> None:
+    """Raise if an object has a member that those at the beginning have not."""
     for name, value in row.items():
         if known is not None and name not in known and value is not None:
-            raise ValueError(
-                f"has {name!r}, which the first lines have not: name the columns that are "
+            raise error(
+                f"has {name!r}, which {first} have not: name the columns that are "
                 "features with --columns, or leave it out with --exclude"
             )
 

@@ -12,10 +12,13 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from streampca.files.options import FORMATS
+from streampca.files.options import FORMATS, ONLY_OF_TOPICS
 from streampca.files.source import STDIN, Source, filesystem_of, local_path, require_readable
+from streampca.files.topic import SCHEME, Topic
 
 __all__ = ["find", "form_of", "partitions_of", "refuse_inputs"]
+
+OF_FILES = tuple(form for form in FORMATS if form not in ONLY_OF_TOPICS)
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".zstd", ".lz4", ".deflate")
 
@@ -104,15 +107,19 @@ def find(patterns: Sequence[str], form: str | None = None, source: type[Source] 
 
 def made(path: str, form: str | None, source: type[Source] = Source) -> Source:
     """A source by its path; of a pipe, the first bytes say the format."""
+    if path.startswith(SCHEME):
+        return Topic(path, form)
+    if form in ONLY_OF_TOPICS:
+        raise ValueError(f"{path}: {form} is read from topics only (kafka://host:9092/topic)")
     found = source(path, form, partitions_of(path))
     if form is None and not found.is_pipe:
-        found._form = form_of(path, f", or say --input-format {', '.join(FORMATS)}")
+        found._form = form_of(path, f", or say --input-format {', '.join(OF_FILES)}")
     return found
 
 
 def _matching(pattern: str) -> list[str]:
     local = local_path(pattern)
-    if pattern == STDIN:
+    if pattern == STDIN or pattern.startswith(SCHEME):
         return [pattern]
     if local is None:
         return _matching_uri(pattern)

@@ -22,8 +22,10 @@ from streampca.files.values import (
 
 __all__ = [
     "LEARNING",
+    "OF_A_RUN",
     "READING",
     "TABLE",
+    "TOPICS",
     "Option",
     "add_to_parser",
     "check",
@@ -32,10 +34,12 @@ __all__ = [
     "markdown",
     "nearest",
     "number_or_share",
+    "refuse_topics_only",
     "refuse_unknown",
 ]
 
-FORMATS = ("parquet", "csv", "jsonl", "arrow", "npy")
+FORMATS = ("parquet", "csv", "jsonl", "arrow", "npy", "avro")
+ONLY_OF_TOPICS = ("avro",)
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 """Microseconds in a unit of numeric timestamps."""
 
@@ -50,6 +54,7 @@ class Option:
     kind: type = str  # list: names, with commas between them on a command line
     choices: tuple[str, ...] = ()
     learning: bool = False  # only where something is learned
+    topic: bool = False  # only of topics of messages
     aliases: tuple[str, ...] = ()
 
     @property
@@ -85,8 +90,20 @@ TABLE = (
     Option("bad_rows", "fail|skip|FILE",
            "Rows that cannot be used: the first ends all (fail), or they are skipped, or written "
            "to FILE as JSON lines with the reason; default fail."),
-    Option("input_format", "|".join(FORMATS), "Default: what name and first bytes say.",
-           choices=FORMATS),
+    Option("input_format", "|".join(FORMATS),
+           "Default: what name and first bytes say; of a topic jsonl, arrow or avro, default "
+           "jsonl.", choices=FORMATS),
+    Option("start_at", "earliest|latest|TIME",
+           "Of a topic: where what has not been read yet begins; default earliest.", topic=True),
+    Option("until_end", "",
+           "Of a topic: stop where it ended when reading began, instead of waiting for more.", bool,
+           topic=True),
+    Option("max_messages", "N", "Of a topic: stop after so many messages.", int, topic=True),
+    Option("kafka_config", "FILE",
+           "Of a topic: properties of its client, a key=value on each line: TLS, SASL, ...",
+           topic=True),
+    Option("avro_schema", "FILE", "Of a topic: the schema of messages of one Avro record.",
+           topic=True),
     Option("missing", "error|impute", "What empty cells are: bad, or filled in; default error.",
            choices=("error", "impute"), learning=True),
     Option("half_life", "ROWS|TIME",
@@ -101,6 +118,10 @@ TABLE = (
 
 READING = tuple(option for option in TABLE if not option.learning)
 LEARNING = tuple(option for option in TABLE if option.learning)
+TOPICS = tuple(option for option in TABLE if option.topic)
+OF_A_RUN = ("start_at", "until_end", "max_messages", "kafka_config")
+"""Those that say nothing of what rows mean: who goes on may give others."""
+
 _BY_NAME = {name: option for option in TABLE for name in (option.name, *option.aliases)}
 
 
@@ -164,6 +185,13 @@ def _value(option: Option, value: Any, called: str) -> Any:
     if option.name in CHECKS:
         CHECKS[option.name](value, called)
     return {"\\t": "\t", "tab": "\t"}.get(value, value) if option.name == "delimiter" else value
+
+
+def refuse_topics_only(given: Mapping[str, Any], name: str, *, say: Any = str) -> None:
+    """Raise for an option of topics where there is none; `name` is what there is instead."""
+    for option in TOPICS:
+        if given.get(option.name) is not None:
+            raise ValueError(f"{say(option.name)} is of topics (kafka://...), and {name} is none")
 
 
 # --- names ------------------------------------------------------------------------------------

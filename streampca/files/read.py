@@ -18,6 +18,7 @@ from streampca.files.chunk import BEGIN, Chunk, Place
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.source import Source
 from streampca.files.times import times
+from streampca.files.topic import Topic, check_topics
 from streampca.files.values import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
@@ -150,6 +151,7 @@ def read(
     if unused:
         raise ValueError(f"{unused[0]} is for who learns, not for reading: give it to StreamingPCA")
     sources = names.find(paths, given.get("input_format"))
+    check_topics(sources, given)
     mode = os.fspath(given.get("bad_rows", "fail"))
     names.refuse_inputs([("bad_rows", None if mode in ("fail", "skip") else mode)], sources)
     return _read(sources, given, keep, mode, say)
@@ -202,12 +204,14 @@ def read_source(
     ValueError
         If a column is missing or the file is damaged; it names the file.
     """
+    if isinstance(source, Topic):
+        source.say = say
     tell(source, check_columns(source, asked, columns), say)
     n_rows = max(64, min(8192, _NUMBERS // max(len(columns.names), 1)))
     numbers = columns.features
     found = formats.chunks(source, asked, columns.all, numbers, columns.known, start, n_rows, part)
     made = (_checked(source, asked, columns, chunk, done) for chunk, done in found)
-    yield from made if source.is_pipe else ahead(made)
+    yield from made if source.is_pipe or source.is_topic else ahead(made)
 
 
 def _checked(
@@ -230,7 +234,12 @@ def _checked(
         keys, no_keys = cells.keys(by_name[columns.key], columns.key)
         reasons = reasons | no_keys
     bad = [
-        BadRow(each.record, f"{source.name}, {chunk.where(each.record)}: {each.reason}", None, None)
+        BadRow(
+            each.record,
+            f"{source.name}, {chunk.where(each.record)}: {each.reason}",
+            None,
+            each.content,
+        )
         for each in chunk.broken
     ]
     for row in sorted(reasons):

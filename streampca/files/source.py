@@ -45,6 +45,8 @@ class Source:
         What the folders of the path say, as hive writes it: ``press=4/part.parquet``.
     """
 
+    is_topic = False
+
     def __init__(
         self, path: str, form: str | None = None, partitions: dict[str, Any] | None = None
     ) -> None:

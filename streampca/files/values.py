@@ -6,6 +6,7 @@ Knows no option by its name; which value is whose is for options.py to say.
 from __future__ import annotations
 
 import csv
+import datetime
 import difflib
 import io
 import re
@@ -88,7 +89,20 @@ def _check_format(value: str, called: str) -> None:
         raise ValueError(f"{called} {value}: give a format such as %d.%m.%Y %H:%M:%S")
 
 
+def _check_start(value: str, called: str) -> None:
+    if value in ("earliest", "latest"):
+        return
+    try:
+        datetime.datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(
+            f"{called} {value}: give earliest, latest, or a time in ISO 8601 (UTC where no zone is "
+            "given) such as 2026-01-31T12:00"
+        ) from None
+
+
 CHECKS = {
+    "start_at": _check_start,
     "timezone": _check_zone,
     "encoding": _check_encoding,
     "delimiter": _check_delimiter,

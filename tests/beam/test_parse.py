@@ -19,8 +19,8 @@ from streams import assert_equals_batch, stream
 
 from beam_pipelines import LearnComponents, ParseRows, WriteCheckpoints
 from beam_pipelines.parse import opened
-from beam_pipelines.rows import BadMessage, reader_of
 from streampca import CheckpointStore
+from streampca.files import BadMessage, reader_of
 
 NAMES = ["oil", "air", "water"]
 SCHEMA = {

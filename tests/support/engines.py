@@ -119,9 +119,9 @@ def free_port():
         return found.getsockname()[1]
 
 
-def wait_for(port, process, log):
+def wait_for(port, process, log, seconds=60):
     """Wait until a process listens."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + seconds
     while True:
         try:
             socket.create_connection(("localhost", port), 1).close()

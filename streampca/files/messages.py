@@ -125,7 +125,7 @@ def _batches(data: bytes) -> Iterator[pa.RecordBatch]:
 
 
 def _avro_reader(schema: Any) -> Callable[[bytes], list[Any]]:
-    import fastavro  # which comes with Beam
+    import fastavro  # which comes with Beam, and with the extra kafka
 
     if isinstance(schema, str):
         schema = json.loads(schema)
