@@ -68,8 +68,7 @@ class Places:
 
     def days(self) -> list[str]:
         """The folders of files of many, the newest day first."""
-        folders = filter(paths.is_day, self.listing.folders())
-        return sorted(folders, key=paths.day_number, reverse=True)
+        return sorted(self.listing.days(), key=paths.day_number, reverse=True)
 
     def bundles(self, days: Iterable[str]) -> dict[str, dict[str, Index]]:
         """For each day the files of many checkpoints that there are now, each with its index."""

@@ -161,7 +161,7 @@ def _of_folder(places: Places, folder: str) -> list[tuple[Key, list[Place]]]:
 
 def singles(places: Places) -> list[Place]:
     """All checkpoints in files of their own."""
-    folders = places.listing.folders()
+    folders = places.files.folders()
     return [p for folder in folders for _, there in _of_folder(places, folder) for p in there]
 
 
@@ -250,7 +250,7 @@ def write(places: Places, checkpoints: Iterable[Checkpoint]) -> list[str]:
 
 def _alone(places: Places, checkpoints: list[Checkpoint]) -> dict[str, Stamp | None]:
     """The files of one checkpoint that has one of these names."""
-    folders = set(places.listing.folders()) if checkpoints else set()
+    folders = set(places.files.folders()) if checkpoints else set()
     names: dict[str, set[str]] = {}
     found: dict[str, Stamp | None] = {}
     for checkpoint in checkpoints:
