@@ -23,7 +23,7 @@ from apache_beam.transforms.userstate import (
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.learning import LAST_OF_ALL, seconds
+from beam_pipelines.learning import LAST_OF_ALL, refuse_splits, seconds
 from beam_pipelines.rows import key_text
 from streampca.monitor import Event, Events, Levels, Rules, Scored
 
@@ -86,6 +86,7 @@ class Alarms(beam.PTransform):
 
     def expand(self, scored: Any) -> Any:
         """Build the steps."""
+        refuse_splits(scored.pipeline)
         step = _Tell(self._rules.as_dict(), round(self._every * 1e6), self._n_sensors)
         return (
             scored

@@ -82,11 +82,6 @@ class Score(beam.PTransform):
         check_lag(lag)
         self._checkpoints, self._lag, self._bad_rows = checkpoints, lag, bad_rows
         self._rules = Rules.read(rules)
-        if self._rules.method != "theory":
-            raise ValueError(
-                "rules: method='empirical' needs rows known to be normal, which a pipeline has "
-                "none of: give limits of their own, {'press 4': {'spe': 3.2, 't2': 20}}"
-            )
         if isinstance(n_sensors, bool) or not isinstance(n_sensors, int) or n_sensors < 1:
             raise ValueError(f"n_sensors={n_sensors!r} is not accepted: give 1 or more")
         self._how = n_components, n_sensors
@@ -110,6 +105,13 @@ def _scorer(
     rules: dict[str, Any], n_components: Any, n_sensors: int, checkpoint: Checkpoint
 ) -> Any:
     monitor = Monitor(checkpoint, n_components=n_components)
+    if rules.get("method") == "empirical" and monitor.n_calibrated == 0:
+        whose = "the checkpoint" if checkpoint.key is None else f"the one of {checkpoint.key!r}"
+        raise ValueError(
+            f"rules: method='empirical' needs checkpoints that hold a calibration, and {whose} "
+            "holds none: `streampca calibrate` keeps it, or give limits of their own, "
+            "{'press 4': {'spe': 3.2, 't2': 20}}"
+        )
     watch = Watch(monitor, rules, key=checkpoint.key, n_sensors=n_sensors)
     names = checkpoint.feature_names
     read = RowReader(

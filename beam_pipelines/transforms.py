@@ -33,6 +33,7 @@ from beam_pipelines.learning import (
     TagRows,
     TagWindow,
     early_trigger,
+    refuse_splits,
     resume_points,
     slots,
 )
@@ -185,6 +186,7 @@ class LearnComponents(beam.PTransform):
     def expand(self, rows: Any) -> Any:
         """Build the steps."""
         asked, windowing = self._asked, rows.windowing
+        refuse_splits(rows.pipeline)
         asked.check_windows(windowing.windowfn)
         streaming = rows.pipeline.options.view_as(StandardOptions).streaming
         if asked.rerun and (streaming or not rows.is_bounded):

@@ -1,5 +1,6 @@
 """Moments of windows become running models and checkpoints."""
 
+from beam_pipelines.learning.bundles import refuse_splits
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.combine import MomentsFn
 from beam_pipelines.learning.copies import OneCopy, OwnWindow
@@ -26,6 +27,7 @@ __all__ = [
     "TagWindow",
     "early_trigger",
     "parse",
+    "refuse_splits",
     "resume_points",
     "seconds",
     "slots",

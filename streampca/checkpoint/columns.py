@@ -28,11 +28,14 @@ from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, c
 __all__ = [
     "KNOWN",
     "MATRICES",
+    "OPTIONAL",
     "SCALARS",
     "SCHEMA",
     "VECTORS",
     "CheckpointError",
     "as_checkpoint_error",
+    "calibration_bytes",
+    "calibration_of",
     "check_schema",
     "checksum",
     "from_batch",
@@ -84,6 +87,7 @@ SCHEMA = pa.schema(
         _required("moments", pa.large_binary()),  # streampca.wire.arrays
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
         pa.field("scale", _VECTOR),  # since schema 2; null where features have their own units
+        pa.field("calibration", pa.large_binary()),  # streampca.wire.arrays, or null
     ]
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
@@ -96,6 +100,9 @@ MATRICES = ("components", "decoder", "encoder")
 _LITTLE = sys.byteorder == "little"
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
+OPTIONAL = ("calibration",)
+"""Columns that a file of any schema may lack; they have a checksum of their own, so that versions
+which do not know them read the rest."""
 SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
@@ -140,6 +147,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
     arrays |= {name: _as_list(checkpoint[name]) for name in MATRICES}
     scale = checkpoint["scale"]
     arrays["scale"] = pa.nulls(1, _VECTOR) if scale is None else _as_list(scale)
+    arrays["calibration"] = pa.array([calibration_bytes(checkpoint)], pa.large_binary())
     cosines = None if drift is None else drift.cosines
     arrays["drift_cosines"] = pa.nulls(1, _VECTOR) if cosines is None else _as_list(cosines)
     metadata = {
@@ -178,6 +186,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
         "settings": _settings(columns["settings"][0].as_py()),
         "scale": _vector_or_none(columns.get("scale"), "scale"),
+        "calibration": calibration_of(columns.get("calibration")),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
     if checksum(values) != columns["checksum"][0].as_py():
@@ -194,7 +203,7 @@ def check_schema(schema: pa.Schema, *, moments: bool = True, lean: bool = False)
     version = check_version(schema.metadata)
     for field in SCHEMA:
         at = schema.get_all_field_indices(field.name)
-        if version < _SINCE.get(field.name, 1) and not at:
+        if not at and (field.name in OPTIONAL or version < _SINCE.get(field.name, 1)):
             continue
         if (field.name == "moments" and not moments) or (lean and field.name in KNOWN):
             continue
@@ -237,6 +246,20 @@ def _as_array(column: pa.Array, name: str, dimensions: int) -> NDArray[Any]:
 
 def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:
     return None if column is None or column.null_count else _as_array(column, name, 1)
+
+
+def calibration_bytes(checkpoint: Mapping[str, Any]) -> bytes | None:
+    """What rows known to be normal said, sealed on its own; None where there is none."""
+    arrays = checkpoint["calibration"]
+    return wire.encode("calibration", arrays, {}) if arrays else None
+
+
+def calibration_of(column: pa.Array | None, row: int = 0) -> dict[str, NDArray[Any]]:
+    """The same of a row of a column, which files of older versions lack."""
+    if column is None or not column[row].is_valid:
+        return {}
+    found = wire.decode(memoryview(column[row].as_buffer()), kind="calibration").arrays
+    return {name: freeze(array) for name, array in found.items()}
 
 
 def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:

@@ -16,6 +16,7 @@ from streampca.rows import is_whole
 __all__ = [
     "Key",
     "array",
+    "calibration",
     "count",
     "equal",
     "freeze",
@@ -118,6 +119,19 @@ def own(name: str, value: Any) -> NDArray[Any]:
     while isinstance(below, np.ndarray) and not below.flags.writeable:
         below = below.base
     return found if below is None else freeze(found.copy(order="K"))
+
+
+def calibration(value: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Sketches by name: (2, k) values in order, and how many rows stand for each."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, sketch in value.items():
+        clusters = own(f"calibration {name!r}", np.asarray(sketch, "float64"))
+        if clusters.ndim != 2 or len(clusters) != 2 or clusters.shape[1] == 0:
+            raise ValueError(f"calibration {name!r} must have shape (2, k), not {clusters.shape}")
+        if (np.diff(clusters[0]) < 0).any() or not (clusters[1] > 0).all():
+            raise ValueError(f"calibration {name!r} must hold values in order and their counts")
+        found[str(name)] = clusters
+    return found
 
 
 def freeze(value: NDArray[Any]) -> NDArray[Any]:

@@ -73,6 +73,8 @@ class Checkpoint:
         What is remembered of the stream, for going on; "" and {} where that was left out.
     settings : dict
         The estimator's parameters, as JSON values.
+    calibration : dict of str to ndarray
+        Sketches of SPE and T^2 of rows known to be normal, for limits; see `Monitor.checkpoint`.
     late : bool
         Whether late rows made this checkpoint, after one of the same window had been written.
 
@@ -117,6 +119,7 @@ class Checkpoint:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     late: bool = False
     scale: NDArray[np.float64] | None = None
+    calibration: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every field, and make every array this checkpoint's own."""
@@ -141,6 +144,7 @@ class Checkpoint:
             moments_kind=str(self.moments_kind),
             moments={str(k): fields.own(f"moments {k!r}", v) for k, v in self.moments.items()},
             settings=fields.settings(self.settings),
+            calibration=fields.calibration(self.calibration),
             late=bool(self.late),
         )
         for name in ("explained_variance", "explained_variance_ratio", "residuals"):

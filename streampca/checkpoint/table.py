@@ -21,6 +21,8 @@ from streampca.checkpoint.columns import (
     SCALARS,
     SCHEMA,
     VECTORS,
+    calibration_bytes,
+    calibration_of,
     checksum,
     key_of,
     list_of,
@@ -52,6 +54,7 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
         "settings": [json.dumps(c["settings"], allow_nan=False) for c in each],
         "moments": [_moments(c["moments_kind"], c["moments"]) for c in each],
         "checksum": [checksum(c) for c in each],
+        "calibration": [calibration_bytes(c) for c in each],
     }
     arrays = {name: pa.array(value, SCHEMA.field(name).type) for name, value in values.items()}
     cosines = [None if drift is None else drift.cosines for drift in drifts]
@@ -137,7 +140,7 @@ class Decoded:
         self._values = {name: columns[name].cast(pa.int64()).to_pylist() for name in times}
         names = (*SCALARS, "key", "key_type", "drift_angle", "moments_kind", "checksum")
         self._values |= {name: columns[name].to_pylist() for name in names}
-        self._blobs = columns.get("moments")
+        self._blobs, self._calibrations = columns.get("moments"), columns.get("calibration")
 
     def fields(self, row: int, known: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the checkpoint in a row; `known` are those that are kept elsewhere."""
@@ -160,6 +163,7 @@ class Decoded:
         found |= {"key": key_of(value["key"], kind), "drift": drift}
         if checksum(found) != stored:
             raise WireError("the checksum does not match: it was changed after it was written")
+        found["calibration"] = calibration_of(self._calibrations, row)
         if not self._moments or self._blobs is None:
             return found | {"moments_kind": ""}
         blob = memoryview(self._blobs[row].as_buffer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streampca.cli.app import app
+from streampca.cli.calibrate import calibrate
 from streampca.cli.compare import compare
 from streampca.cli.components import components, history
 from streampca.cli.export import export
@@ -16,6 +17,10 @@ from streampca.cli.transform import transform
 
 __all__ = ["app"]
 
-for command in (fit, components, history, transform, score, compare, plot, export, inspect, serve):
+COMMANDS = (
+    *(fit, components, history, transform, calibrate, score),
+    *(compare, plot, export, inspect, serve),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(store, name="store")

@@ -25,6 +25,8 @@ class Watch:
 
     def __init__(self, model: Checkpoint, rules: Rules, n_components: Any = "auto") -> None:
         self.names = feature_names(model)
+        if rules.method == "empirical":  # limits of other rows than those the model was kept with
+            model = dataclasses.replace(model, calibration={})
         self.monitor = Monitor(model, n_components=n_components)
         k, p = self.monitor.n_components, len(model.components)
         if n_components == "auto" and k < p:
@@ -37,6 +39,8 @@ class Watch:
         self.rules = rules
         self._log: EventLog | None = None
         if rules.method == "theory":
+            if rules.ewma is None and self.monitor.limits(rules.confidence)[2] == "empirical":
+                self.rules = dataclasses.replace(rules, method="empirical")  # the model's own
             self.settle()
 
     def settle(self) -> None:

@@ -26,7 +26,7 @@ from streampca.moments.pairs import Pairs, row_weights
 from streampca.moments.parts import alike, one_less, parts, signed_sums
 from streampca.moments.precision import all_fit, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
-from streampca.moments.sparse import centre_sparse
+from streampca.moments.sparse import centre_sparse, crowded
 from streampca.moments.stream import Stream
 from streampca.rows import Look, Minibatch
 
@@ -148,11 +148,12 @@ class DenseRows:
 
 def centred(batch: Minibatch, about: Stream) -> CentredRows:
     """Centre the rows of a minibatch and join them to what `about` has seen."""
-    if batch.is_sparse and about.device is None and batch.n_rows > 1:
+    if batch.is_sparse and about.device is None and batch.n_rows > 1 and not crowded(batch.X):
         return centre_sparse(batch._replace(X=batch.X.tocsr()), about)
     if batch.is_sparse:
-        # sparse kernels on devices differ too much; callers bound the number of rows. And one row
-        # about itself is exactly zero only where it is subtracted
+        # Rows of many entries are faster so. Sparse kernels on devices differ too much; callers
+        # bound the number of rows. And one row about itself is exactly zero only where it is
+        # subtracted
         batch = batch._replace(X=batch.X.toarray(), known=None)
     equal = batch.equal and weighs_as_rows(about.weight)
     if isinstance(batch.known, Look):

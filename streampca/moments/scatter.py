@@ -22,6 +22,9 @@ FEW_FEATURES = 128
 _SUMMED = 2**10
 """Rows of which X'X is summed in their own dtype where features are few: then in float64."""
 
+_CROWDED = 0.25
+"""Share of a sparse product's entries from which it is added as an array, which is faster."""
+
 _LEAST_UNIT = 2.0**-16
 """Forgetting multiplies the unit of the sum, one number, down to this much; then all of the sum.
 Rows are divided by it: 1e30, up to which float32 sums of squares are trusted, stays inside it."""
@@ -72,19 +75,45 @@ class Scatter:
             product = product + signed.T @ V if len(V) else product
             self._sum += product if times == 1.0 else product * np.float64(times)
             return
-        if times != 1.0:
-            signed = signed * signed.dtype.type(times)
         late = self._n_rows + len(X) > ROWS_TOGETHER
+        recent = self._waiting(X.dtype, late, signed, V)
+        self._n_rows += len(X)
+        add_gram(recent, X, times)
+
+    def add_sparse(self, X: Any, signed: Array, V: Array) -> None:
+        """Add X'X + signed' V for csr rows X (m, n), as for dense ones; all are of float64.
+
+        The product has an entry for each pair of entries that a row stores: these are added where
+        they belong, and the rest of the n x n array is not touched.
+        """
+        times, n = 1.0 / self._unit, X.shape[1]
+        product = (X.T @ X).tocsr()
+        if n <= FEW_FEATURES:
+            self._sum += (product.toarray() + signed.T @ V) * times
+            return
+        recent = self._waiting(X.dtype, False, signed, V)
+        if product.nnz >= _CROWDED * n * n:
+            recent += product.toarray() * times
+            return
+        rows = np.repeat(np.arange(n), np.diff(product.indptr))
+        upper = product.indices >= rows
+        recent[rows[upper], product.indices[upper]] += product.data[upper] * times
+
+    def _waiting(
+        self, dtype: Any, late: bool, signed: NDArray[Any], V: NDArray[Any]
+    ) -> NDArray[Any]:
+        """The sum that the next minibatch goes into, with the vectors that centre it."""
+        if self._unit != 1.0:
+            signed = signed * signed.dtype.type(1.0 / self._unit)
         full = late or len(self._vectors) >= MINIBATCHES_TOGETHER
-        if self._recent is not None and (full or self._recent.dtype != X.dtype):
+        if self._recent is not None and (full or self._recent.dtype != dtype):
             self._settle()
         if self._recent is None:
-            self._recent = np.zeros(self._sum.shape, X.dtype)
+            self._recent = np.zeros(self._sum.shape, dtype)
         self._signed.append(signed)
         self._vectors.append(V)
         self._corrected = self._corrected + (signed * V).sum(axis=0, dtype="float64")
-        self._n_rows += len(X)
-        add_gram(self._recent, X, times)
+        return self._recent
 
     def scale(self, factor: float) -> None:
         """Multiply all of it by a factor >= 0."""

@@ -24,12 +24,10 @@ from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
 from streampca.rows import Minibatch
 
-_PIECE = 512
-"""Rows of which Z'Z is formed at once where they are dense enough for that."""
-
-_DENSE, _FEW = 0.02, 64
-"""Share of entries stored from which products of rows made dense, a piece at a time, are faster
-than sparse ones, and rows up to which they always are: n x n arrays are passed over less often."""
+_DENSE, _AT_ONCE = 0.04, 2**24
+"""Share of entries stored from which products of dense rows are faster (sparse ones take as many
+steps as a row has pairs of entries, BLAS 20 or 30 times as many in that time), and the entries of
+a minibatch up to which it is made dense: 128 MB."""
 
 
 @dataclass
@@ -81,17 +79,13 @@ class SparseRows(Unformed):
         return self.combine(H)
 
     def add_scatter(self, S: Scatter) -> None:
-        m, n = self.X.shape
-        if m <= _FEW or self.X.nnz >= _DENSE * m * n:
-            for start in range(0, self.n_rows, _PIECE):
-                Z = cast(self.densified(start, start + _PIECE), self.dtype)
-                S.add_rows(Z, Z[:0], Z[:0])
-            return
         X = self.X.astype("float64")
-        weighted = X.multiply(self.root[:, None] ** 2).tocsr()
-        added = np.asarray((X.T @ weighted).todense())
-        added -= self.weight * np.outer(self.shift, self.shift)
-        S.whole += added if self.between is None else added + np.outer(self.between, self.between)
+        if (self.root != 1.0).any():
+            X = X.multiply(self.root[:, None]).tocsr()
+        shifts = [] if not self.shift.any() else [self.shift]
+        joins = [] if self.between is None else [self.between]
+        V = np.array([*shifts, *joins]).reshape(-1, len(self.shift))
+        S.add_sparse(X, np.array([*(-self.weight * s for s in shifts), *joins]).reshape(V.shape), V)
 
     def densified(self, start: int, stop: int) -> Array:
         m = self.X.shape[0]
@@ -121,6 +115,12 @@ def _weight_of_gaps(X: Any, w: Array) -> Array:
         some = np.bincount(X.indices[there > 0], minlength=X.shape[1]) < np.count_nonzero(part)
         gaps += np.where(some, np.clip(part.sum() - stored, 0.0, None), 0.0)
     return gaps
+
+
+def crowded(X: Any) -> bool:
+    """Whether sparse rows are learned faster when they are made dense."""
+    m, n = X.shape
+    return bool(X.nnz >= _DENSE * m * n and m * n <= _AT_ONCE)
 
 
 def centre_sparse(batch: Minibatch, about: Stream) -> SparseRows:

@@ -5,21 +5,17 @@ Imports no estimator: whatever has components, their variances and the total can
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import is_tensor, to_numpy
 from streampca.monitor import limits
-from streampca.monitor.assessment import Assessment, assess_centred, spe_parts, t2_parts
-from streampca.monitor.gaps import Gaps
-from streampca.monitor.kept import NO_REST, components_to_keep, leaves_a_rest
-from streampca.monitor.quantiles import QuantileSketch, Smooth
-from streampca.monitor.spectrum import covariance_of, known_variances
-from streampca.monitor.statistics import Statistics
-from streampca.rows import read_rows
+from streampca.monitor.assessment import Assessment, assess_centred
+from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
+from streampca.monitor.distances import Distances
+from streampca.monitor.kept import NO_REST, leaves_a_rest
+from streampca.monitor.quantiles import Smooth
 
 __all__ = ["Assessment", "Monitor"]
 
@@ -32,7 +28,7 @@ _SPE_LIMITS = {
 }
 
 
-class Monitor:
+class Monitor(Distances):
     """SPE (Q) and Hotelling's T^2 of rows, their control limits, and each feature's contribution.
 
     SPE, the squared length of what the components leave of a row, rises when the relations
@@ -80,68 +76,9 @@ class Monitor:
     """
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
-        fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model
-        k = self.n_components = components_to_keep(fitted, n_components)
-        self._fitted = fitted
-        self._mean = np.asarray(fitted.mean, dtype="float64")
-        self.statistics = Statistics(
-            fitted.components[:k], fitted.explained_variance[:k], fitted.total_variance
-        )
-        self._normal_spe, self._normal_t2 = QuantileSketch(), QuantileSketch()
+        super().__init__(model, n_components=n_components)
+        self._normal_spe, self._normal_t2 = sketches_of(self._fitted, self.n_components)
         self._normal_smooth: dict[float, Smooth] = {}
-
-    @property
-    def n_features(self) -> int:
-        """Of a row."""
-        return len(self._mean)
-
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """Names of the features, where the model has them."""
-        names: tuple[str, ...] | None = self._fitted.feature_names
-        return names
-
-    # --- rows --------------------------------------------------------------------------------
-
-    def scores(self, X: Any) -> Float64:
-        """Coordinates of each row along the components that have variance, (m, p)."""
-        D = self.centred(X)
-        if np.isnan(D).any():
-            D = np.where(np.isnan(D), self._gaps.expected(D), D)
-        return self.statistics.split(D)[0]
-
-    def spe(self, X: Any) -> Float64:
-        """Squared prediction error of each row, (m,)."""
-        return self.both(self.centred(X))[0]
-
-    def t2(self, X: Any) -> Float64:
-        """Hotelling's T^2 of each row, (m,)."""
-        return self.both(self.centred(X))[1]
-
-    def combined(self, X: Any) -> Float64:
-        """SPE / E[SPE] + T^2 / p of each row, (m,): 2 on average over the rows learned from."""
-        spe, t2 = self.both(self.centred(X))
-        return np.array([self.statistics.combine(*each) for each in zip(spe, t2, strict=True)])
-
-    def both(self, D: Float64) -> tuple[Float64, Float64]:
-        """SPE and T^2 (m,) of centred rows (m, n); of those with gaps as `Gaps` tells them."""
-        spe, t2 = self.statistics.both(D)
-        rows = np.isnan(D).any(axis=1)
-        if rows.any():
-            spe[rows], t2[rows] = self._gaps.both(D[rows])
-        return spe, t2
-
-    def parts(self, D: Float64, *, of_spe: bool) -> Float64:
-        """Part of each feature (m, n) in SPE or T^2 of centred rows."""
-        parts = (spe_parts if of_spe else t2_parts)(self.statistics, D)
-        rows = np.isnan(D).any(axis=1)
-        if rows.any():
-            parts[rows] = self._gaps.parts(D[rows], of_spe=of_spe)
-        return parts
-
-    @cached_property
-    def _gaps(self) -> Gaps:
-        return Gaps(self.statistics, self.left_out, covariance_of(self._fitted))
 
     def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
         """SPE and T^2 of rows against their limits, and which feature is behind each.
@@ -155,49 +92,7 @@ class Monitor:
         """`assess`, with limits of another kind than the usual ones."""
         return assess_centred(self, self.centred(X), spe_limit, t2_limit)
 
-    def spe_contributions(self, X: Any) -> Float64:
-        """Part of each feature in SPE, (m, n): squared rests; they add up to SPE."""
-        return self.parts(self.centred(X), of_spe=True)
-
-    def t2_contributions(self, X: Any) -> Float64:
-        """Part of each feature in T^2, (m, n); they add up to T^2, and some may be negative.
-
-        d_j sum_i z_i c_ij / lambda_i for a row d less the mean (Nomikos and MacGregor 1995).
-        """
-        return self.parts(self.centred(X), of_spe=False)
-
-    def centred(self, X: Any) -> Float64:
-        """Checked rows (m, n) less the mean, in units of the model's scale."""
-        settings = getattr(self._fitted, "settings", {})
-        read = read_rows(
-            X,
-            feature_names=self._fitted.feature_names,
-            n_features=len(self._mean),
-            allow_missing=settings.get("missing") == "impute",
-        )
-        rows = to_numpy(read.values) if is_tensor(read.values) else read.values
-        if hasattr(rows, "toarray"):
-            rows = rows.toarray()
-        D: Float64 = rows.astype("float64") - self._mean
-        return D if self._fitted.scale is None else D / self._fitted.scale
-
     # --- limits ------------------------------------------------------------------------------
-
-    @cached_property
-    def left_out(self) -> Float64:
-        """Variances along the directions that are no components, largest first.
-
-        Exact from dense moments. Factored ones know the next directions, and a model without
-        moments those of its own that are not used; what remains is spread evenly over the rest.
-        """
-        fitted, p = self._fitted, self.statistics.n_kept
-        known = np.maximum(np.asarray(fitted.explained_variance, "float64")[p:], 0.0)
-        variances = known_variances(fitted)
-        if variances is not None:
-            known = variances[p:]
-        rest = len(self._mean) - p - len(known)
-        missing = self.statistics.expected_spe - float(known.sum())
-        return np.concatenate([known, np.full(rest, max(missing, 0.0) / max(rest, 1))])
 
     def calibrate(self, X: Any, *, ewma: float | None = None) -> Self:
         """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
@@ -226,6 +121,34 @@ class Monitor:
         if ewma is not None:
             self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe, t2)
         return self
+
+    def checkpoint(self) -> Any:
+        """The model's checkpoint with what `calibrate` saw, as some kilobytes.
+
+        A `Monitor` of it, in another process or of the file in a store, has these empirical limits
+        (of the rows themselves, not of running means), as long as it uses as many components.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from streampca import Checkpoint, StreamingPCA
+        >>> rng = np.random.default_rng(0)
+        >>> monitor = Monitor(StreamingPCA(2).fit(rng.normal(size=(500, 5))))
+        >>> saved = monitor.calibrate(rng.normal(size=(1000, 5))).checkpoint().to_bytes()
+        >>> Monitor(Checkpoint.from_bytes(saved)).n_calibrated
+        1000
+        """
+        return with_sketches(self._fitted, self.n_components, self._normal_spe, self._normal_t2)
+
+    def limits(self, confidence: float = 0.99) -> tuple[float, float, str]:
+        """Limits of SPE and T^2, and their method: empirical where calibrated with enough rows.
+
+        Otherwise those of theory, Jackson and Mudholkar's and F's.
+        """
+        counts = self._normal_spe.count, self._normal_t2.count
+        method = "empirical" if min(counts) * (1 - confidence) >= 1 - 1e-9 else "theory"
+        of_spe, of_t2 = METHODS[method]
+        return self.spe_limit(confidence, of_spe), self.t2_limit(confidence, of_t2), method
 
     @property
     def n_calibrated(self) -> int:

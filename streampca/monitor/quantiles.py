@@ -77,6 +77,25 @@ class QuantileSketch:
             self._compress()
         return self
 
+    def clusters(self) -> Float64:
+        """What has been seen as (2, k) values in their order, and how many each stands for.
+
+        k is at most 400; of so many numbers, these are the numbers themselves.
+        """
+        if self.count > _CLUSTERS:
+            self._compress()
+        self._gather()
+        order = np.argsort(self._means, kind="stable")
+        return np.stack([self._means[order], self._counts[order]])
+
+    @classmethod
+    def of_clusters(cls, clusters: ArrayLike) -> Self:
+        """A sketch that goes on from `clusters`."""
+        made = cls()
+        made._means, made._counts = np.array(clusters, "float64")
+        made.count = round(float(made._counts.sum()))
+        return made
+
     def limit(self, confidence: float = 0.99) -> float:
         """The value that a share 1 - confidence exceeds.
 

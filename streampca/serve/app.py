@@ -190,7 +190,8 @@ class _Endpoints:
         X = bodies.in_order(given, checkpoint)
         try:
             scores = checkpoint.transform(X)
-            assessment = watched.monitor.assess(X, confidence)
+            limits = watched.monitor.limits(confidence)
+            assessment = watched.monitor._against(X, *limits[:2])
         except ValueError as error:
             raise errors.bad(str(error)) from None
         return Json(answers.assessed(checkpoint, scores, assessment, confidence))

@@ -127,8 +127,7 @@ class Feed:
             monitor = Monitor(checkpoint)
             while len(self._models) >= _MOST_KEYS:
                 self._models.pop(next(iter(self._models)))
-            limits = monitor.spe_limit(0.99), monitor.t2_limit(0.99)
-            self._models[key] = (names[-1], monitor, *limits)
+            self._models[key] = (names[-1], monitor, *monitor.limits(0.99)[:2])
         return self._models[key][1:]
 
     def _keep(self, key: Key, entry: dict[str, Any]) -> None:

@@ -168,7 +168,6 @@ def test_rows_that_cannot_be_scored_are_an_output_of_their_own():
     ("make", "message"),
     [
         (lambda: Score(None, rules="k=3"), "k=3 of n=1"),
-        (lambda: Score(None, rules={"method": "empirical"}), "limits of their own"),
         (lambda: Score(None, lag=-1), "lag=-1"),
         (lambda: Score(None, n_sensors=0), "n_sensors=0"),
         (lambda: Alarms("hold=3"), "did you mean hold_off"),
@@ -179,6 +178,24 @@ def test_rows_that_cannot_be_scored_are_an_output_of_their_own():
 def test_what_cannot_be_done_is_said_when_the_pipeline_is_built(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_limits_that_a_checkpoint_holds_are_those_of_score():
+    model = Monitor(MODEL.checkpoint()).calibrate(plant(2000, 5)).checkpoint()
+    rules = RULES + ", method=empirical"
+    wanted = [round(each.levels.spe, 9) for each in Watch(slim(model), rules).score(ROWS[:3])]
+    assert wanted[0] != pytest.approx(Monitor(model).spe_limit(0.99), rel=1e-3)
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        models = pipeline | "Models" >> beam.Create([(None, model)])
+        scored = pipeline | beam.Create(list(ROWS[:3])) | Score(models, rules=rules)
+        assert_that(
+            scored | beam.Map(lambda each: round(each[1].scored.levels.spe, 9)), equal_to(wanted)
+        )
+    pipeline = beam.Pipeline("FnApiRunner")
+    models = pipeline | "Models" >> beam.Create([("a", MODEL.checkpoint(key="a"))])
+    _ = pipeline | beam.Create([("a", ROWS[0])]) | Score(models, rules=rules)
+    with pytest.raises(Exception, match="the one of 'a' holds none: `streampca calibrate`"):
+        pipeline.run().wait_until_finish()
 
 
 def test_rows_with_gaps_are_scored_by_what_is_there():

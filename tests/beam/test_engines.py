@@ -1,5 +1,6 @@
 """The main job writes the same files, bit for bit, wherever its workers are, whoever is killed."""
 
+import itertools
 import os
 import random
 import signal
@@ -8,11 +9,17 @@ import sys
 import time
 from pathlib import Path
 
+import apache_beam as beam
 import engines
+import numpy as np
 import pytest
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from reruns import CASES, files, write
 
-from beam_pipelines import demo, run
+from beam_pipelines import LearnComponents, WriteCheckpoints, demo, run
+from beam_pipelines.learning import carry
+from beam_pipelines.learning.pending import Pending
+from streampca import CheckpointStore
 
 KILLS = int(os.environ.get("KILLS", "3"))
 
@@ -85,6 +92,35 @@ def test_the_last_line_of_a_process_names_file_row_and_feature(tmp_path, place, 
         "number"
     )
     assert not (tmp_path / "store").exists() or not list((tmp_path / "store").rglob("*.parquet"))
+
+
+def test_a_slow_worker_loses_no_window_and_gives_none_twice(tmp_path, needs_prism, monkeypatch):
+    """Prism takes work back from bundles that are slow, which keys with state cannot bear."""
+    n_keys, n_windows, calls = 10, 12, itertools.count(1)
+
+    def slowly(*entry):
+        if next(calls) % 23 == 0:
+            time.sleep(0.4)
+        return Pending(*entry)
+
+    monkeypatch.setattr(carry, "Pending", slowly)
+    engines.use("prism")
+    rows = np.random.default_rng(0).normal(size=(n_windows, n_keys, 3, 4))
+    given = [
+        TimestampedValue((f"key {k}", row), 60 * w + i)
+        for w in range(n_windows)
+        for k in range(n_keys)
+        for i, row in enumerate(rows[w, k])
+    ]
+    with engines.pipeline() as p:
+        learned = p | beam.Create(given) | beam.WindowInto(FixedWindows(60)) | LearnComponents(2)
+        _ = learned | WriteCheckpoints(tmp_path)
+    store = CheckpointStore(tmp_path)
+    for k in range(n_keys):
+        read = store.history(f"key {k}", moments=False)
+        assert [(c.window_end // 60_000_000, c.n_samples_seen, c.late) for c in read] == [
+            (w, 3 * w, False) for w in range(1, n_windows + 1)
+        ]
 
 
 def job(folder, store, *flags):

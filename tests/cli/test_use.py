@@ -367,3 +367,46 @@ def test_score_of_rows_with_gaps_is_that_of_a_monitor(cli, write, rows):
     with open("scores.csv", newline="") as file:
         spe = [float(row["spe"]) for row in csv.DictReader(file)]
     np.testing.assert_allclose(spe, found.spe, rtol=1e-9)
+
+
+def test_calibrate_keeps_limits_that_score_then_takes(cli, watched):
+    args = ["score", "store", "odd.csv", "--k-of-n", "3/5", "--hold-off", 5]
+    by_theory = cli(*args, "--json").json
+    from_rows = cli(*args, "--normal", "calm.csv", "--json").json
+    before = CheckpointStore("store").latest()
+    said = cli("calibrate", "store", "calm.csv").out
+    assert said.startswith("limits from 600 rows kept in ")
+    after = CheckpointStore("store").latest()
+    assert Monitor(after).n_calibrated == 600
+    assert (
+        after.to_record_batch()
+        .drop_columns(["calibration"])
+        .equals(before.to_record_batch().drop_columns(["calibration"]))
+    )
+    kept = cli(*args, "--json").json
+    assert kept["limits"][0]["method"] == "empirical"
+    for name in ("spe", "t2"):
+        assert kept["limits"][0][name] == pytest.approx(from_rows["limits"][0][name], rel=0.05)
+        assert kept["limits"][0][name] != by_theory["limits"][0][name]
+    assert cli(*args).out.endswith("at 0.99 from 600 normal rows\n")
+    assert cli(*args, "--confidence", 0.9999).out.endswith("at 0.9999 from theory\n")
+    # again: in place of what was kept, not beside it; --normal does so for once
+    assert cli("calibrate", "store", "calm.csv", "--json").json[0]["n_rows"] == 600
+    assert cli(*args, "--normal", "calm.csv", "--json").json == from_rows
+    cli("fit", "calm.csv", "-n", 1, "-o", "store", "--resume", "-q")  # the ledger is not disturbed
+    assert cli(*args, "--json").json["limits"][0]["method"] == "theory"
+
+
+def test_calibrate_each_key_and_a_file(cli, write, rows):
+    press = ["a", "b"] * 1500
+    path = write("a.csv", rows, press=press)
+    cli("fit", path, "--key-column", "press", "-n", 2, "-o", "store", "-q")
+    said = cli("calibrate", "store", path, "--key-column", "press", "--json").json
+    assert [(each["key"], each["n_rows"]) for each in said] == [("a", 1500), ("b", 1500)]
+    store = CheckpointStore("store")
+    assert [Monitor(store.latest(key)).n_calibrated for key in "ab"] == [1500, 1500]
+    Path("one.bytes").write_bytes(store.latest("a").without_moments().to_bytes())
+    write("few.csv", rows[:50])
+    assert "50 rows kept in one.bytes" in cli("calibrate", "one.bytes", "few.csv").out
+    assert "normal" not in cli("score", "one.bytes", "few.csv").err
+    assert "there is no key" in cli("calibrate", "store", "few.csv", "--key", "c", code=2).err

@@ -127,6 +127,17 @@ def test_transform_gives_scores_statistics_limits_and_the_feature(client, store,
     assert tighter["spe_limit"] < answer["spe_limit"]
 
 
+def test_a_calibrated_model_has_its_own_limits(client, store, fill):
+    rng = np.random.default_rng(5)
+    monitor = Monitor(fill(store)[-1]).calibrate(rng.normal(size=(400, 3)) * [3, 2, 9] + 10)
+    store.write(monitor.checkpoint())
+    answer = client.post("/transform", json={"rows": ROWS}).json()
+    assert (answer["spe_limit"], answer["t2_limit"]) == monitor.limits(0.99)[:2]
+    assert answer["spe_limit"] > 2 * monitor.spe_limit(0.99)  # that of theory
+    rare = client.post("/transform?confidence=0.9999", json={"rows": ROWS}).json()
+    assert rare["spe_limit"] == pytest.approx(monitor.spe_limit(0.9999))
+
+
 def test_rows_by_name_are_the_rows_in_order(client, store, fill):
     fill(store)
     names = ("<b>load</b>", "oil", "air")

@@ -1,0 +1,81 @@
+"""`streampca calibrate`: limits of rows known to be normal, kept in the checkpoint they are for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streampca import Checkpoint
+from streampca.cli import options, output
+from streampca.cli.find import is_store, open_store
+from streampca.cli.progress import Course, watching
+from streampca.cli.transform import Files, Place, refuse_inputs
+from streampca.cli.using import Using
+from streampca.files import BadRows, atomic, counted, names, no_rows
+from streampca.files import options as table
+from streampca.monitor import Monitor
+
+__all__ = ["calibrate"]
+
+
+@options.with_options(*table.READING)
+def calibrate(
+    place: Place,
+    files: Files,
+    key: options.KeyOption = None,
+    at: options.At = None,
+    n_components: Annotated[
+        str | None,
+        typer.Option(
+            "--n-components",
+            "-n",
+            metavar="P",
+            help="How many of the model's to use, as score takes them; default: as score does.",
+        ),
+    ] = None,
+    json: options.Json = False,
+    *,
+    asked: dict[str, Any],
+) -> None:
+    """Keep limits of rows known to be normal, and not learned from, in the models they are for."""
+    bad_rows = str(asked.pop("bad_rows", "fail"))
+    sources = names.find(files, asked.get("input_format"))
+    refuse_inputs(sources, place, None, bad_rows)
+    using = Using(place, key, at, asked, moments=True)
+    components = options.number_or_share(n_components) or "auto"
+    gaps = using.first.settings.get("missing") == "impute"
+    monitors: dict[int, Monitor] = {}
+    with BadRows(bad_rows) as bad, watching(sources, quiet=False) as watch:
+        course = Course(watch)
+        for source in sources:
+            columns = using.columns(source, kept=(), gaps=gaps)
+            for _, groups in course.of(source, using.read(source, columns, bad)):
+                for model, _, values in groups:
+                    if id(model) not in monitors:
+                        anew = dataclasses.replace(model, calibration={})
+                        monitors[id(model)] = Monitor(anew, n_components=components)
+                    monitors[id(model)].calibrate(values)
+        if not monitors:
+            raise ValueError(no_rows(sources, bad.count))
+    said = []
+    for monitor in monitors.values():
+        saved: Checkpoint = monitor.checkpoint()
+        file, count = _write(place, saved), monitor.n_calibrated
+        said.append({"key": saved.key, "file": file, "n_rows": count})
+        if not json:
+            whose = "" if saved.key is None else f"{saved.key}: "
+            output.text(f"{whose}limits from {counted(count, 'row')} kept in {file}")
+    if json:
+        output.as_json(said)
+
+
+def _write(place: str, checkpoint: Checkpoint) -> str:
+    """Put a checkpoint in its place again, whole or not at all."""
+    if is_store(place):
+        return open_store(place).write(checkpoint)
+    parquet = Path(place).read_bytes()[:4] == b"PAR1"
+    atomic.write(place, checkpoint.to_parquet_bytes() if parquet else checkpoint.to_bytes())
+    return place
