@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,9 +16,15 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from beam_pipelines.stores.filesystems import absolute, is_beams, matching
+from beam_pipelines.stores.filesystems import absolute, is_beams, matching, open_store
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import CheckpointError, all_in, relative_path
+from streampca.checkpoint import (
+    CheckpointError,
+    CheckpointWarning,
+    all_in,
+    relative_path,
+    rows_that_count,
+)
 
 Key = str | int | None
 
@@ -27,6 +34,10 @@ _OBJECT_STORES = ("gs", "s3", "azfs")
 """Their files appear whole, when they are closed, in the place of what was there before."""
 
 _log = logging.getLogger(__name__)
+
+
+_File = tuple[str, list[int] | None]
+"""A path, and of many checkpoints which are not replaced by those in another file; None: all."""
 
 
 class Unreadable(NamedTuple):
@@ -79,7 +90,9 @@ class WriteCheckpoints(beam.PTransform):
 class ReadCheckpoints(beam.PTransform):
     """Read the checkpoints of a store, or of the files that a pattern matches, as bounded input.
 
-    Gives ``(key, Checkpoint)``, timestamped with the last instant of the checkpoint's window. Files
+    Gives ``(key, Checkpoint)``, timestamped with the last instant of the checkpoint's window; of a
+    store each once, of a pattern all that its files have. A store is not to be compacted or pruned
+    while it is read here, since the files are listed first and read later. Files
     that are torn or foreign are skipped: named in a warning of the log, and counted in
     `unreadable_files`.
 
@@ -122,7 +135,7 @@ class ReadCheckpoints(beam.PTransform):
         return (
             pipeline
             | "Pattern" >> beam.Create([self._pattern], reshuffle=False)
-            | "Match" >> beam.FlatMap(_matching).with_output_types(str)
+            | "Match" >> beam.FlatMap(_matching).with_output_types(_File)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> read
         )
@@ -190,11 +203,12 @@ class _Read(beam.DoFn):
         self._unreadable = Metrics.counter("streampca", "unreadable_files")
         self._read = Metrics.counter("streampca", "checkpoints_read")
 
-    def process(self, path: str) -> Iterator[Any]:
+    def process(self, place: _File) -> Iterator[Any]:
+        path, rows = place
         try:
             # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
             with FileSystems.open(path, "application/octet-stream") as file:
-                found = list(all_in(file.read(), moments=self._moments))
+                found = list(all_in(file.read(), moments=self._moments, which=rows))
         except CheckpointError as error:
             self._unreadable.inc()
             _log.warning("Skipped %s: %s", path, error)
@@ -208,9 +222,15 @@ class _Read(beam.DoFn):
             yield TimestampedValue((checkpoint.key, checkpoint), when)
 
 
-def _matching(pattern: str) -> list[str]:
+def _matching(pattern: str) -> list[_File]:
     """Files of a store or a pattern; those of a writer that was killed begin with a dot."""
+    counting: dict[str, list[int]] = {}
     if not any(sign in pattern for sign in "*?["):
+        with warnings.catch_warnings():  # what cannot be read is told when it is read
+            warnings.simplefilter("ignore", CheckpointWarning)
+            rows = rows_that_count(open_store(pattern).places)
+        counting = {FileSystems.join(pattern, *name.split("/")): of for name, of in rows.items()}
         pattern = FileSystems.join(pattern, "*", "*.parquet")
     paths = matching(pattern)
-    return [path for path in paths if not FileSystems.split(path)[1].startswith((".", "_"))]
+    paths = [path for path in paths if not FileSystems.split(path)[1].startswith((".", "_"))]
+    return [(path, counting.get(path)) for path in paths]

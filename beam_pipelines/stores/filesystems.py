@@ -141,6 +141,13 @@ class _BeamFiles(fs.FileSystemHandler):
             found[FileSystems.split(path)[0].rstrip("/")] = fs.FileType.Directory
         return [fs.FileInfo(path, kind) for path, kind in found.items()]
 
+    def folders(self, base: str, prefix: str) -> list[str]:
+        """Names of folders that have files; a prefix spares listing all others."""
+        found = matching(FileSystems.join(base, f"{prefix}*", "*"))
+        return sorted(
+            {FileSystems.split(FileSystems.split(path)[0].rstrip("/"))[1] for path in found}
+        )
+
     def open_input_file(self, path: str) -> pa.NativeFile:
         # Beam would take a compressed file by its name; ours are Parquet, whatever the name.
         if not FileSystems.exists(path):

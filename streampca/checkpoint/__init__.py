@@ -11,17 +11,14 @@ from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
-from streampca.checkpoint.listing import GENERATION
 from streampca.checkpoint.models import fields_of
 from streampca.checkpoint.part import Part, Side
-from streampca.checkpoint.reading import Bundled, all_in, bundled, relative_path
+from streampca.checkpoint.reading import all_in, relative_path, rows_that_count
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.shown import component_rows
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
 
 __all__ = [
-    "GENERATION",
-    "Bundled",
     "Checkpoint",
     "CheckpointError",
     "CheckpointStore",
@@ -31,7 +28,6 @@ __all__ = [
     "Part",
     "Side",
     "all_in",
-    "bundled",
     "check_key",
     "component_rows",
     "fields_of",
@@ -41,6 +37,7 @@ __all__ = [
     "measure_drift",
     "plain",
     "relative_path",
+    "rows_that_count",
     "time_text",
     "variances",
     "which_moments",

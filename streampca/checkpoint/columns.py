@@ -8,7 +8,9 @@ a checkpoint is for record.py to say.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -95,6 +97,7 @@ KNOWN = ("feature_names", "settings")
 
 VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
 MATRICES = ("components", "decoder", "encoder")
+_LITTLE = sys.byteorder == "little"
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
 OPTIONAL = ("calibration",)
@@ -302,6 +305,14 @@ def checksum(checkpoint: Mapping[str, Any]) -> int:
         arrays.append(checkpoint["scale"])
     total = zlib.crc32("\n".join(text).encode())
     for array in arrays:
-        total = zlib.crc32(repr((array.shape, array.dtype.name)).encode(), total)
-        total = zlib.crc32(array.astype(array.dtype.newbyteorder("<"), copy=False).data, total)
+        total = zlib.crc32(_shape_and_type(array.shape, array.dtype), total)
+        if not _LITTLE:
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        total = zlib.crc32(array.data, total)
     return total
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape_and_type(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """As the checksum has them; names of types take numpy a while."""
+    return repr((shape, dtype.name)).encode()

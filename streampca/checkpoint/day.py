@@ -11,19 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from streampca.checkpoint import paths
 from streampca.checkpoint.bundle import MOST_ROWS, Ordered, of_one_kind, to_bundle
-from streampca.checkpoint.bundle_index import Index, Name, key_order
-from streampca.checkpoint.fields import Key
+from streampca.checkpoint.bundle_index import Index, key_order
 from streampca.checkpoint.files import Stamp
-from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.places import Place, Places, counting
 from streampca.checkpoint.reading import read_each
 
-__all__ = ["Change", "Day", "Which"]
+__all__ = ["Change", "Day"]
 
 _MOST_BYTES = 2**27
 """Of the checkpoints that are in memory at once, and so of a file."""
-
-Which = tuple[type, Key, Name]
-"""A checkpoint; 1 and "1" are two keys."""
 
 
 class Change(enum.Enum):
@@ -49,23 +45,7 @@ class Day:
     def __init__(self, places: Places, folder: str, singles: Mapping[Place, Stamp | None]) -> None:
         self._places, self._singles = places, singles
         self._indexes: dict[str, Index] = places.bundles([folder])[folder]
-        self._double: set[str] = set()
-        self.counting: dict[Which, Place] = {}
-        """For each checkpoint the place that counts."""
-        for relative, index in sorted(self._indexes.items()):
-            for row, (key, name, order) in enumerate(index.rows()):
-                self._add(Place(key, name, relative, row, order))
-        for place in singles:
-            below = self.counting.get(_which(place))
-            self._add(place._replace(order=1 if below is None else below.order + 1))
-
-    def _add(self, place: Place) -> None:
-        which = _which(place)
-        other = self.counting.get(which)
-        if other is not None:
-            self._double.add((place if other.order > place.order else other).relative)
-        if other is None or other.order <= place.order:
-            self.counting[which] = place
+        self.counting, self._double = counting(self._indexes, singles)
 
     @property
     def has_doubles(self) -> bool:
@@ -158,7 +138,3 @@ class Day:
 def _by_file(places: list[Place]) -> list[Place]:
     """So that each file is opened once."""
     return sorted(places, key=lambda place: (place.relative, place.row or 0))
-
-
-def _which(place: Place) -> Which:
-    return type(place.key), place.key, place.name

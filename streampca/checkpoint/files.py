@@ -85,6 +85,9 @@ class Files(Protocol):
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
 
+    def folders(self, prefix: str = "") -> list[str]:
+        """The folders of a store whose names begin so."""
+
     def opened(self, relative: str) -> AbstractContextManager[Opened]:
         """A file, to be read in parts."""
 
@@ -130,6 +133,12 @@ class LocalFiles:
         except NotADirectoryError as error:
             raise Unusable("it is not a folder") from error
 
+    def folders(self, prefix: str = "") -> list[str]:
+        """The folders of a store whose names begin so."""
+        return [
+            each.name for each in self.entries() if each.is_folder and each.name.startswith(prefix)
+        ]
+
     @contextmanager
     def opened(self, relative: str) -> Iterator[OpenedLocally]:
         """A regular file; NONBLOCK so that a named pipe cannot hold us up."""
@@ -168,7 +177,8 @@ class LocalFiles:
     def remove(self, relative: str, stamp: Stamp | None = None) -> None:
         """Remove a file; with `stamp` unless it has been replaced: no writer does so meanwhile."""
         # Windows removes no file that somebody reads: then it stays, and says nothing new
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        allowed = (FileNotFoundError, *([PermissionError] if os.name == "nt" else []))
+        with contextlib.suppress(*allowed):
             if stamp is None:
                 (self.root / relative).unlink()
                 return

@@ -57,9 +57,9 @@ class Listing:
     def __init__(self, files: Files, skip: Callable[[str, str], None]) -> None:
         self.files, self._skip = files, skip
 
-    def folders(self) -> list[str]:
-        """The folders of a store."""
-        return [entry.name for entry in self.files.entries() if entry.is_folder]
+    def days(self) -> list[str]:
+        """The folders of files of many."""
+        return [name for name in self.files.folders("day=") if paths.is_day(name)]
 
     def names(self, folder: str) -> list[str]:
         """What is in a folder, but for hidden files."""
@@ -106,7 +106,7 @@ class Listing:
         for relative, stamp in singles.items():
             if stamp is not None:
                 self.files.remove(relative, stamp)
-        for folder in sorted({relative.partition("/")[0] for relative in singles}):
+        for folder in sorted({relative.partition("/")[0] for relative in (*bundles, *singles)}):
             self.files.remove_folder(folder)
 
     def _generation(self) -> bytes:

@@ -6,7 +6,7 @@ Which of several counts is said, and argued, in listing.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from streampca.checkpoint import columns, paths
@@ -17,10 +17,13 @@ from streampca.checkpoint.files import Files, Unusable
 from streampca.checkpoint.listing import Listing
 from streampca.wire import WireError
 
-__all__ = ["Place", "Places", "single_place"]
+__all__ = ["Place", "Places", "Which", "counting", "single_place"]
 
 
 _LAST = 2**63 - 1
+
+Which = tuple[type, Key, Name]
+"""A checkpoint; 1 and "1" are two keys."""
 
 
 class Place(NamedTuple):
@@ -31,6 +34,11 @@ class Place(NamedTuple):
     relative: str
     row: int | None
     order: int
+
+    @property
+    def which(self) -> Which:
+        """The checkpoint."""
+        return type(self.key), self.key, self.name
 
     @property
     def day(self) -> str:
@@ -60,8 +68,7 @@ class Places:
 
     def days(self) -> list[str]:
         """The folders of files of many, the newest day first."""
-        folders = filter(paths.is_day, self.listing.folders())
-        return sorted(folders, key=paths.day_number, reverse=True)
+        return sorted(self.listing.days(), key=paths.day_number, reverse=True)
 
     def bundles(self, days: Iterable[str]) -> dict[str, dict[str, Index]]:
         """For each day the files of many checkpoints that there are now, each with its index."""
@@ -180,3 +187,29 @@ def _counting(key: Key, indexes: dict[str, Index], singles: Iterable[Place]) -> 
             if name not in found or found[name].order <= order:
                 found[name] = Place(key, name, relative, row, order)
     return found | {place.name: place for place in singles}
+
+
+def counting(
+    indexes: Mapping[str, Index], singles: Iterable[Place]
+) -> tuple[dict[Which, Place], set[str]]:
+    """For each checkpoint of some files the place that counts; files that have others' as well.
+
+    Those in files of their own get the order after the highest that they replace.
+    """
+    found: dict[Which, Place] = {}
+    double: set[str] = set()
+
+    def add(place: Place) -> None:
+        other = found.get(place.which)
+        if other is not None:
+            double.add((place if other.order > place.order else other).relative)
+        if other is None or other.order <= place.order:
+            found[place.which] = place
+
+    for relative, index in sorted(indexes.items()):
+        for row, (key, name, order) in enumerate(index.rows()):
+            add(Place(key, name, relative, row, order))
+    for place in singles:
+        below = found.get(place.which)
+        add(place._replace(order=1 if below is None else below.order + 1))
+    return found, double

@@ -21,7 +21,7 @@ from streampca.checkpoint.bundle_index import Name, key_order
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp, Unusable
 from streampca.checkpoint.parquet import from_parquet, look
-from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.places import Place, Places, counting
 from streampca.checkpoint.record import Checkpoint
 from streampca.wire import WireError
 
@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "read_each",
     "relative_path",
+    "rows_that_count",
     "singles",
     "write",
 ]
@@ -160,12 +161,25 @@ def _of_folder(places: Places, folder: str) -> list[tuple[Key, list[Place]]]:
 
 def singles(places: Places) -> list[Place]:
     """All checkpoints in files of their own."""
-    folders = places.listing.folders()
+    folders = places.files.folders()
     return [p for folder in folders for _, there in _of_folder(places, folder) for p in there]
 
 
-def all_in(data: bytes, *, moments: bool = True) -> Iterator[Checkpoint]:
-    """Read the content of any file of a store: one checkpoint, or many.
+def rows_that_count(places: Places) -> dict[str, list[int]]:
+    """Of each file of many the rows that no other file has replaced."""
+    bundles = places.bundles(places.days())
+    indexes = {relative: index for day in bundles.values() for relative, index in day.items()}
+    found: dict[str, list[int]] = {relative: [] for relative in indexes}
+    for place in counting(indexes, singles(places))[0].values():
+        if place.row is not None:
+            found[place.relative].append(place.row)
+    return found
+
+
+def all_in(
+    data: bytes, *, moments: bool = True, which: Iterable[int] | None = None
+) -> Iterator[Checkpoint]:
+    """Read the content of any file of a store: one checkpoint, or many (`which` of its rows).
 
     Raises
     ------
@@ -180,7 +194,7 @@ def all_in(data: bytes, *, moments: bool = True) -> Iterator[Checkpoint]:
         index = read_index(file)
         check_pages(file, index)
         rows = Rows(file, index, moments)
-        for row in range(len(index)):
+        for row in range(len(index)) if which is None else which:
             yield Checkpoint(**rows.read(row))
 
 
@@ -236,7 +250,7 @@ def write(places: Places, checkpoints: Iterable[Checkpoint]) -> list[str]:
 
 def _alone(places: Places, checkpoints: list[Checkpoint]) -> dict[str, Stamp | None]:
     """The files of one checkpoint that has one of these names."""
-    folders = set(places.listing.folders()) if checkpoints else set()
+    folders = set(places.files.folders()) if checkpoints else set()
     names: dict[str, set[str]] = {}
     found: dict[str, Stamp | None] = {}
     for checkpoint in checkpoints:

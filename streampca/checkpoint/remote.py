@@ -49,6 +49,16 @@ class RemoteFiles:
         found = self.filesystem.get_file_info(selector)
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
+    def folders(self, prefix: str = "") -> list[str]:
+        """The folders of a store whose names begin so; asked for by that where it can be."""
+        handler = getattr(self.filesystem, "handler", None)
+        if handler is not None and hasattr(handler, "folders"):
+            found: list[str] = handler.folders(self.root, prefix)
+            return found
+        return [
+            each.name for each in self.entries() if each.is_folder and each.name.startswith(prefix)
+        ]
+
     @contextlib.contextmanager
     def opened(self, relative: str) -> Iterator[_OpenedThere]:
         """A file, to be read in parts."""

@@ -167,6 +167,8 @@ class Decoded:
         if not self._moments or self._blobs is None:
             return found | {"moments_kind": ""}
         blob = memoryview(self._blobs[row].as_buffer())
+        if not found["moments_kind"] and bytes(blob) == _no_moments():
+            return found | {"moments": {}}
         read = wire.decode(blob, kind=found["moments_kind"]).arrays
         return found | {"moments": {name: freeze(array) for name, array in read.items()}}
 

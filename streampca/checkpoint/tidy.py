@@ -12,7 +12,7 @@ from streampca.checkpoint.day import Change, Day
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp
 from streampca.checkpoint.keeping import keeps_moments
-from streampca.checkpoint.places import Place, Places
+from streampca.checkpoint.places import Place, Places, Which
 from streampca.checkpoint.reading import read, singles, write
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.retention import Retention
@@ -46,16 +46,17 @@ def compact(places: Places, *, moments: str | int = "all", spare: Spared = ()) -
     """
     with places.files.alone():
         own, files = _singles(places), _n_files(places)
-        last: set[tuple[Key, type, Name]] = set()
+        last: set[Which] = set()
         if moments not in ("all", "none"):
-            for (key, kind), names in _names(places).items():
-                last |= {(key, kind, name) for name in Retention.resumed(names)}
+            for (kind, key), names in _names(places).items():
+                last |= {(kind, key, name) for name in Retention.resumed(names)}
         spared = _spared(spare)
 
         def change(place: Place) -> Change:
-            which = place.key, type(place.key), place.name
-            is_last = which in last
-            keeps = which in spared or keeps_moments(moments, place.name.sequence, last=is_last)
+            is_last = place.which in last
+            keeps = place.which in spared or keeps_moments(
+                moments, place.name.sequence, last=is_last
+            )
             return Change.NONE if keeps else Change.WITHOUT_MOMENTS
 
         count = 0
@@ -73,20 +74,20 @@ def prune(
     with places.files.alone():
         files, names = _n_files(places), _names(places)
         going = {
-            (key, kind, name)
-            for (key, kind), mine in names.items()
+            (kind, key, name)
+            for (kind, key), mine in names.items()
             for name in mine - retention.staying(mine)
         } - _spared(spare)
 
         def change(place: Place) -> Change:
-            goes = (place.key, type(place.key), place.name) in going
+            goes = place.which in going
             return Change.GONE if goes else Change.NONE
 
         if dry_run:
             return Tidied(sum(map(len, names.values())) - len(going), files, files, len(going))
         removed = sum(
             _without_doubles(places, folder).settle(change)
-            for folder in sorted({paths.day_folder(name.window_end) for _, _, name in going})
+            for folder in sorted({paths.day_folder(name.window_end) for *_, name in going})
         )
         return Tidied(sum(map(len, names.values())) - removed, files, _n_files(places), removed)
 
@@ -112,8 +113,8 @@ def everything(places: Places, *, moments: bool) -> Iterator[Checkpoint]:
 # --- inside -------------------------------------------------------------------------------------
 
 
-def _spared(spare: Spared) -> set[tuple[Key, type, Name]]:
-    return {(key, type(key), Name(end, sequence)) for key, end, sequence in spare}
+def _spared(spare: Spared) -> set[Which]:
+    return {(type(key), key, Name(end, sequence)) for key, end, sequence in spare}
 
 
 def _without_doubles(places: Places, folder: str) -> Day:
@@ -141,15 +142,15 @@ def _singles(places: Places) -> dict[str, dict[Place, Stamp | None]]:
     return found
 
 
-def _names(places: Places) -> dict[tuple[Key, type], set[Name]]:
+def _names(places: Places) -> dict[tuple[type, Key], set[Name]]:
     """The checkpoints of each key."""
-    found: dict[tuple[Key, type], set[Name]] = {}
+    found: dict[tuple[type, Key], set[Name]] = {}
     for place in singles(places):
-        found.setdefault((place.key, type(place.key)), set()).add(place.name)
+        found.setdefault(place.which[:2], set()).add(place.name)
     for indexes in places.bundles(places.days()).values():
         for index in indexes.values():
             for key, name, _ in index.rows():
-                found.setdefault((key, type(key)), set()).add(name)
+                found.setdefault((type(key), key), set()).add(name)
     return found
 
 

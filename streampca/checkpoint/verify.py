@@ -41,7 +41,7 @@ def verify(places: Places) -> Verified:
     for place, checkpoint in read_each(mine, own, moments=True):
         if checkpoint is not None:
             readable += 1
-            names.add((place.key, type(place.key), place.name))
+            names.add(place.which)
     for indexes in mine.bundles(mine.days()).values():
         for relative, index in indexes.items():
             n_files += 1
@@ -51,7 +51,7 @@ def verify(places: Places) -> Verified:
             for place, checkpoint in read_each(mine, rows, moments=True):
                 if checkpoint is not None:
                     readable += 1
-                    names.add((place.key, type(place.key), place.name))
+                    names.add(place.which)
             _rest(mine, relative)
     n_files += sum(relative not in {place.relative for place in own} for relative in problems)
     said = {places.files.path(relative): why for relative, why in problems.items()}

@@ -216,3 +216,18 @@ def test_a_checkpoint_that_was_read_lies_in_its_window(tmp_path, checkpoints, en
 
 def test_an_empty_store_has_no_checkpoints(tmp_path, engine):
     assert read(tmp_path, lambda found: found == [] or 1 / 0) == {}
+
+
+def test_each_checkpoint_of_a_store_comes_once(far, checkpoints, engine):
+    uri, folder = far
+    store = CheckpointStore(folder)
+    store.write_many([dataclasses.replace(c, weight=1.0) for c in checkpoints])
+    store.write_many(checkpoints[:1])
+    store.write(checkpoints[1])
+
+    def check(found):
+        assert sorted(found, key=lambda keyed: keyed[1].sequence) == [
+            (None, c) for c in checkpoints
+        ]
+
+    assert read(uri, check) == {"checkpoints_read": 2}
