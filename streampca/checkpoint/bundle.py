@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from streampca.checkpoint.bundle_index import Index, order_of
-from streampca.checkpoint.columns import KNOWN, MATRICES, SCHEMA, check_schema
+from streampca.checkpoint.columns import KNOWN, SCHEMA, check_schema
 from streampca.checkpoint.files import Opened
 from streampca.checkpoint.footer import check_bundle_footer, footer_start
 from streampca.checkpoint.paths import day_of
 from streampca.checkpoint.table import Decoded, to_table
+from streampca.checkpoint.values import MATRICES
 from streampca.wire import WireError
 
 if TYPE_CHECKING:

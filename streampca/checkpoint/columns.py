@@ -8,10 +8,7 @@ a checkpoint is for record.py to say.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-import sys
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,24 +19,27 @@ from numpy.typing import NDArray
 from streampca import wire
 from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
+from streampca.checkpoint.values import (
+    MATRICES,
+    SCALARS,
+    VECTORS,
+    calibration_bytes,
+    calibration_of,
+    checksum,
+    key_of,
+    settings_of,
+)
 from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [
     "KNOWN",
-    "MATRICES",
     "OPTIONAL",
-    "SCALARS",
     "SCHEMA",
-    "VECTORS",
     "CheckpointError",
     "as_checkpoint_error",
-    "calibration_bytes",
-    "calibration_of",
     "check_schema",
-    "checksum",
     "from_batch",
-    "key_of",
     "list_of",
     "to_batch",
 ]
@@ -95,15 +95,11 @@ SCHEMA = pa.schema(
 KNOWN = ("feature_names", "settings")
 """What many checkpoints have in common, and what files of many keep once."""
 
-VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
-MATRICES = ("components", "decoder", "encoder")
-_LITTLE = sys.byteorder == "little"
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
 OPTIONAL = ("calibration",)
 """Columns that a file of any schema may lack; they have a checksum of their own, so that versions
 which do not know them read the rest."""
-SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
 
 
 class CheckpointError(WireError):
@@ -184,7 +180,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
         "key": key_of(columns["key"][0].as_py(), columns["key_type"][0].as_py()),
         "feature_names": None if names is None else tuple(names),
         "drift": _drift(columns["drift_angle"], columns["drift_cosines"]),
-        "settings": _settings(columns["settings"][0].as_py()),
+        "settings": settings_of(columns["settings"][0].as_py()),
         "scale": _vector_or_none(columns.get("scale"), "scale"),
         "calibration": calibration_of(columns.get("calibration")),
         "moments_kind": columns["moments_kind"][0].as_py(),
@@ -248,71 +244,7 @@ def _vector_or_none(column: pa.Array | None, name: str) -> NDArray[Any] | None:
     return None if column is None or column.null_count else _as_array(column, name, 1)
 
 
-def calibration_bytes(checkpoint: Mapping[str, Any]) -> bytes | None:
-    """What rows known to be normal said, sealed on its own; None where there is none."""
-    arrays = checkpoint["calibration"]
-    return wire.encode("calibration", arrays, {}) if arrays else None
-
-
-def calibration_of(column: pa.Array | None, row: int = 0) -> dict[str, NDArray[Any]]:
-    """The same of a row of a column, which files of older versions lack."""
-    if column is None or not column[row].is_valid:
-        return {}
-    found = wire.decode(memoryview(column[row].as_buffer()), kind="calibration").arrays
-    return {name: freeze(array) for name, array in found.items()}
-
-
 def _drift(angle: pa.Array, cosines: pa.Array) -> Drift | None:
     if angle.null_count or cosines.null_count:
         return None
     return Drift(angle[0].as_py(), _as_array(cosines, "drift_cosines", 1))
-
-
-def key_of(text: str | None, kind: str) -> str | int | None:
-    """The key of a text and the type that stands beside it."""
-    match kind, text:
-        case "none", None:
-            return None
-        case "str", str():
-            return text
-        case "int", str() if len(text) < 1000 and text.removeprefix("-").isdecimal():
-            return int(text)
-    raise WireError(
-        f"key {str(text)[:80]!r} is not of the type {kind[:80]!r} that stands beside it"
-    )
-
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"its settings are not JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise WireError("its settings are not a JSON object")
-    return settings
-
-
-def checksum(checkpoint: Mapping[str, Any]) -> int:
-    """CRC-32 of every value but the moments; the same before writing and after reading."""
-    drift = checkpoint["drift"]
-    names = (*SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
-    text = [repr(checkpoint[name]) for name in names] + [json.dumps(checkpoint["settings"])]
-    arrays = [checkpoint[name] for name in (*VECTORS, *MATRICES)]
-    if drift is not None:
-        text.append(repr(drift.angle))
-        arrays.append(drift.cosines)
-    if checkpoint["scale"] is not None:
-        arrays.append(checkpoint["scale"])
-    total = zlib.crc32("\n".join(text).encode())
-    for array in arrays:
-        total = zlib.crc32(_shape_and_type(array.shape, array.dtype), total)
-        if not _LITTLE:
-            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        total = zlib.crc32(array.data, total)
-    return total
-
-
-@functools.lru_cache(maxsize=1024)
-def _shape_and_type(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """As the checksum has them; names of types take numpy a while."""
-    return repr((shape, dtype.name)).encode()

@@ -46,10 +46,9 @@ class CheckpointStore(StoreInNotebook):
     -----
     Any number of processes may read and write at the same time, while one compacts or prunes. Only
     the indexes of files of many checkpoints are kept in memory: a question reads no more than what
-    answers it. A file that is
-    torn, changed or foreign is named in a `CheckpointWarning` and passed over. Files are written in
-    the folder ``.tmp`` and renamed; what a killed writer leaves there is removed by the next write
-    of anybody a minute later (a day, where the file system has no locks).
+    answers it. A file that is torn, changed or foreign is named in a `CheckpointWarning` and passed
+    over. Files are written in the folder ``.tmp`` and renamed; what a killed writer leaves there is
+    removed by the next write a minute later (a day, where the file system has no locks).
 
     Examples
     --------

@@ -16,19 +16,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from streampca import wire
-from streampca.checkpoint.columns import (
+from streampca.checkpoint.columns import SCHEMA, list_of
+from streampca.checkpoint.drift import Drift
+from streampca.checkpoint.fields import freeze
+from streampca.checkpoint.values import (
     MATRICES,
     SCALARS,
-    SCHEMA,
     VECTORS,
     calibration_bytes,
     calibration_of,
     checksum,
     key_of,
-    list_of,
 )
-from streampca.checkpoint.drift import Drift
-from streampca.checkpoint.fields import freeze
 from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 
