@@ -208,8 +208,9 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
         A row of weight w of which forgetting has left g counts w g. With W the sum of these,
         variances are sums of squares about the mean divided by the larger of
         W - sum(w g**2) / W (weights as counts: W - 1 where nothing is forgotten) and
-        W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So whole weights give
-        what repeated rows give, and a factor on all weights changes next to nothing.
+        W - sum((w g)**2) / W (weights as shares: 1 - 1 / n for n of 1 / n). So counts
+        as weights give what repeated rows give, and a factor on all weights changes next to
+        nothing.
 
         Where rows come part by part, a call that ends in an error forgets what came during it.
 

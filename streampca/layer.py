@@ -114,7 +114,7 @@ class _NestedLoss(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         H, A, Y, bias, D, DtH, SHtH, SAtA = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # asked for second derivatives: what was kept from `forward` has no history
+            # second derivatives: what was kept from `forward` has no history
             D, DtH, SHtH, _, SAtA = _NestedLoss.products(H, A, Y, bias)
         T = nested_weights(A.shape[1], A)
         factor = 2 * ctx.scale * gradient

@@ -59,7 +59,7 @@ def slots(windowfn: WindowFn) -> WindowFn:
 def early_trigger(every: float) -> TriggerFn:
     """Panes after so many seconds of processing time, at the window's end, and for late rows.
 
-    Beam's own trigger knows whole seconds only.
+    Beam's own trigger knows full seconds only.
     """
     return AfterWatermark(early=AfterProcessingTime(math.ceil(every)), late=AfterCount(1))
 

@@ -51,9 +51,9 @@ class WriteCheckpoints(beam.PTransform):
     """Write checkpoints into a store that `streampca.CheckpointStore` reads.
 
     Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files. A retried bundle
-    writes the same files again, and each appears whole or not at all. A worker that is killed while
-    it writes may leave a file whose name begins with a dot and ends with ``.tmp``, which readers
-    pass over and which may be deleted.
+    writes the same files again, and each appears complete or not at all. A worker that is killed
+    while it writes may leave a file whose name begins with a dot and ends with ``.tmp``, which
+    readers pass over and which may be deleted.
 
     Parameters
     ----------

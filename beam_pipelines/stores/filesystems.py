@@ -53,7 +53,7 @@ def matching(pattern: str) -> list[str]:
     """Return the paths of files that match a pattern, on every file system; none if none do.
 
     Beam matches what one listing returns: of the folder before the first wildcard with all that
-    lies below it, or, on HDFS, without. There each level has to be asked for by itself.
+    lies below it, or, on HDFS, without. There each level has to be listed by itself.
     """
     filesystem = FileSystems.get_filesystem(pattern)
     folder = pattern[: _WILDCARD.search(pattern + "*").start()].rpartition("/")[0]  # type: ignore[union-attr]

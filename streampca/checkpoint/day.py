@@ -31,7 +31,7 @@ class Change(enum.Enum):
 
 
 class Day:
-    """What is there of a day; what writers add later is not looked at.
+    """What is there of a day; what writers add later is not read.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each field of a checkpoint may be; every check names the field and what was found."""
+"""What each field of a checkpoint may be; every check names the field and its value."""
 
 from __future__ import annotations
 

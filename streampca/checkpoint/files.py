@@ -1,6 +1,6 @@
 """Files of a store on a local disk; remote.py has those of every other file system.
 
-Both have the same verbs. A file appears whole or not at all; what is opened for reading is a
+Both have the same verbs. A file appears complete or not at all; what is opened for reading is a
 regular file of bearable size. This room does not know what is in the files.
 """
 
@@ -46,7 +46,7 @@ Stamp = tuple[int, ...]
 Look = Callable[[ReadAt, int], None]
 """Raises if a file of this size cannot be a checkpoint, by the few bytes that it reads."""
 
-LOOK = 2**24  # larger files are looked at before all of them is read
+LOOK = 2**24  # larger files are checked before all of them is read
 
 
 class Opened(Protocol):
@@ -104,10 +104,10 @@ class Files(Protocol):
         """For keeping the store in order: nobody else does so meanwhile, as far as can be told."""
 
     def read(self, relative: str, look: Look) -> bytes:
-        """All of a file, once `look` has found nothing wrong with a large one."""
+        """All of a file, once a large one has passed `look`."""
 
     def write(self, relative: str, data: bytes) -> None:
-        """Write a file so that it is there whole and for good, or not at all."""
+        """Write a file so that all of it is there for good, or nothing."""
 
 
 class LocalFiles:

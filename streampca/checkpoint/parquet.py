@@ -1,6 +1,6 @@
 """A checkpoint's file: one Arrow row as Parquet, read back without trusting what it claims.
 
-Between the pages and the footer of a Parquet file readers look at nothing that the footer does not
+Between the pages and the footer of a Parquet file readers read nothing that the footer does not
 point to. There stands a seal of 12 bytes: a magic word and the CRC-32 of all the rest of the file.
 It is checked first, so that no torn or flipped byte reaches a Parquet parser; then what the footer
 declares is compared with the size of the file. So the file is not compressed, which random digits
@@ -50,7 +50,7 @@ def _sealed(data: bytes) -> bytes:
 
 
 def look(read_at: Callable[[int, int], bytes], size: int) -> None:
-    """Raise unless a file claims to be just as large as it is; for looking before reading it."""
+    """Raise unless a file claims to be just as large as it is; for checking before reading it."""
     end = footer_start(memoryview(read_at(0, 8) + read_at(size - 8, 8)), size)
     if size - end > _MOST_FOOTER:
         raise WireError(f"its footer claims {size - end} bytes")

@@ -74,7 +74,7 @@ def key_folder(key: Key) -> str:
 
 
 def folder_key(folder: str) -> tuple[Key, bool] | None:
-    """The key whose folder this is, and whether the name holds it whole; None for no key's.
+    """The key whose folder this is, and whether the name holds all of it; None for no key's.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class RemoteFiles:
         return [Entry(info.base_name, info.type == fs.FileType.Directory) for info in found]
 
     def folders(self, prefix: str = "") -> list[str]:
-        """The folders of a store whose names begin so; asked for by that where it can be."""
+        """The folders of a store whose names begin so; listed by that where it can be."""
         handler = getattr(self.filesystem, "handler", None)
         if handler is not None and hasattr(handler, "folders"):
             found: list[str] = handler.folders(self.root, prefix)

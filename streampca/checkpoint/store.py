@@ -1,4 +1,4 @@
-"""CheckpointStore: checkpoints as Parquet files under one folder, found by key and time."""
+"""CheckpointStore: checkpoints as Parquet files under one folder, read by key and time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CheckpointWarning(UserWarning):
 
 
 class CheckpointStore(StoreInNotebook):
-    """Checkpoints as files, written atomically and found by key and time.
+    """Checkpoints as files, written atomically and read by key and time.
 
     Parameters
     ----------

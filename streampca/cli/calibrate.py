@@ -74,7 +74,7 @@ def calibrate(
 
 
 def _write(place: str, checkpoint: Checkpoint) -> str:
-    """Put a checkpoint in its place again, whole or not at all."""
+    """Put a checkpoint in its place again, in one step."""
     if is_store(place):
         return open_store(place).write(checkpoint)
     parquet = Path(place).read_bytes()[:4] == b"PAR1"

@@ -106,7 +106,7 @@ def find(
     Raises
     ------
     ValueError
-        If there is none, or a file's is not what was asked for.
+        If there is none, or a file's is another one.
     """
     time = read_time(at)
     if not is_store(place) and Path(place).exists():

@@ -55,7 +55,7 @@ def side_by_side(function: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
 
 
 def ahead(items: Iterator[T], most: int = 2) -> Iterator[T]:
-    """The same items in the same order, up to `most` of them made before they are asked for.
+    """The same items in the same order, up to `most` of them made before they are needed.
 
     Reading and parsing are done by C++ without the interpreter's lock, so that they go on beside
     the products. Whoever stops early stops the thread.

@@ -72,7 +72,7 @@ class Fitted(Parameters, Generic[L]):
         return _MOST_SINGLE if dtype == "float32" else LARGEST
 
     def _place(self, X: Array) -> str | None:
-        """The device to learn on: the one that was asked for, else that of the first rows."""
+        """The device to learn on: the one of the option, else that of the first rows."""
         place = self.device
         if place is None and namespace(X) is not np:
             place = X.device

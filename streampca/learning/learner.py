@@ -33,7 +33,7 @@ class Learner(Generic[M]):
     Parameters
     ----------
     parameters, options
-        What was asked for, and what it means for rows as wide as these.
+        The parameters, and what they mean for rows as wide as these.
     moments
         Empty ones, or those to go on from.
     solver

@@ -5,7 +5,7 @@ rounding errors are those of numbers of the size of the mean; so it is for featu
 of the size of their spread, and all others go the explicit way (centre.py).
 
 On the CPU, where asking costs nothing, `near_zero` asks as it goes. On a device the host decides by
-numbers that a `look` at the rows has brought back while it did something else.
+numbers that a check of the rows has brought back while it did something else.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
     if known is not None and not isinstance(known, Look):
         if known.by_feature is not None:
             rows.about_zero = known.by_feature
-        elif known.total < _SAFE:  # for what their sum is asked for, a bound does
+        elif known.total < _SAFE:  # for the use of their sum, a bound does
             rows.total_squares = known.total
     if not about.center:
         return rows
@@ -183,7 +183,7 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
     reach = about._scatter_diagonal * (_NEAR**2 / about.denominator)
     beyond = np.maximum(mean * mean, step * step) > reach
     if about.keeps_squares:
-        _ = rows.about_zero  # before their sum is asked for: one pass for both
+        _ = rows.about_zero  # before their sum: one pass for both
     if beyond.any():
         far = np.flatnonzero(beyond)
         if far.size > _FEW:

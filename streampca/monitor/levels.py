@@ -14,7 +14,7 @@ __all__ = ["levels_of"]
 
 
 def levels_of(monitor: Monitor, rules: Rules, key: Any = None) -> Levels:
-    """Limits of what rules look at, and what SPE and T^2 are on average.
+    """Limits of what rules judge, and what SPE and T^2 are on average.
 
     `key` says whose rows they are: rules may have limits of single keys.
     """

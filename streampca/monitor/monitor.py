@@ -99,7 +99,7 @@ class Monitor(Distances):
         """Remember the SPE and T^2 of rows that are known to be normal, for empirical limits.
 
         Call it as often as such rows come: of any number of rows about 15 kB are kept. Rows
-        that the model has learned from look closer to it than new ones; give others. With `ewma`
+        that the model has learned from lie closer to it than new ones; give others. With `ewma`
         also of the running means with this weight, of rows in their order.
 
         Examples

@@ -43,7 +43,7 @@ class Rules:
         Where limits come from: Gaussian rows, or rows that the monitor was calibrated with.
     limits : mapping, optional
         Limits of single keys, ``{"press 4": {"spe": 3.2, "t2": 20.0}}``, in place of those; one of
-        the two may be left out. They are of what the rules look at: with `ewma`, of the mean.
+        the two may be left out. They are of what the rules judge: with `ewma`, of the mean.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class Watch:
         self.monitor = monitor if isinstance(monitor, Monitor) else Monitor(monitor)
         self.rules, self.key = Rules.read(rules), key
         self.levels: Levels = levels_of(self.monitor, self.rules, key)
-        """Limits of what the rules look at."""
+        """Limits of what the rules judge."""
         self._of_rows = self.levels
         if self.rules.ewma is not None:  # rows by themselves have limits of their own
             of_rows = dataclasses.replace(self.rules, ewma=None, limits={})

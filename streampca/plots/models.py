@@ -1,4 +1,4 @@
-"""Whatever holds a model becomes a checkpoint; figures look at nothing else."""
+"""Whatever has a model becomes a checkpoint; figures read nothing else."""
 
 from __future__ import annotations
 

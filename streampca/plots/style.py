@@ -1,4 +1,4 @@
-"""How every figure looks: sizes that a phone can show, marks that need no colour.
+"""The style of every figure: sizes that a phone can show, marks that need no colour.
 
 Sizes are set on each object. matplotlib's rcParams belong to the user and to all threads.
 """

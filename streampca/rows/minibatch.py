@@ -20,7 +20,7 @@ class Squares(NamedTuple):
     """Sums of squares of rows (m, n) on the host, from the check of their entries."""
 
     total: float  # at least the sum of all squares
-    by_feature: Float64 | None = None  # (n,) the sum for each feature, where that was asked for
+    by_feature: Float64 | None = None  # (n,) the sum for each feature, where it is needed
 
 
 class Look(NamedTuple):

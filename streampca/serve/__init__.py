@@ -1,4 +1,4 @@
-"""A store of checkpoints as one live page and as JSON: for looking, never for changing.
+"""A store of checkpoints as one live page and as JSON: to be read, never changed.
 
 Needs the extra: ``pip install "streampca[serve]"``. Knows HTTP; what it shows is computed by
 `streampca.checkpoint` and `streampca.monitor`.

@@ -1,4 +1,4 @@
-"""What every request must pass, and what every answer carries; in front of the whole page.
+"""What every request must pass, and what every answer carries; in front of all of the page.
 
 A page on this machine can be reached by any web page that the same browser shows. So: names that
 an attacker's DNS may point here are refused (only addresses and known names are answered), no

@@ -59,7 +59,7 @@ def _as_json(text: str) -> object:
 
 
 def key_of(request: Request, store: Reader) -> Key:
-    """The key that is asked for; the only one, or the one without a name, if none is."""
+    """The key of the request; the only one, or the one without a name, where it has none."""
     text = request.query_params.get("key")
     if text is not None:
         key = read_key(text)
@@ -75,7 +75,7 @@ def key_of(request: Request, store: Reader) -> Key:
 
 
 def checkpoint_of(request: Request, store: Reader) -> tuple[Key, Checkpoint]:
-    """The checkpoint that is asked for by key, at and sequence; the newest where these say none."""
+    """The checkpoint of key, at and sequence; the newest where these say none."""
     key = key_of(request, store)
     at, sequence = request.query_params.get("at"), request.query_params.get("sequence")
     time = None if at is None else read_time(at)
