@@ -78,6 +78,9 @@ def spark(values: Iterable[float], label: str, *, bars: bool = False) -> Raw:
     known = [value for value in found if math.isfinite(value)]
     if not known:
         return Raw("")
+    largest = max(map(abs, known)) or 1.0
+    found = [value / largest for value in found]  # differences and products stay finite
+    known = [value / largest for value in known]
     low, high = (min(0.0, *known), max(known)) if bars else (min(known), max(known))
     span = (high - low) or 1.0
     step = max(2.0, min(12.0, 180.0 / len(found)))

@@ -80,7 +80,7 @@ class Retention(NamedTuple):
     def resumed(names: Collection[Name]) -> set[Name]:
         """The newest, and the one written last: late rows may have made that of an older window."""
         newest = max(names, key=lambda name: name.order)
-        return {newest, max(names, key=lambda name: name.sequence)}
+        return {newest, max(names, key=lambda name: (name.sequence, name.order))}
 
     def staying(self, names: Iterable[Name]) -> set[Name]:
         """Those of one key's checkpoints that stay.

@@ -1,7 +1,8 @@
 """Pages whose commands are run: what they print is what the page says.
 
 Blocks of ```` ```console ```` are lines that begin with `$` and what they print; blocks of python
-before them make what they need. `streampca serve` is asked for its page, and ended.
+before them make what they need. `streampca serve` is asked for its page, and ended. A line
+``<!-- not run: why -->`` before a block leaves it as it is.
 """
 
 import difflib
@@ -17,7 +18,9 @@ from typer.testing import CliRunner
 
 from streampca.cli.commands import app
 
-BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^(<!-- not run: [^\n]*-->\n)?```(python|console)\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
 TIMED = re.compile(r"in \d+\.\d s")
 NUMBER = r"-?\d+\.?\d*(?:e-?\d+)?"
 
@@ -63,7 +66,9 @@ def played(text, name="page"):
     """The page with what its commands say now."""
 
     def block(match):
-        kind, body = match.groups()
+        left_out, kind, body = match.groups()
+        if left_out:
+            return match[0]
         if kind == "python":
             exec(compile(body, name, "exec"), {})
             return match[0]
