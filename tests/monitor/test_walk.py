@@ -44,8 +44,8 @@ def test_the_walk_is_short_and_finds_what_was_wrong(tmp_path, monkeypatch):
     commands = [
         line
         for found in BLOCK.finditer(section)
-        if found[1] == "console"
-        for line in found[2].splitlines()
+        if found[2] == "console"
+        for line in found[3].splitlines()
         if line.startswith("$ ")
     ]
     assert len(commands) < 10
