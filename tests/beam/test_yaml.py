@@ -15,7 +15,7 @@ from reruns import files, write
 from streams import assert_equals_batch, stream
 
 import beam_pipelines
-from beam_pipelines import beam_yaml
+from beam_pipelines import beam_yaml, yaml_alarms
 from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
 from streampca import CheckpointStore
 
@@ -79,14 +79,15 @@ def test_the_provider_that_ships_is_included_by_its_path(tmp_path):
     """It names all transforms that Beam YAML can have, and they are there."""
     (shipped,) = (Path(folder) / "provider.yaml" for folder in beam_pipelines.__path__)
     transforms = yaml.safe_load(shipped.read_text())[0]["transforms"]
-    public = [
-        name
-        for name, value in vars(beam_yaml).items()
+    public = {
+        name: f"{module.__name__}.{name}"
+        for module in (beam_yaml, yaml_alarms)
+        for name, value in vars(module).items()
         if isinstance(value, type)
         and issubclass(value, beam.PTransform)
-        and value.__module__ == beam_yaml.__name__
-    ]
-    assert transforms == {name: f"beam_pipelines.beam_yaml.{name}" for name in public}
+        and value.__module__ == module.__name__
+    }
+    assert transforms == public
     X, times = stream(100, 3)
     rows = [
         {"press": "a", "second": int(t), **dict(zip(NAMES, x, strict=True))}
