@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from streampca.monitor import Monitor
-from streampca.plots.models import checkpoint_of, how_many
+from streampca.plots.models import checkpoint_of, how_many, pair_of
 from streampca.plots.scores import name_components
 from streampca.plots.style import SMALL, canvas, feature_labels
 
@@ -66,10 +66,7 @@ def plot_biplot(
     checkpoint = checkpoint_of(model)
     first, second = components
     monitor = Monitor(checkpoint)
-    p = monitor.statistics.n_kept
-    if not (1 <= first <= p and 1 <= second <= p) or first == second:
-        raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")
-    pair = [first - 1, second - 1]
+    pair = pair_of(components, monitor.statistics.n_kept)
     scores = monitor.scores(X)[:, pair]
     count = how_many("n_features", n_features, 8, monitor.n_features)
     # Correlations up to a factor: loadings in units of the components' standard deviations.
@@ -102,7 +99,7 @@ def plot_biplot(
         loc="left",
         fontsize=SMALL,
     )
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _arrows(axes: Axes, tips: NDArray[np.float64], names: list[str], reach: float) -> None:

@@ -99,7 +99,7 @@ def plot_components(
         time_axis(lower, x)
     # Above the lines and not on them: where lines meet, names on them would lie on each other.
     drawn.legend(2 if p in (2, 4) else 3, handlelength=2.6, columnspacing=1.2)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _positions(checkpoints: Sequence[Checkpoint]) -> tuple[NDArray[Any], str]:

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from streampca.monitor import Monitor
-from streampca.plots.models import how_many
+from streampca.plots.models import how_many, when
 from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
 
 __all__ = ["plot_contributions", "plot_control"]
@@ -62,9 +62,7 @@ def plot_control(
     """
     monitor = model if isinstance(model, Monitor) else Monitor(model)
     spe, t2 = monitor.spe(X), monitor.t2(X)
-    x = np.arange(len(spe)) if times is None else np.asarray(times)
-    if x.shape != spe.shape:
-        raise ValueError(f"times has shape {x.shape}, but there are {len(spe)} rows")
+    x = when(times, len(spe))
     if x.dtype.kind == "M":
         x = x.astype("datetime64[us]")
     drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
@@ -76,7 +74,7 @@ def plot_control(
     dress(lower, ylabel="T²", xlabel="time (UTC)" if x.dtype.kind == "M" else "row")
     upper.tick_params(labelbottom=False)
     time_axis(lower, x)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _chart(
@@ -176,4 +174,4 @@ def plot_contributions(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from streampca.monitor import Event, Monitor
-from streampca.plots.models import how_many
+from streampca.plots.models import how_many, when
 from streampca.plots.style import (
     SMALL,
     TEXT,
@@ -89,9 +89,7 @@ def plot_event(
     parts = (monitor.spe_contributions if statistic == "spe" else monitor.t2_contributions)(X)
     parts = np.nan_to_num(parts, nan=0.0)
     within = _rows_of(event, start, len(parts))
-    x = np.arange(start, start + len(parts)) if times is None else np.asarray(times)
-    if x.shape != (len(parts),):
-        raise ValueError(f"times has shape {x.shape}, but there are {len(parts)} rows")
+    x = when(times, len(parts), start)
     count = how_many("n_features", n_features, 10, parts.shape[1])
     means = parts[within].mean(axis=0)
     order = np.argsort(-means, kind="stable")[:count]
@@ -104,7 +102,7 @@ def plot_event(
     n_rows = int(within.sum())
     bars.set_title(f"mean of {n_rows:,} row{'s' * (n_rows != 1)}", loc="left", fontsize=SMALL)
     heat.set_title("row by row", loc="left", fontsize=SMALL)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _rows_of(event: Event | None, start: int, count: int) -> NDArray[np.bool_]:

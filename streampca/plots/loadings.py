@@ -86,4 +86,4 @@ def plot_loadings(
     axes.title.set_fontsize(TEXT)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streampca.checkpoint import Checkpoint
 
-__all__ = ["checkpoint_of", "how_many"]
+__all__ = ["checkpoint_of", "how_many", "pair_of", "when"]
 
 
 def checkpoint_of(model: Any) -> Checkpoint:
@@ -28,3 +32,19 @@ def how_many(name: str, asked: int | None, usual: int, most: int) -> int:
     if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
         raise ValueError(f"{name}={asked!r} is not accepted: give 1 to {most}")
     return asked
+
+
+def pair_of(components: Sequence[int], p: int) -> list[int]:
+    """Two of p components, counted from 1, as columns; ValueError where they are none."""
+    first, second = components
+    if not (1 <= first <= p and 1 <= second <= p) or first == second:
+        raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")
+    return [first - 1, second - 1]
+
+
+def when(times: Any, count: int, start: int = 0) -> NDArray[Any]:
+    """When each row was, or its number; ValueError where there are not as many times as rows."""
+    x = np.arange(start, start + count) if times is None else np.asarray(times)
+    if x.shape != (count,):
+        raise ValueError(f"times has shape {x.shape}, but there are {count} rows")
+    return x

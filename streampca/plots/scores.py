@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from streampca.monitor import Monitor
-from streampca.plots.models import checkpoint_of
+from streampca.plots.models import checkpoint_of, pair_of
 from streampca.plots.style import SMALL, Canvas, canvas, date_ticks, dress, numbers_of_times
 
 __all__ = ["name_components", "plot_scores"]
@@ -77,10 +77,7 @@ def plot_scores(
     checkpoint = checkpoint_of(model)
     first, second = components
     monitor = Monitor(checkpoint)
-    p = monitor.statistics.n_kept
-    if not (1 <= first <= p and 1 <= second <= p) or first == second:
-        raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")
-    scores = monitor.scores(X)[:, [first - 1, second - 1]]
+    scores = monitor.scores(X)[:, pair_of(components, monitor.statistics.n_kept)]
     if groups is not None and times is not None:
         raise ValueError("groups and times both say how rows are marked: give one")
     drawn = canvas(4.6, ax=ax, figsize=figsize, title=title)
@@ -99,7 +96,7 @@ def plot_scores(
     axes.autoscale_view()
     if groups is not None:
         drawn.legend(min(3, kinds))
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def name_components(axes: Axes, checkpoint: Any, first: int, second: int) -> None:

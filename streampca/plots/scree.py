@@ -70,7 +70,7 @@ def plot_scree(
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xticks(np.arange(1, p + 1, -(-p // 12)))
     drawn.legend(2)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _bars(axes: Axes, shares: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ def plot_acs(
         axis.set_ticks(places, [str(i + 1) for i in places])
     bar = drawn.figure.colorbar(image, ax=axes, fraction=0.06, pad=0.03)
     bar.ax.tick_params(labelsize=SMALL)
-    return drawn.finish()  # type: ignore[no-any-return]
+    return drawn.finish()
 
 
 def _directions(given: Any) -> Any:

@@ -82,14 +82,15 @@ class Canvas(NamedTuple):
     title: str | None
     is_own: bool
 
-    def finish(self) -> Any:
+    def finish(self) -> figures.Figure:
         """Put the title above what the first axes say already; the figure."""
         if self.title is not None:
             first = self.axes[0]
             note = first.get_title(loc="left")
             text = f"{self.title}\n{note}" if note else self.title
             first.set_title(text, loc="left", fontsize=SMALL if note else TEXT)
-        return self.figure
+        made: figures.Figure = self.figure
+        return made
 
     def legend(self, columns: int, **how: Any) -> None:
         """A legend above the axes; within them where the figure is somebody else's."""
