@@ -91,6 +91,11 @@ class Places:
                 self._forget(listed)
                 return found
 
+    def indexes(self) -> dict[str, Index]:
+        """All files of many, each with its index."""
+        bundles = self.bundles(self.days())
+        return {relative: index for day in bundles.values() for relative, index in day.items()}
+
     def _forget(self, listed: dict[str, list[str]]) -> None:
         """The indexes of files that are there no longer."""
         there = {relative for files in listed.values() for relative in files}
@@ -148,8 +153,7 @@ class Places:
     def of_key(self, key: Key) -> dict[Name, Place]:
         """All checkpoints of a key, unordered."""
         singles = list(self.singles(key))
-        bundles = self.bundles(self.days())
-        return _counting(key, {k: v for day in bundles.values() for k, v in day.items()}, singles)
+        return _counting(key, self.indexes(), singles)
 
     def newest_first(self, key: Key, until: int | None = None) -> Iterator[Place]:
         """The checkpoints of a key, of windows that had ended by then, if that is given.

@@ -138,9 +138,8 @@ def keys(places: Places) -> set[Key]:
             found |= {key for key, _ in _of_folder(places, entry.name)}
         elif entry.name.endswith(".parquet") and not entry.name.startswith("."):
             places.skip(entry.name, "it does not lie in the folder of a key")
-    for indexes in places.bundles(places.days()).values():
-        for index in indexes.values():
-            found.update(index.keys)
+    for index in places.indexes().values():
+        found.update(index.keys)
     return found
 
 
@@ -167,8 +166,7 @@ def singles(places: Places) -> list[Place]:
 
 def rows_that_count(places: Places) -> dict[str, list[int]]:
     """Of each file of many the rows that no other file has replaced."""
-    bundles = places.bundles(places.days())
-    indexes = {relative: index for day in bundles.values() for relative, index in day.items()}
+    indexes = places.indexes()
     found: dict[str, list[int]] = {relative: [] for relative in indexes}
     for place in counting(indexes, singles(places))[0].values():
         if place.row is not None:

@@ -147,10 +147,9 @@ def _names(places: Places) -> dict[tuple[type, Key], set[Name]]:
     found: dict[tuple[type, Key], set[Name]] = {}
     for place in singles(places):
         found.setdefault(place.which[:2], set()).add(place.name)
-    for indexes in places.bundles(places.days()).values():
-        for index in indexes.values():
-            for key, name, _ in index.rows():
-                found.setdefault((type(key), key), set()).add(name)
+    for index in places.indexes().values():
+        for key, name, _ in index.rows():
+            found.setdefault((type(key), key), set()).add(name)
     return found
 
 

@@ -42,17 +42,14 @@ def verify(places: Places) -> Verified:
         if checkpoint is not None:
             readable += 1
             names.add(place.which)
-    for indexes in mine.bundles(mine.days()).values():
-        for relative, index in indexes.items():
-            n_files += 1
-            rows = [
-                Place(key, name, relative, i, n) for i, (key, name, n) in enumerate(index.rows())
-            ]
-            for place, checkpoint in read_each(mine, rows, moments=True):
-                if checkpoint is not None:
-                    readable += 1
-                    names.add(place.which)
-            _rest(mine, relative)
+    for relative, index in mine.indexes().items():
+        n_files += 1
+        rows = [Place(key, name, relative, i, n) for i, (key, name, n) in enumerate(index.rows())]
+        for place, checkpoint in read_each(mine, rows, moments=True):
+            if checkpoint is not None:
+                readable += 1
+                names.add(place.which)
+        _rest(mine, relative)
     n_files += sum(relative not in {place.relative for place in own} for relative in problems)
     said = {places.files.path(relative): why for relative, why in problems.items()}
     return Verified(len(names), readable - len(names), n_files, said)
