@@ -1,0 +1,180 @@
+"""score with rules and limits: which events it tells, and what calibrate keeps for it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streampca import CheckpointStore
+from streampca.monitor import Monitor
+
+
+@pytest.fixture
+def watched(cli, write):
+    """A store of normal rows of four sensors, and a file with one of them off for a while."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1)) @ np.ones((1, 4)) + 0.2 * rng.normal(size=(4000, 4))
+    X[3000:3040, 2] += 3.0
+    X[3500, 1] += 5.0
+    times = [f"2026-01-01T{i // 60:02d}:{i % 60:02d}:00" for i in range(1000)]
+    write("normal.csv", X[:2000])
+    write("calm.csv", X[2000:2600])
+    write("odd.csv", X[2700:3700], time=times)
+    cli("fit", "normal.csv", "-n", 1, "-o", "store", "-q")
+
+
+def test_score_ends_with_events(cli, watched):
+    said = cli(
+        "score",
+        "store",
+        "odd.csv",
+        "--timestamp-column",
+        "time",
+        "--rules",
+        "k=3, n=5, hold_off=5",
+        "--json",
+    ).json
+    (event,) = said["events"]
+    assert (event["start"], event["end"]) == ("odd.csv, row 300", "odd.csv, row 339")
+    assert (event["start_time"], event["end_time"]) == (
+        "2026-01-01T05:00:00Z",
+        "2026-01-01T05:39:00Z",
+    )
+    assert event["sensors"][0] == "heat"
+    assert event["is_over"]
+    assert (event["n_rows"], event["n_out"], said["n_events"]) == (40, 40, 1)
+    assert said["rules"] == {"k": 3, "n": 5, "hold_off": 5}
+    text = cli(
+        "score", "store", "odd.csv", "--timestamp-column", "time", "--rules", "k=3, n=5, hold_off=5"
+    ).out
+    assert "2026-01-01T05:00:00Z" in text
+    assert "1 event;" in text
+    every = cli("score", "store", "odd.csv", "--json").json
+    assert every["n_events"] > 1  # without rules each row that is out is one
+    assert "odd.csv, row 800" in {event["start"] for event in every["events"]}
+
+
+@pytest.mark.parametrize(
+    ("single", "rules"),
+    [
+        (["--k-of-n", "3/5", "--hold-off", 5], "k=3, n=5, hold_off=5"),
+        (["--k-of-n", "4"], "k=4, n=4"),
+        (["--ewma", 0.3, "--release", 0.8], "ewma=0.3, release=0.8"),
+        (["--k-of-n", "3/5", "--rules", "hold_off=5"], "k=3, n=5, hold_off=5"),
+        (
+            ["--rules", "k=2, n=3, confidence=0.98", "--confidence", 0.9],
+            "k=2, n=3, confidence=0.98",
+        ),
+    ],
+)
+def test_rules_have_options_of_their_own(cli, watched, single, rules):
+    args = ["score", "store", "odd.csv", "--normal", "calm.csv", "--json"]
+    assert cli(*args, *single).json == cli(*args, "--rules", rules).json
+
+
+def test_what_is_said_of_events_at_the_end(cli, watched):
+    args = ["score", "store", "odd.csv", "--k-of-n", "3/5", "--hold-off", 5]
+    lines = cli(*args).out.splitlines()
+    event = lines[lines.index("Events") + 3].split()
+    said = cli(*args, "--json").json["events"][0]
+    assert " ".join(event).startswith("odd.csv, row 300 odd.csv, row 339 heat ")
+    assert " ".join(event).endswith(f"40 rows {said['peak']:.3g} x SPE {said['peak_row']}")
+    assert lines[-1].endswith("limits at 0.99 from theory")
+    assert cli(*args, "--normal", "calm.csv").out.endswith("at 0.99 from 600 normal rows\n")
+
+
+@pytest.mark.parametrize("how", [[], ["--normal", "calm.csv"]])
+def test_score_takes_running_means_and_limits_from_anywhere(cli, watched, how):
+    args = ["score", "store", "odd.csv", "--rules", "ewma=0.3, hold_off=10", *how, "--json"]
+    said = cli(*args).json
+    long = max(said["events"], key=lambda event: event["n_rows"])
+    assert long["sensors"][0] == "heat"
+    assert 35 <= long["n_rows"] <= 90
+
+
+def test_an_event_goes_on_from_file_to_file(cli, watched, write):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 1)) @ np.ones((1, 4)) + 0.2 * rng.normal(size=(60, 4))
+    X[20:, 0] += 4
+    write("one.csv", X[:40])
+    write("two.csv", X[40:])
+    said = cli("score", "store", "one.csv", "two.csv", "--rules", "k=2, n=2", "--json").json
+    (event,) = said["events"]
+    assert (event["start"], event["end"]) == ("one.csv, row 20", "two.csv, row 19")
+    assert not event["is_over"]
+
+
+def test_rules_that_are_none_are_an_error(cli, watched):
+    assert (
+        "did you mean hold_off" in cli("score", "store", "odd.csv", "--rules", "hold=3", code=2).err
+    )
+    err = cli("score", "store", "odd.csv", "--rules", "method=empirical", code=2).err
+    assert "--normal" in err
+    for single, named in (
+        (["--k-of-n", "3 of 5"], "give two numbers such as 3/5"),
+        (["--k-of-n", "5/3"], "k=5 of n=3 rows can never be"),
+        (["--hold-off", "0"], "hold_off=0"),
+        (["--ewma", "2"], "ewma=2.0"),
+        (["--release", "0"], "release=0.0"),
+        (["--ewma", "0.2", "--rules", "ewma=0.3"], "--rules says ewma=0.3"),
+    ):
+        assert named in cli("score", "store", "odd.csv", *single, code=2).err
+
+
+def test_score_of_rows_with_gaps_is_that_of_a_monitor(cli, write, rows):
+    gappy = rows[:600].copy()
+    gappy[::3, 1] = np.nan
+    cli("fit", write("a.csv", rows), "-n", 2, "-o", "store", "--missing", "impute", "-q")
+    lines = [",".join("" if np.isnan(v) else repr(v) for v in row) for row in gappy.tolist()]
+    Path("b.csv").write_text("\n".join(["oil,air,heat,load", *lines, ""]))
+    said = cli("score", "store", "b.csv", "--json", "-o", "scores.csv").json
+    assert said["n_rows"] == 600
+    found = Monitor(CheckpointStore("store").latest()).assess(gappy)
+    assert said["n_alarms"] == int(found.alarm.sum())
+    with open("scores.csv", newline="") as file:
+        spe = [float(row["spe"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(spe, found.spe, rtol=1e-9)
+
+
+def test_calibrate_keeps_limits_that_score_then_takes(cli, watched):
+    args = ["score", "store", "odd.csv", "--k-of-n", "3/5", "--hold-off", 5]
+    by_theory = cli(*args, "--json").json
+    from_rows = cli(*args, "--normal", "calm.csv", "--json").json
+    before = CheckpointStore("store").latest()
+    said = cli("calibrate", "store", "calm.csv").out
+    assert said.startswith("limits from 600 rows kept in ")
+    after = CheckpointStore("store").latest()
+    assert Monitor(after).n_calibrated == 600
+    assert (
+        after.to_record_batch()
+        .drop_columns(["calibration"])
+        .equals(before.to_record_batch().drop_columns(["calibration"]))
+    )
+    kept = cli(*args, "--json").json
+    assert kept["limits"][0]["method"] == "empirical"
+    for name in ("spe", "t2"):
+        assert kept["limits"][0][name] == pytest.approx(from_rows["limits"][0][name], rel=0.05)
+        assert kept["limits"][0][name] != by_theory["limits"][0][name]
+    assert cli(*args).out.endswith("at 0.99 from 600 normal rows\n")
+    assert cli(*args, "--confidence", 0.9999).out.endswith("at 0.9999 from theory\n")
+    # again: in place of what was kept, not beside it; --normal does so for once
+    assert cli("calibrate", "store", "calm.csv", "--json").json[0]["n_rows"] == 600
+    assert cli(*args, "--normal", "calm.csv", "--json").json == from_rows
+    cli("fit", "calm.csv", "-n", 1, "-o", "store", "--resume", "-q")  # the ledger is not disturbed
+    assert cli(*args, "--json").json["limits"][0]["method"] == "theory"
+
+
+def test_calibrate_each_key_and_a_file(cli, write, rows):
+    press = ["a", "b"] * 1500
+    path = write("a.csv", rows, press=press)
+    cli("fit", path, "--key-column", "press", "-n", 2, "-o", "store", "-q")
+    said = cli("calibrate", "store", path, "--key-column", "press", "--json").json
+    assert [(each["key"], each["n_rows"]) for each in said] == [("a", 1500), ("b", 1500)]
+    store = CheckpointStore("store")
+    assert [Monitor(store.latest(key)).n_calibrated for key in "ab"] == [1500, 1500]
+    Path("one.bytes").write_bytes(store.latest("a").without_moments().to_bytes())
+    write("few.csv", rows[:50])
+    assert "50 rows kept in one.bytes" in cli("calibrate", "one.bytes", "few.csv").out
+    assert "normal" not in cli("score", "one.bytes", "few.csv").err
+    assert "there is no key" in cli("calibrate", "store", "few.csv", "--key", "c", code=2).err
