@@ -23,8 +23,8 @@ cost: in minibatches of 512 they take six times as long as bare X'X, in these on
 
 _SPARSE_ROWS, _ENTRIES_AT_ONCE = 2**13, 2**21
 _FEW_ENTRIES = 0.03
-"""Rows, and entries, of a minibatch of sparse rows in factored memory, at most: 24 MB. And the share
-of entries stored up to which this is so."""
+"""Rows, and entries, of a minibatch of sparse rows in factored memory, at most: 24 MB. And the
+share of entries stored up to which this is so."""
 
 _ROWS_THERE, _NUMBERS_THERE = 16_384, 2**25
 """Rows, and numbers, of a minibatch on a device, which takes some 50 calls of a few microseconds

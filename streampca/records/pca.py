@@ -54,7 +54,6 @@ class View:
         """Rows (..., n) of what `centred` made of them."""
         return self.mean + (D if self.scale is None else D * self.scale)
 
-
     def folded(self, directions: Float64) -> Float64 | None:
         """What a row beside a 1 is multiplied with: (k + 1, n + 1) for directions (k, n).
 

@@ -102,7 +102,8 @@ def test_callers_arrays_are_as_they_were():
         X = scipy.sparse.random_array((300, 60), density=share, format="csr", rng=draws)
         before = X.copy()
         StreamingPCA(2, memory="dense").partial_fit(X).partial_fit(X)
-        assert (X.data == before.data).all() and (X.indices == before.indices).all()
+        np.testing.assert_array_equal(X.data, before.data)
+        np.testing.assert_array_equal(X.indices, before.indices)
 
 
 def test_few_entries_come_in_large_minibatches():
