@@ -98,7 +98,7 @@ types: $(STAMP)  ## mypy, strict on streampca
 bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
-fast: $(STAMP)  ## the speeds that are promised, each beside its limit: four minutes (ARGS="mnist10" picks)
+fast: $(STAMP)  ## the speeds that are promised, each beside its limit: ten minutes (ARGS="mnist10" picks)
 	$(BIN)/python -m benchmarks.fast $(ARGS)
 
 peers: $(STAMP)  ## speed, accuracy and cost beside all peers; renders docs/performance.md (ARGS picks)
