@@ -22,7 +22,8 @@ from benchmarks.narrow import seconds
 from streampca import StreamingPCA
 
 LEAST, JUMP, REPEATS = 0.02, 2.0, 3
-"""Seconds that are measured at least, the step that is marked, and runs, of which the median is taken."""
+"""Seconds that are measured at least, the step that is marked, and runs, of which the median
+is taken."""
 
 
 class Walk(NamedTuple):
