@@ -34,6 +34,8 @@ _LONG = 10 * 365 * 86400
 _TOLD = 20
 """Bad messages and late rows that a worker's log shows."""
 
+_END = GlobalWindow().max_timestamp()
+
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +104,7 @@ class InOrder(beam.DoFn):
         partition, message = element
         if message is None:
             _hold_back(hold, MIN_TIMESTAMP.micros)
-            end.set(GlobalWindow().max_timestamp())
+            end.set(_END)
             return
         message = Message(*message)
         before = last.read()
@@ -181,14 +183,14 @@ class InOrder(beam.DoFn):
         hold: Any = beam.DoFn.TimerParam(HOLD),  # noqa: B008
     ) -> None:
         """Hold on, unless the partition has ended."""
-        if when < GlobalWindow().max_timestamp():
+        if when.micros < _END.micros - 1000:  # timers cross workers in milliseconds
             _hold_back(hold, when.micros)
 
     @on_timer(END)
     def end(self, hold: Any = beam.DoFn.TimerParam(HOLD)) -> None:  # noqa: B008
         """Nothing comes any more: let the watermark go."""
         # Set, not cleared: Prism takes a timer that is cleared for one of 1970.
-        _hold_back(hold, GlobalWindow().max_timestamp().micros, after=0)
+        _hold_back(hold, _END.micros, after=0)
 
 
 def _hold_back(timer: Any, micros: int, after: float = _LONG) -> None:

@@ -1,15 +1,17 @@
-"""Topics of Kafka and Pub/Sub as rows, by Beam's own connectors.
+"""Topics of Kafka as rows, by Beam's own connector.
 
-Which options a connector gets is said here, and what its messages become; when the windows of a
-topic's rows are closed, in_order.py says.
+Which options the connector gets is said here, and what its messages become; when windows are
+closed, in_order.py says. Knows no command line and asks no broker.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput  # noqa: F401
+from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
@@ -17,7 +19,15 @@ from beam_pipelines.in_order import MARKS, Holding, InOrder, Message
 from beam_pipelines.parse import Parse
 from beam_pipelines.rows import BAD_ROWS
 
-__all__ = ["KafkaTopic", "ReadTopic"]
+__all__ = ["Incoming", "KafkaTopic", "ReadTopic", "form_of", "schema_of"]
+
+
+class Incoming(NamedTuple):
+    """What a job gets of its messages."""
+
+    rows: Any
+    bad_rows: Any  # None: they fail the job
+    marks: Any = None  # of Kafka: see `InOrder`
 
 
 class KafkaTopic(NamedTuple):
@@ -31,12 +41,13 @@ class KafkaTopic(NamedTuple):
 
 
 class ReadTopic(beam.PTransform):
-    """A topic of Kafka -> `rows`, bad messages and marks.
+    """A topic of Kafka -> `Incoming`.
 
     Parameters
     ----------
     topic : KafkaTopic
     parse : Parse
+        With bad messages as an output of its own, or none.
     holding : Holding
     """
 
@@ -53,11 +64,10 @@ class ReadTopic(beam.PTransform):
             self._messages(pipeline) | "Number" >> beam.Map(_numbered).with_output_types(kind),
         )
         step = beam.ParDo(self._in_order).with_outputs(BAD_ROWS, MARKS, main="rows")
-        return both | "Both" >> beam.Flatten() | "InOrder" >> step
+        found = both | "Both" >> beam.Flatten() | "InOrder" >> step
+        return Incoming(found.rows, found[BAD_ROWS], found[MARKS])
 
     def _messages(self, pipeline: Any) -> Any:
-        from apache_beam.io.kafka import ReadFromKafka
-
         topic = self._topic
         read = ReadFromKafka(
             topic.consumer,
@@ -69,9 +79,16 @@ class ReadTopic(beam.PTransform):
         try:
             return pipeline | "Kafka" >> read
         except Exception as error:
+            at = topic.expansion_service
+            where = "--expansion-service" if at is None else f"--expansion-service {at}"
             raise ValueError(
-                f"--expansion-service: Beam's Java side cannot make ReadFromKafka ({error})"
+                f"{where}: Beam's Java side cannot make ReadFromKafka ({_last_line(error)})"
             ) from error
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("at ")), type(error).__name__)
 
 
 def _numbered(record: Any) -> TimestampedValue:
@@ -79,3 +96,16 @@ def _numbered(record: Any) -> TimestampedValue:
     message = Message(record.offset, record.timestamp, record.key, record.value)
     when = Timestamp(micros=MIN_TIMESTAMP.micros + 1000 * (record.offset + 1))
     return TimestampedValue((record.partition, tuple(message)), when)
+
+
+def form_of(form: str | None) -> str:
+    """What `ParseRows` calls a format of the table of options."""
+    return "json" if form in (None, "jsonl") else str(form)
+
+
+def schema_of(asked: Mapping[str, Any]) -> Any:
+    """Avro's schema, if the options name a file with one."""
+    if "avro_schema" not in asked:
+        return None
+    with open(asked["avro_schema"], encoding="utf-8") as file:
+        return json.load(file)
