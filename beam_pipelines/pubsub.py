@@ -35,10 +35,10 @@ class Subscription(NamedTuple):
 
         Examples
         --------
-        >>> Subscription.of("pubsub://plant/rows").resource
-        'projects/plant/subscriptions/rows'
-        >>> Subscription.of("pubsub://projects/plant/topics/rows").resource
-        'projects/plant/topics/rows'
+        >>> Subscription.of("pubsub://plant-7/rows").resource
+        'projects/plant-7/subscriptions/rows'
+        >>> Subscription.of("pubsub://projects/plant-7/topics/rows").resource
+        'projects/plant-7/topics/rows'
         """
         parts = address.removeprefix("pubsub://").rstrip("/").split("/")
         if len(parts) == 2 and all(parts):
@@ -52,13 +52,15 @@ class Subscription(NamedTuple):
             )
         return cls("/".join(parts))
 
+    def connector(self) -> ReadFromPubSub:
+        """Beam's own step; it raises ValueError for names that Pub/Sub does not take."""
+        if "/subscriptions/" in self.resource:
+            return ReadFromPubSub(subscription=self.resource)
+        return ReadFromPubSub(topic=self.resource)
+
     def read(self, pipeline: Any, parse: ParseRows, *, bad_rows: bool) -> Incoming:
         """Rows of its messages; the service itself says how far their times have come."""
-        if "/subscriptions/" in self.resource:
-            reads = ReadFromPubSub(subscription=self.resource)
-        else:
-            reads = ReadFromPubSub(topic=self.resource)
-        messages = pipeline | "PubSub" >> reads
+        messages = pipeline | "PubSub" >> self.connector()
         found = messages | "ParseRows" >> parse
         return Incoming(found.rows, found.bad_rows) if bad_rows else Incoming(found, None)
 
@@ -126,5 +128,6 @@ def pubsub_input(
     found = {"key": asked.get("key_column"), "timestamp": asked.get("timestamp_column")}
     form = form_of(asked.get("input_format"))
     made = PubSubInput(Subscription.of(address), form, schema_of(asked), found | given)
-    ParseRows(form, schema=made.schema, **made.options)  # raises at once
+    ParseRows(form, schema=made.schema, **made.options)  # raises at once, as does
+    made.subscription.connector()
     return made

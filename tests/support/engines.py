@@ -179,6 +179,19 @@ def start_pool(path=f"{Path(sys.executable).parent}:/usr/bin:/bin"):
     )
 
 
+def workers_of(process):
+    """Processes that a pool has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = status.read_text()
+        except OSError:
+            continue
+        if int(text.rpartition(")")[2].split()[1]) == process.pid:
+            found.append(int(status.parent.name))
+    return found
+
+
 def _prism():
     return start_prism()
 
