@@ -228,6 +228,9 @@ def reason(error: BaseException) -> str:
     'row 3 is bad'
     """
     text = str(error)
+    told = re.findall(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    if told:  # of gRPC, whose lines are no sentences
+        return str(told[-1])
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"\s*\[while running .*\]$", "", line)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import grpc
 from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
@@ -82,13 +83,14 @@ class ReadTopic(beam.PTransform):
             at = topic.expansion_service
             where = "--expansion-service" if at is None else f"--expansion-service {at}"
             raise ValueError(
-                f"{where}: Beam's Java side cannot make ReadFromKafka ({_last_line(error)})"
+                f"{where}: Beam's Java side cannot make ReadFromKafka ({_first_line(error)})"
             ) from error
 
 
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith("at ")), type(error).__name__)
+def _first_line(error: Exception) -> str:
+    if isinstance(error, grpc.RpcError) and hasattr(error, "details"):
+        return str(error.details())
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _numbered(record: Any) -> TimestampedValue:
