@@ -62,6 +62,7 @@ class Holding(NamedTuple):
     delay: int  # that a row may be older than one that its partition has shown before
     grain: int | None  # windows begin and end at multiples of it; None: there is one
     since: int | None = None  # older rows have been learned by the job that is gone on from
+    idle: float | None = None  # seconds after which a silent partition is not waited for
 
 
 class InOrder(beam.DoFn):
@@ -103,7 +104,7 @@ class InOrder(beam.DoFn):
         """Give the rows of a message, then let the watermark come as far as they have."""
         partition, message = element
         if message is None:
-            _hold_back(hold, MIN_TIMESTAMP.micros)
+            self._hold_back(hold, MIN_TIMESTAMP.micros)
             end.set(_END)
             return
         message = Message(*message)
@@ -121,11 +122,10 @@ class InOrder(beam.DoFn):
                 times.append(micros)
             if output is not None:
                 yield output
-        new = max(times, default=top)
-        if new is None or new == top:
-            return
-        newest.write(max(new, top) if top is not None else new)
-        yield from self._moved(partition, message.offset, top, new, hold)
+        new = max([*times, *([] if top is None else [top])], default=None)
+        if new is not None:
+            newest.write(new)
+            yield from self._moved(partition, message.offset, top, new, hold)
 
     def _rows(
         self, partition: int, message: Message, top: int | None
@@ -164,8 +164,12 @@ class InOrder(beam.DoFn):
             # Before the watermark comes as far: who waits for it has the mark by then.
             when = MIN_TIMESTAMP if held is None else Timestamp(micros=held)
             yield TaggedOutput(MARKS, TimestampedValue(Mark(partition, slot(new), offset), when))
-        if held is None or slot(new - delay) > held:
-            _hold_back(hold, slot(new - delay))
+        if held is None or slot(new - delay) > held or self._holding.idle is not None:
+            self._hold_back(hold, slot(new - delay))
+
+    def _hold_back(self, hold: Any, micros: int) -> None:
+        idle = self._holding.idle
+        _set(hold, micros, after=_LONG if idle is None else idle)
 
     def _slot(self, micros: int) -> Any:
         grain = self._holding.grain
@@ -182,19 +186,20 @@ class InOrder(beam.DoFn):
         when: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
         hold: Any = beam.DoFn.TimerParam(HOLD),  # noqa: B008
     ) -> None:
-        """Hold on, unless the partition has ended."""
-        if when.micros < _END.micros - 1000:  # timers cross workers in milliseconds
-            _hold_back(hold, when.micros)
+        """Hold on, unless the partition has ended, or is silent."""
+        has_ended = when.micros >= _END.micros - 1000  # timers cross workers in milliseconds
+        if not has_ended and self._holding.idle is None:
+            self._hold_back(hold, when.micros)
 
     @on_timer(END)
     def end(self, hold: Any = beam.DoFn.TimerParam(HOLD)) -> None:  # noqa: B008
         """Nothing comes any more: let the watermark go."""
         # Set, not cleared: Prism takes a timer that is cleared for one of 1970.
-        _hold_back(hold, _END.micros, after=0)
+        _set(hold, _END.micros, after=0)
 
 
-def _hold_back(timer: Any, micros: int, after: float = _LONG) -> None:
-    """Hold the output's watermark back to a time until the timer is set again.
+def _set(timer: Any, micros: int, after: float) -> None:
+    """Hold the output's watermark back to a time until the timer fires or is set again.
 
     A timer of processing time does, at the time of what is being processed; Beam's Python has no
     argument for another yet.

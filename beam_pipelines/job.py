@@ -117,6 +117,8 @@ def _with_messages(job: Job, given: Mapping[str, Any], *, resume: bool) -> Job:
     else:
         where = job.topic, job.columns, job.asked, given, job.windowfn, job.beam_options, store
         found = kafka_input(*where, resume=resume, say=say)
+    if not found.ends and job.bad_rows is not None and os.path.isfile(job.bad_rows):
+        raise ValueError(f"--bad-rows {job.bad_rows} is a file: of a stream it is a folder")
     streaming = [] if found.ends or "--streaming" in job.beam_options else ["--streaming"]
     return job._replace(messages=found, beam_options=[*job.beam_options, *streaming])
 

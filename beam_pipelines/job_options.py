@@ -61,6 +61,9 @@ MESSAGES = (
     Option("message_delay", "TIME",
            "Of kafka://: how much later than its end a row has to be that closes a window, for "
            "rows that are not in the order of their times in their partition; default 0."),
+    Option("idle_partitions", "TIME",
+           "Of kafka://: windows no longer wait for a partition that has shown nothing for so long "
+           "(processing time); its rows that come afterwards are late. Default: they wait."),
 )  # fmt: skip
 
 TABLE = (*TIMES, *NUMBERS, *CHOICES)
@@ -137,7 +140,7 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
 
 
 def _value(option: Option, text: str, called: str) -> Any:
-    if option in TIMES or option in WATCH or option.name == "message_delay":
+    if option in TIMES or option in WATCH or option.metavar == "TIME":
         least = 0.0 if option.name in _FROM_NOTHING else 1e-6
         return seconds(called, text, least=least)
     if option.choices and text not in option.choices:

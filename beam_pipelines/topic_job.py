@@ -129,7 +129,11 @@ def kafka_input(
     settled = source.settle(asked, {n: BEGIN._replace(offset=at) for n, at in known.items()})
     starts = {number: place.offset for number, place in settled.items()}
     since = None if before is None else before.since
-    _tell(source, asked, starts, limit, say)
+    there = source.unread(asked, starts)
+    if limit is not None:
+        _tell_short(source, there, limit, say)
+    elif given.get("idle_partitions") is None:
+        _tell_empty(source, there, say)
     topic = KafkaTopic(
         source.topic, consumer, sorted(starts), given.get("expansion_service"), limit
     )
@@ -140,7 +144,12 @@ def kafka_input(
         topic,
         _places(columns),
         # where there is an end, windows are closed there: then order does not matter
-        Holding(delay, grain_of(windowfn) if limit is None else None, since),
+        Holding(
+            delay,
+            grain_of(windowfn) if limit is None else None,
+            since,
+            given.get("idle_partitions"),
+        ),
         Progress(identity, since, starts),
         resume and before is not None,
     )
@@ -208,23 +217,22 @@ def _consumer(source: Topic, path: str | None, store: str) -> dict[str, str]:
     }
 
 
-def _tell(
-    source: Topic, asked: Mapping[str, Any], starts: Mapping[int, int], limit: int | None, say: Any
-) -> None:
-    """Say what would let the job wait."""
-    there = source.unread(asked, starts)
+def _tell_empty(source: Topic, there: Mapping[int, int], say: Any) -> None:
+    """Say which partitions would let every window wait."""
     empty = [number for number, n in there.items() if not n]
-    if limit is None and empty:
+    if empty:
         say(
             f"{source.name}: windows stay open until every partition has a later row, and there is "
-            f"none yet in {', '.join(map(str, empty))}"
+            f"none yet in {', '.join(map(str, empty))}; --idle-partitions lets them go on"
         )
-    if limit is None:
-        return
+
+
+def _tell_short(source: Topic, there: Mapping[int, int], limit: int, say: Any) -> None:
+    """Say where the job would wait for messages."""
     # The connector deals partitions, and messages, into so many equal parts.
-    parts = min(len(starts), 1 + limit // _SPLIT)
+    parts = min(len(there), 1 + limit // _SPLIT)
     shares = [limit // parts + (i < limit % parts) for i in range(parts)]
-    has = [sum(there[number] for number in sorted(starts)[i::parts]) for i in range(parts)]
+    has = [sum(there[number] for number in sorted(there)[i::parts]) for i in range(parts)]
     if any(n < share for n, share in zip(has, shares, strict=True)):
         say(
             f"{source.name}: --max-messages {limit} are more than there are (Beam's connector asks "

@@ -56,11 +56,11 @@ class Timer:
 class Partition:
     """What `InOrder` makes of the messages of one partition."""
 
-    def __init__(self, delay=0, grain=MINUTE, since=None):
+    def __init__(self, delay=0, grain=MINUTE, since=None, idle=None):
         parse = Parse(
             "json", None, Places("press", False, "at", Rule(None, "s", False, None)), True
         )
-        self.fn = InOrder(parse, Holding(delay, grain, since))
+        self.fn = InOrder(parse, Holding(delay, grain, since, idle))
         self.fn.setup()
         self.newest, self.last, self.hold, self.end = Cell(), Cell(), Timer(), Timer()
         self.give(None)
@@ -92,6 +92,35 @@ def test_the_watermark_comes_as_far_as_the_rows_less_the_delay_and_never_back():
         assert rows == [(None, ("a", {"oil": 1.0}), second)]
         expected.append(partition.held)
     assert expected == [60, 60, 60, 120, 660, 660]
+
+
+def test_a_hold_lasts_until_it_is_moved():
+    partition = Partition()
+    partition.row(0, 100)
+    assert partition.hold.set_to[-1] > Timestamp.now() + 86400
+    partition.fn.hold_on(Timestamp(60), partition.hold)
+    assert (len(partition.hold.held), partition.held) == (3, 60)
+
+
+def test_the_end_lets_it_go():
+    partition = Partition()
+    partition.row(0, 100)
+    partition.fn.end(partition.hold)
+    n, last = len(partition.hold.held), partition.hold.held[-1]
+    assert partition.hold.set_to[-1] <= Timestamp.now()
+    partition.fn.hold_on(Timestamp(micros=last // 1000 * 1000), partition.hold)  # as it crosses
+    assert len(partition.hold.held) == n
+
+
+def test_a_silent_partition_is_not_waited_for_where_that_is_asked():
+    partition = Partition(idle=30.0)
+    for offset, message in enumerate([b'{"press": "a", "at": 100, "oil": 1}', b"no row"]):
+        partition.give(Message(offset, 5_000, None, message))
+        assert Timestamp.now() + 20 < partition.hold.set_to[-1] < Timestamp.now() + 31
+        assert partition.held == 60
+    assert len(partition.hold.held) == 3  # each message puts the end of its patience off
+    partition.fn.hold_on(Timestamp(60), partition.hold)
+    assert len(partition.hold.held) == 3
 
 
 def test_nothing_moves_where_windows_are_closed_at_the_end():

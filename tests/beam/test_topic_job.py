@@ -63,7 +63,7 @@ def test_a_job_knows_columns_partitions_and_where_it_begins(address, service, tm
     job = read_arguments(arguments(address, tmp_path, service, *more))
     found = job.messages
     assert (job.columns.names, found.topic.partitions) == (["oil"], [0, 1, 2, 3])
-    assert found.holding == (30_000_000, 60_000_000, None)
+    assert found.holding == (30_000_000, 60_000_000, None, None)
     assert found.progress.offsets == dict.fromkeys(range(4), 0)
     assert "--streaming" in job.beam_options
     assert job.unending
@@ -166,7 +166,10 @@ def test_what_would_let_the_broker_keep_offsets_is_refused(address, service, tmp
     assert (consumer["group.id"], consumer["fetch.max.bytes"]) == ("plant", "1000")
 
 
-@pytest.mark.parametrize("option", ["--expansion-service", "--consumer-config", "--message-delay"])
+@pytest.mark.parametrize(
+    "option",
+    ["--expansion-service", "--consumer-config", "--message-delay", "--idle-partitions"],
+)
 def test_options_of_topics_are_refused_for_files(tmp_path, option):
     (tmp_path / "rows.csv").write_text("oil,air\n1,2\n")
     given = ["--input", str(tmp_path / "rows.csv"), "--window", "global", "--n-components", "1"]
@@ -184,6 +187,17 @@ def test_more_messages_than_there_are_and_empty_partitions_are_said(
     part = mock.send("part", [json.dumps(ROWS[0]).encode()], 2)
     read_arguments(arguments(part, tmp_path, service))
     assert "there is none yet in 0, 1, 3" in capsys.readouterr().err
+    job = read_arguments(arguments(part, tmp_path, service, "--idle-partitions", "1m"))
+    assert job.messages.holding.idle == 60
+    assert "there is none yet" not in capsys.readouterr().err
+
+
+def test_bad_rows_of_a_stream_are_a_folder(address, service, tmp_path):
+    (tmp_path / "bad.jsonl").write_text("")
+    with pytest.raises(ValueError, match="bad.jsonl is a file: of a stream it is a folder"):
+        read_arguments(
+            arguments(address, tmp_path / "store", service, "--bad-rows", f"{tmp_path}/bad.jsonl")
+        )
 
 
 def test_a_topic_in_yaml_says_what_reads_it():
