@@ -211,8 +211,9 @@ def test_killed_at_random_moments_it_is_resumed_and_learns_every_row_once(topics
             site.servers.pop("prism").stop()
     finally:
         site.close()
+    print(f"{KILLS} kills {dict(killed)}, {len(rows.X):,} rows, {len(rows.bad)} bad messages;")
     print(
-        f"{KILLS} kills {dict(killed)}, {len(rows.X):,} rows, {len(rows.bad)} bad; {dict(moments)}"
+        f"killed {dict(moments)}; {from_then} went on from offsets that the store had", flush=True
     )
     assert rows.check(store, end) == rows.check(tmp_path / "whole", end) == 2 * (KILLS + 1)
     check_same(store, tmp_path / "whole")
