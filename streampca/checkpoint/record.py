@@ -222,7 +222,9 @@ class Checkpoint(InNotebook):
 
     def without_moments(self) -> Self:
         """This checkpoint without what only resuming needs; much smaller for dense moments."""
-        return dataclasses.replace(self, moments_kind="", moments={})
+        lighter = object.__new__(type(self))  # what was checked is not checked again
+        vars(lighter).update(self.__getstate__() | {"moments_kind": "", "moments": {}})
+        return lighter
 
     # --- leaving and coming back --------------------------------------------------------------
 

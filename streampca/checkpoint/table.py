@@ -31,7 +31,7 @@ from streampca.checkpoint.values import (
 from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 
-__all__ = ["Decoded", "to_table"]
+__all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "to_table"]
 
 COMPONENTS_TOO = ("decoder", "encoder")
 _ARRAYS = (*VECTORS, *MATRICES, "scale", "drift_cosines")
@@ -60,7 +60,7 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
     arrays["drift_cosines"] = _vectors(cosines, np.dtype("float64"))
     for name in (*VECTORS, "scale"):
         arrays[name] = _vectors([c[name] for c in each], np.dtype("float64"))
-    same = [_are_components(c) for c in each]
+    same = [are_components(c) for c in each]
     for name in MATRICES:
         found = [c[name] for c in each]
         dtype = found[0].dtype
@@ -86,7 +86,8 @@ def _no_moments() -> bytes:
     return wire.encode("", {}, {})
 
 
-def _are_components(checkpoint: Mapping[str, Any]) -> bool:
+def are_components(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether decoder and encoder are the components, as those of an exact solution are."""
     C, A, B = (checkpoint[name] for name in ("components", *COMPONENTS_TOO))
     same = A.dtype == B.dtype == C.dtype and B.shape == C.shape
     return bool(same and B.tobytes() == C.tobytes() and A.tobytes() == C.T.tobytes())

@@ -7,6 +7,7 @@ Each array is one plain list column of one row; names, shapes and JSON values ar
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ _LIST_TYPES = {
         *("float16", "float32", "float64"),
     )
 }
+_MOST_CACHED = 2**14
+"""Bytes of a header whose schema is kept: those of windows and keys are the same again and again,
+and making a schema costs more than all the rest."""
 _MAX_DIMENSIONS = 32  # numpy 1's limit, far above anything here
 
 _Order = Literal["C", "F"]
@@ -74,10 +78,10 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
     >>> decode(data)
     Wire(kind='example', arrays={'mean': array([0., 1., 2.])}, meta={'rows': 7})
     """
-    columns, fields, layout = [], [], []
+    columns, layout = [], []
     for name, given in arrays.items():
         array = np.asarray(given)
-        dtype = array.dtype.name
+        dtype = _type_name(array.dtype)
         if dtype not in _LIST_TYPES:
             raise TypeError(
                 f"Array {name!r} has dtype {array.dtype}; only real numbers and booleans can be "
@@ -85,10 +89,7 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
             )
         order: _Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         flat = array.astype(array.dtype.newbyteorder("="), copy=False).ravel(order=order)
-        values = pa.array(flat.view(np.uint8) if dtype == "bool" else flat)
-        offsets = pa.array([0, len(flat)], pa.int64())
-        columns.append(pa.LargeListArray.from_arrays(offsets, values))
-        fields.append(pa.field(name, _LIST_TYPES[dtype], nullable=False))
+        columns.append(_one_list(flat.view(np.uint8) if dtype == "bool" else flat, dtype))
         layout.append([name, dtype, list(array.shape), order])
     try:
         header = json.dumps(
@@ -96,8 +97,33 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
         ).encode()
     except (TypeError, ValueError) as error:
         raise type(error)(f"`meta` of {kind!r} cannot be written as JSON: {error}.") from error
-    schema = pa.schema(fields, {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
-    return seal(pa.RecordBatch.from_arrays(columns, schema=schema))
+    named = tuple((name, dtype) for name, dtype, *_ in layout)
+    schema_of = _schema if len(header) <= _MOST_CACHED else _schema.__wrapped__
+    return seal(pa.RecordBatch.from_arrays(columns, schema=schema_of(named, header)))
+
+
+@functools.lru_cache(maxsize=64)
+def _type_name(dtype: np.dtype[Any]) -> str:
+    """A name that takes numpy a while to make."""
+    return dtype.name
+
+
+def _one_list(flat: np.ndarray, dtype: str) -> pa.Array:
+    """A list column of one row, without a copy."""
+    kind = _LIST_TYPES[dtype]
+    values = pa.Array.from_buffers(kind.value_type, len(flat), [None, pa.py_buffer(flat)], 0)
+    ends = pa.py_buffer(np.array([0, len(flat)], "int64"))
+    return pa.Array.from_buffers(kind, 1, [None, ends], 0, children=[values])
+
+
+@functools.lru_cache(maxsize=256)
+def _schema(named: tuple[tuple[str, str], ...], header: bytes) -> pa.Schema:
+    """The columns of arrays of these names and types, with the header that says the rest."""
+    return pa.schema(_fields(named), {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
+
+
+def _fields(named: tuple[tuple[str, str], ...]) -> list[pa.Field]:
+    return [pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype in named]
 
 
 def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> Wire:
@@ -128,34 +154,51 @@ def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> 
         ...
     streampca.wire.sealed.WireError: Torn data: ...
     """
-    layout: list[_Layout] = []
-    found: dict[str, Any] = {}
+    found: list[_Header] = []
 
     def check(schema: pa.Schema) -> None:
-        found.update(_read_header((schema.metadata or {}).get(_HEADER_KEY)))
-        layout.extend(_check_layout(found["arrays"]))
-        expected = [
-            pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype, *_ in layout
-        ]
-        if not schema.equals(pa.schema(expected), check_metadata=False):
+        text = (schema.metadata or {}).get(_HEADER_KEY) or b""
+        header = _read_header(text) if len(text) <= _MOST_CACHED else _header(text)
+        if not schema.equals(header.columns, check_metadata=False):
             raise WireError("Corrupt data: the columns are not those that the header names.")
+        found.append(header)
 
     batch = unseal(data, check)
-    if kind is not None and found["kind"] != kind:
-        raise WireError(f"Expected {kind!r}, but the data holds {found['kind']!r}.")
+    (header,) = found
+    if kind is not None and header.kind != kind:
+        raise WireError(f"Expected {kind!r}, but the data holds {header.kind!r}.")
     # Arrow gives a batch without columns no row.
-    if batch.num_rows != bool(layout):
+    if batch.num_rows != bool(header.layout):
         raise WireError(f"Corrupt data: {batch.num_rows} rows where one was written.")
     arrays = {
         name: _unpack(batch.column(i), name, dtype, shape, order)
-        for i, (name, dtype, shape, order) in enumerate(layout)
+        for i, (name, dtype, shape, order) in enumerate(header.layout)
     }
-    return Wire(found["kind"], arrays, found["meta"])
+    return Wire(header.kind, arrays, json.loads(header.meta))
 
 
-def _read_header(text: bytes | None) -> dict[str, Any]:
+class _Header(NamedTuple):
+    """What the header of some bytes says, and never changes."""
+
+    kind: str
+    layout: list[_Layout]
+    columns: pa.Schema
+    meta: str  # JSON, so that each reader has its own
+
+
+def _header(text: bytes) -> _Header:
+    found = _parsed(text)
+    layout = _check_layout(found["arrays"])
+    columns = pa.schema(_fields(tuple((name, dtype) for name, dtype, *_ in layout)))
+    return _Header(found["kind"], layout, columns, json.dumps(found["meta"]))
+
+
+_read_header = functools.lru_cache(maxsize=256)(_header)
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text or b"")
+        header = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WireError(f"Foreign data: the header is not JSON ({error}).") from error
     types = {"kind": str, "arrays": list, "meta": dict}
@@ -195,7 +238,8 @@ def _unpack(
     column: pa.Array, name: str, dtype: str, shape: tuple[int, ...], order: _Order
 ) -> np.ndarray:
     """One column as an array that owns its memory; Python integers cannot overflow here."""
-    values = column.flatten()
+    first, end = (int(each) for each in numbers(column.offsets))
+    values = column.values.slice(first, end - first)
     if values.null_count or len(values) != math.prod(shape):
         raise WireError(
             f"Corrupt data: array {name!r} holds {len(values)} values, not the shape {shape}."
