@@ -24,8 +24,9 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.transforms.window import TimestampedValue
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipelines.learning.pending import (
     ON_TIME,
@@ -47,6 +48,9 @@ microsecond before its end, comes back as up to so many microseconds earlier."""
 _AT_HAND, _AT_HAND_BYTES = 16, 2**26
 """Keys whose models a bundle keeps as objects, for their next timers, or more of them while their
 states have no more bytes: reading one takes as long as learning a window."""
+
+_HELD = 1000
+"""Checkpoints that wait for the next of their key in a bundle at most."""
 
 _State = tuple[bytes | None, int | None, int]  # model, closed, sequence
 
@@ -86,6 +90,13 @@ class CarryModel(beam.DoFn):
     def start_bundle(self) -> None:
         self._at_hand: dict[str, _AtHand] = {}
         self._n_bytes = 0
+        self._held: dict[str, tuple[Checkpoint, Pending]] = {}
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for checkpoint, window in self._held.values():
+            stamped = _stamped(checkpoint, window)
+            yield WindowedValue(stamped.value, stamped.timestamp, (GlobalWindow(),))
+        self._held.clear()
 
     def process(
         self,
@@ -139,6 +150,7 @@ class CarryModel(beam.DoFn):
             return
         kept = entries.kept
         run = self._running(text, known, state)
+        yield from self._released(text, late=state[1] is not None and due[0].last <= state[1])
         groups = [list(group) for _, group in groupby(due, _window)]
         for number, parts in enumerate(groups, 1):
             last = number == len(groups)
@@ -154,7 +166,12 @@ class CarryModel(beam.DoFn):
             self._checkpoints.inc()
             if checkpoint.late:
                 self._late.inc()
+            if last and self._learning.only_last(checkpoint.sequence):
+                self._held[text] = checkpoint, parts[0]
+                break
             yield _stamped(checkpoint if keeps else checkpoint.without_moments(), parts[0])
+        if len(self._held) > _HELD:
+            yield _stamped(*self._held.pop(next(iter(self._held))))
         standing = run.standing
         assert standing.model is not None
         assert standing.closed is not None
@@ -189,6 +206,15 @@ class CarryModel(beam.DoFn):
         for state in (pending, model, closed, sequence):
             state.clear()
         self._forgotten.inc()
+
+    def _released(self, text: str, *, late: bool) -> Iterator[TimestampedValue]:
+        """The checkpoint before, which is not the last of its key in this bundle.
+
+        Before a late one it keeps its moments: it stays the newest of its key.
+        """
+        if text in self._held:
+            checkpoint, window = self._held.pop(text)
+            yield _stamped(checkpoint if late else checkpoint.without_moments(), window)
 
     def _known(
         self, text: str, model: Any, closed: Any, sequence: Any

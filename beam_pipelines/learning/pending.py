@@ -19,8 +19,7 @@ from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from beam_pipelines.learning.combine import Accumulator
 from beam_pipelines.learning.windows import Span, covering
-from beam_pipelines.rows import BLOCKS, Block, moments_from_bytes, without_shard
-
+from beam_pipelines.rows import BLOCKS, Block, n_samples_of, without_shard
 
 KEPT, ON_TIME = 1, 2
 
@@ -134,7 +133,7 @@ class TagWindow(beam.DoFn):
 
     def _parts(self, grouped: Any) -> Iterator[tuple[int, bytes]]:
         if grouped:
-            self._learned.inc(moments_from_bytes(grouped)[0].n_samples)
+            self._learned.inc(n_samples_of(grouped))
         yield 0, grouped
 
 

@@ -34,6 +34,15 @@ class Learning:
         """Whether the checkpoint of this sequence is handed out with moments."""
         return keeps_moments(self.moments, sequence, last=last)
 
+    def only_last(self, sequence: int) -> bool:
+        """Whether the checkpoint of this sequence has moments because none of its key follows.
+
+        Of models that are learned apart those of windows that overlap have them, too.
+        """
+        return (
+            self.carry and self.keeps(sequence, last=True) and not self.keeps(sequence, last=False)
+        )
+
 
 class Standing(NamedTuple):
     """Where a key stands between bundles."""

@@ -63,7 +63,7 @@ def to_state(checkpoint: Checkpoint) -> bytes:
         "settings": checkpoint.settings,
         "moments_kind": checkpoint.moments_kind,
     }
-    return encode(_KIND, arrays, meta)
+    return encode(_KIND, arrays, meta, packed=True)
 
 
 def from_state(data: bytes) -> Checkpoint:

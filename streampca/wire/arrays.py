@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -46,7 +46,9 @@ class Wire(NamedTuple):
     meta: dict[str, Any]
 
 
-def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
+def encode(
+    kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], *, packed: bool = False
+) -> bytes:
     """Write named arrays and JSON values as bytes that `decode` reads back bit for bit.
 
     Parameters
@@ -58,6 +60,9 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
         because the order of a matrix can change the last bits of a product.
     meta : mapping of str to JSON values
         Anything that `json` writes, without NaN and infinity.
+    packed : bool, default=False
+        True: numbers of one type are one column, which many small arrays are written and read much
+        faster as. Versions before 2026-11-29 do not read it: for what one version writes and reads.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
     >>> decode(data)
     Wire(kind='example', arrays={'mean': array([0., 1., 2.])}, meta={'rows': 7})
     """
-    columns, layout = [], []
+    flats, layout = [], []
     for name, given in arrays.items():
         array = np.asarray(given)
         dtype = _type_name(array.dtype)
@@ -89,17 +94,27 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
             )
         order: _Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         flat = array.astype(array.dtype.newbyteorder("="), copy=False).ravel(order=order)
-        columns.append(_one_list(flat.view(np.uint8) if dtype == "bool" else flat, dtype))
+        flats.append((name, dtype, flat.view(np.uint8) if dtype == "bool" else flat))
         layout.append([name, dtype, list(array.shape), order])
+    found = {"kind": kind, "arrays": layout, "meta": dict(meta)} | ({"packed": 1} if packed else {})
     try:
-        header = json.dumps(
-            {"kind": kind, "arrays": layout, "meta": dict(meta)}, allow_nan=False
-        ).encode()
+        header = json.dumps(found, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise type(error)(f"`meta` of {kind!r} cannot be written as JSON: {error}.") from error
-    named = tuple((name, dtype) for name, dtype, *_ in layout)
+    flats = _packed(flats) if packed else flats
+    columns = [_one_list(flat, dtype) for _, dtype, flat in flats]
+    named = tuple((name, dtype) for name, dtype, _ in flats)
     schema_of = _schema if len(header) <= _MOST_CACHED else _schema.__wrapped__
     return seal(pa.RecordBatch.from_arrays(columns, schema=schema_of(named, header)))
+
+
+_Flat = tuple[str, str, np.ndarray]  # name, dtype, numbers
+
+
+def _packed(flats: list[_Flat]) -> list[_Flat]:
+    """One array for each type, with the numbers of all that have it."""
+    types = dict.fromkeys(dtype for _, dtype, _ in flats)
+    return [(t, t, np.concatenate([flat for _, dtype, flat in flats if dtype == t])) for t in types]
 
 
 @functools.lru_cache(maxsize=64)
@@ -126,7 +141,12 @@ def _fields(named: tuple[tuple[str, str], ...]) -> list[pa.Field]:
     return [pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype in named]
 
 
-def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> Wire:
+def decode(
+    data: bytes | bytearray | memoryview,
+    *,
+    kind: str | None = None,
+    only: Collection[str] | None = None,
+) -> Wire:
     """Read what `encode` wrote; every length, type and shape is checked.
 
     Parameters
@@ -135,6 +155,8 @@ def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> 
         What `encode` returned. It is not kept: the arrays own their memory and may be written to.
     kind : str, optional
         The kind that is wanted; None takes any.
+    only : collection of str, optional
+        Names of the arrays that are wanted, of those that there are; None: all.
 
     Returns
     -------
@@ -170,11 +192,38 @@ def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> 
     # Arrow gives a batch without columns no row.
     if batch.num_rows != bool(header.layout):
         raise WireError(f"Corrupt data: {batch.num_rows} rows where one was written.")
-    arrays = {
-        name: _unpack(batch.column(i), name, dtype, shape, order)
-        for i, (name, dtype, shape, order) in enumerate(header.layout)
-    }
+    wanted = [entry for entry in header.layout if only is None or entry[0] in only]
+    if header.packed:
+        arrays = _unpacked(batch, header, wanted)
+    else:
+        at = {name: i for i, (name, *_) in enumerate(header.layout)}
+        arrays = {
+            name: _shaped(_flat(batch.column(at[name]), name), name, dtype, shape, order)
+            for name, dtype, shape, order in wanted
+        }
     return Wire(header.kind, arrays, json.loads(header.meta))
+
+
+def _unpacked(
+    batch: pa.RecordBatch, header: _Header, wanted: list[_Layout]
+) -> dict[str, np.ndarray]:
+    """Arrays whose numbers lie in one column for each type, one after the other."""
+    flats = {name: _flat(batch.column(name), name) for name in header.columns.names}
+    ends = dict.fromkeys(flats, 0)
+    places: dict[str, slice] = {}
+    for name, dtype, shape, _ in header.layout:
+        places[name] = slice(ends[dtype], ends[dtype] + math.prod(shape))
+        ends[dtype] = places[name].stop
+    for dtype, flat in flats.items():
+        if len(flat) != ends[dtype]:
+            raise WireError(
+                f"Corrupt data: {len(flat)} numbers of type {dtype}, not the {ends[dtype]} that "
+                "the header names."
+            )
+    return {
+        name: _shaped(flats[dtype][places[name]], name, dtype, shape, order)
+        for name, dtype, shape, order in wanted
+    }
 
 
 class _Header(NamedTuple):
@@ -182,6 +231,7 @@ class _Header(NamedTuple):
 
     kind: str
     layout: list[_Layout]
+    packed: bool
     columns: pa.Schema
     meta: str  # JSON, so that each reader has its own
 
@@ -189,8 +239,10 @@ class _Header(NamedTuple):
 def _header(text: bytes) -> _Header:
     found = _parsed(text)
     layout = _check_layout(found["arrays"])
-    columns = pa.schema(_fields(tuple((name, dtype) for name, dtype, *_ in layout)))
-    return _Header(found["kind"], layout, columns, json.dumps(found["meta"]))
+    packed = bool(found.get("packed", 0))
+    named = tuple((dtype if packed else name, dtype) for name, dtype, *_ in layout)
+    columns = pa.schema(_fields(tuple(dict.fromkeys(named)) if packed else named))
+    return _Header(found["kind"], layout, packed, columns, json.dumps(found["meta"]))
 
 
 _read_header = functools.lru_cache(maxsize=256)(_header)
@@ -234,17 +286,24 @@ def numbers(values: pa.Array) -> np.ndarray:
     return np.from_dlpack(values)
 
 
-def _unpack(
-    column: pa.Array, name: str, dtype: str, shape: tuple[int, ...], order: _Order
-) -> np.ndarray:
-    """One column as an array that owns its memory; Python integers cannot overflow here."""
+def _flat(column: pa.Array, name: str) -> np.ndarray:
+    """The numbers of a column of one row, as a view."""
     first, end = (int(each) for each in numbers(column.offsets))
     values = column.values.slice(first, end - first)
-    if values.null_count or len(values) != math.prod(shape):
+    if values.null_count:
+        raise WireError(f"Corrupt data: array {name!r} has missing numbers.")
+    return numbers(values)
+
+
+def _shaped(
+    flat: np.ndarray, name: str, dtype: str, shape: tuple[int, ...], order: _Order
+) -> np.ndarray:
+    """Numbers as an array that owns its memory; Python integers cannot overflow here."""
+    if len(flat) != math.prod(shape):
         raise WireError(
-            f"Corrupt data: array {name!r} holds {len(values)} values, not the shape {shape}."
+            f"Corrupt data: array {name!r} holds {len(flat)} values, not the shape {shape}."
         )
-    flat: np.ndarray = numbers(values).copy()
+    flat = flat.copy()
     if dtype == "bool":
         if flat.size and flat.max() > 1:
             raise WireError(f"Corrupt data: array {name!r} holds booleans other than 0 and 1.")
