@@ -128,9 +128,7 @@ def measured(what: str, keys: int, windows: int, folder: str, flags: list[str]) 
         there = (
             pipeline
             | beam.Create(range(keys))
-            | beam.ParDo(Rows(windows, together, seconds)).with_output_types(
-                tuple[str, np.ndarray]
-            )
+            | beam.ParDo(Rows(windows, together, seconds)).with_output_types(tuple[str, np.ndarray])
             | "Windows" >> beam.WindowInto(FixedWindows(WINDOW))
         )
         build(what, there, folder)
