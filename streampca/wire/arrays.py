@@ -11,31 +11,15 @@ import functools
 import json
 import math
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError, seal, unseal
+from streampca.wire.header import LIST_TYPES, Header, Layout, Order, read_header, schema_of
+from streampca.wire.sealed import WireError, seal, unseal
 
 __all__ = ["Wire", "WireError", "decode", "encode", "numbers"]
-
-_HEADER_KEY = b"streampca.header"
-# One number type, one column type. bool travels as uint8: Arrow packs bits, numpy does not.
-_LIST_TYPES = {
-    name: pa.large_list(pa.from_numpy_dtype(np.dtype("uint8" if name == "bool" else name)))
-    for name in (
-        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64"),
-    )
-}
-_MOST_CACHED = 2**14
-"""Bytes of a header whose schema is kept: those of windows and keys are the same again and again,
-and making a schema costs more than all the rest."""
-_MAX_DIMENSIONS = 32  # numpy 1's limit, far above anything here
-
-_Order = Literal["C", "F"]
-_Layout = tuple[str, str, tuple[int, ...], _Order]  # name, dtype, shape, order
 
 
 class Wire(NamedTuple):
@@ -61,8 +45,8 @@ def encode(
     meta : mapping of str to JSON values
         Anything that `json` writes, without NaN and infinity.
     packed : bool, default=False
-        True: numbers of one type are one column, which many small arrays are written and read much
-        faster as. Versions before 2026-11-29 do not read it: for what one version writes and reads.
+        True: numbers of one type are one column, as which many small arrays are written and read
+        much faster. Only newer versions read it: it is for state and for what workers send.
 
     Returns
     -------
@@ -87,12 +71,12 @@ def encode(
     for name, given in arrays.items():
         array = np.asarray(given)
         dtype = _type_name(array.dtype)
-        if dtype not in _LIST_TYPES:
+        if dtype not in LIST_TYPES:
             raise TypeError(
                 f"Array {name!r} has dtype {array.dtype}; only real numbers and booleans can be "
                 "written: put text into `meta`."
             )
-        order: _Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         flat = array.astype(array.dtype.newbyteorder("="), copy=False).ravel(order=order)
         flats.append((name, dtype, flat.view(np.uint8) if dtype == "bool" else flat))
         layout.append([name, dtype, list(array.shape), order])
@@ -104,7 +88,6 @@ def encode(
     flats = _packed(flats) if packed else flats
     columns = [_one_list(flat, dtype) for _, dtype, flat in flats]
     named = tuple((name, dtype) for name, dtype, _ in flats)
-    schema_of = _schema if len(header) <= _MOST_CACHED else _schema.__wrapped__
     return seal(pa.RecordBatch.from_arrays(columns, schema=schema_of(named, header)))
 
 
@@ -125,20 +108,10 @@ def _type_name(dtype: np.dtype[Any]) -> str:
 
 def _one_list(flat: np.ndarray, dtype: str) -> pa.Array:
     """A list column of one row, without a copy."""
-    kind = _LIST_TYPES[dtype]
+    kind = LIST_TYPES[dtype]
     values = pa.Array.from_buffers(kind.value_type, len(flat), [None, pa.py_buffer(flat)], 0)
     ends = pa.py_buffer(np.array([0, len(flat)], "int64"))
     return pa.Array.from_buffers(kind, 1, [None, ends], 0, children=[values])
-
-
-@functools.lru_cache(maxsize=256)
-def _schema(named: tuple[tuple[str, str], ...], header: bytes) -> pa.Schema:
-    """The columns of arrays of these names and types, with the header that says the rest."""
-    return pa.schema(_fields(named), {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
-
-
-def _fields(named: tuple[tuple[str, str], ...]) -> list[pa.Field]:
-    return [pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype in named]
 
 
 def decode(
@@ -176,14 +149,10 @@ def decode(
         ...
     streampca.wire.sealed.WireError: Torn data: ...
     """
-    found: list[_Header] = []
+    found: list[Header] = []
 
     def check(schema: pa.Schema) -> None:
-        text = (schema.metadata or {}).get(_HEADER_KEY) or b""
-        header = _read_header(text) if len(text) <= _MOST_CACHED else _header(text)
-        if not schema.equals(header.columns, check_metadata=False):
-            raise WireError("Corrupt data: the columns are not those that the header names.")
-        found.append(header)
+        found.append(read_header(schema))
 
     batch = unseal(data, check)
     (header,) = found
@@ -204,9 +173,7 @@ def decode(
     return Wire(header.kind, arrays, json.loads(header.meta))
 
 
-def _unpacked(
-    batch: pa.RecordBatch, header: _Header, wanted: list[_Layout]
-) -> dict[str, np.ndarray]:
+def _unpacked(batch: pa.RecordBatch, header: Header, wanted: list[Layout]) -> dict[str, np.ndarray]:
     """Arrays whose numbers lie in one column for each type, one after the other."""
     flats = {name: _flat(batch.column(name), name) for name in header.columns.names}
     ends = dict.fromkeys(flats, 0)
@@ -224,58 +191,6 @@ def _unpacked(
         name: _shaped(flats[dtype][places[name]], name, dtype, shape, order)
         for name, dtype, shape, order in wanted
     }
-
-
-class _Header(NamedTuple):
-    """What the header of some bytes says, and never changes."""
-
-    kind: str
-    layout: list[_Layout]
-    packed: bool
-    columns: pa.Schema
-    meta: str  # JSON, so that each reader has its own
-
-
-def _header(text: bytes) -> _Header:
-    found = _parsed(text)
-    layout = _check_layout(found["arrays"])
-    packed = bool(found.get("packed", 0))
-    named = tuple((dtype if packed else name, dtype) for name, dtype, *_ in layout)
-    columns = pa.schema(_fields(tuple(dict.fromkeys(named)) if packed else named))
-    return _Header(found["kind"], layout, packed, columns, json.dumps(found["meta"]))
-
-
-_read_header = functools.lru_cache(maxsize=256)(_header)
-
-
-def _parsed(text: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"Foreign data: the header is not JSON ({error}).") from error
-    types = {"kind": str, "arrays": list, "meta": dict}
-    if not isinstance(header, dict) or any(
-        not isinstance(header.get(name), wanted) for name, wanted in types.items()
-    ):
-        raise WireError("Foreign data: the header lacks its kind, arrays or meta.")
-    return header
-
-
-def _check_layout(entries: list[Any]) -> list[_Layout]:
-    layout: list[_Layout] = []
-    for entry in entries:
-        match entry:
-            case [str(name), str(dtype), [*shape], ("C" | "F") as order] if (
-                dtype in _LIST_TYPES
-                and len(shape) <= _MAX_DIMENSIONS
-                and all(type(size) is int and 0 <= size < 2**62 for size in shape)
-            ):
-                layout.append((name, dtype, tuple(shape), order))
-            case _:
-                raise WireError(f"Corrupt data: array layout {str(entry)[:80]!r} is not readable.")
-    if len({name for name, *_ in layout}) < len(layout):
-        raise WireError("Corrupt data: two arrays have the same name.")
-    return layout
 
 
 def numbers(values: pa.Array) -> np.ndarray:
@@ -296,7 +211,7 @@ def _flat(column: pa.Array, name: str) -> np.ndarray:
 
 
 def _shaped(
-    flat: np.ndarray, name: str, dtype: str, shape: tuple[int, ...], order: _Order
+    flat: np.ndarray, name: str, dtype: str, shape: tuple[int, ...], order: Order
 ) -> np.ndarray:
     """Numbers as an array that owns its memory; Python integers cannot overflow here."""
     if len(flat) != math.prod(shape):
