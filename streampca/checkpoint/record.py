@@ -1,6 +1,6 @@
 """What a checkpoint is: one model of one key at one time, as an immutable value.
 
-Whatever it was built from, it holds together: `__post_init__` checks every field against the others.
+Whatever it was built from, it fits together: `__post_init__` checks every field by the others.
 """
 
 from __future__ import annotations
