@@ -137,7 +137,7 @@ class Decoded:
             name: _flat(columns[name], name, 2 if name in MATRICES else 1) for name in _ARRAYS
         }
         times = ("window_start", "window_end")
-        self._values = {name: columns[name].cast(pa.int64()).to_pylist() for name in times}
+        self._values = {name: columns[name].view(pa.int64()).to_pylist() for name in times}
         names = (*SCALARS, "key", "key_type", "drift_angle", "moments_kind", "checksum")
         self._values |= {name: columns[name].to_pylist() for name in names}
         self._blobs, self._calibrations = columns.get("moments"), columns.get("calibration")
@@ -198,11 +198,19 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
+def _valid(column: pa.Array) -> NDArray[np.bool_]:
+    """Which rows are there, by the bits of the column: what pyarrow computes, it imports first."""
+    if not column.null_count:
+        return np.ones(len(column), bool)
+    bits = np.unpackbits(np.frombuffer(column.buffers()[0], "uint8"), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(bool)
+
+
 def _flat(
     column: pa.Array, name: str, levels: int
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]], NDArray[Any]]:
     """Which rows are there, where the lists of each level end, and all numbers."""
-    valid = wire.numbers(column.is_valid().cast(pa.uint8())).astype(bool)
+    valid = _valid(column)
     ends = []
     for level in range(levels):
         if level and column.null_count:
