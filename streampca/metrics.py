@@ -49,9 +49,11 @@ def _pair(components: Any, reference: Any) -> tuple[Float64, Float64]:
 
 def _basis(rows: Float64) -> Float64:
     """Orthonormal basis (n, r) of the span of rows (p, n); zero and repeated rows add nothing."""
+    cut = max(rows.shape) * np.finfo(float).eps
+    if (np.abs(rows @ rows.T - np.eye(len(rows))) <= cut).all():
+        return rows.T  # as components are: no decomposition makes them more so
     lengths = np.linalg.norm(rows, axis=1)
     unit = (rows / np.where(lengths > 0, lengths, 1.0)[:, None]).T  # (n, p)
-    cut = max(rows.shape) * np.finfo(float).eps
     Q, R = np.linalg.qr(unit)
     if (np.abs(R.diagonal()) > cut).all():
         return np.asarray(Q)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import BytesCoder, VarIntCoder
@@ -24,24 +24,44 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.transforms.window import TimestampedValue
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipelines.learning.pending import PENDING_CODER, Arrived, Pending
+from beam_pipelines.learning.pending import (
+    ON_TIME,
+    PENDING_CODER,
+    Arrived,
+    Entries,
+    Pending,
+)
 from beam_pipelines.learning.running import Learning, Running, Standing
 from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.windows import LAST_OF_ALL
 from streampca import Checkpoint
+from streampca.checkpoint import from_state, to_state
 
 _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down: the last instant of a window, one
 microsecond before its end, comes back as up to so many microseconds earlier."""
 
-_AT_HAND = 16
-"""Keys whose models a bundle keeps as objects, for their next timers: reading one takes as long as
-learning a window."""
+_AT_HAND, _AT_HAND_BYTES = 16, 2**26
+"""Keys whose models a bundle keeps as objects, for their next timers, or more of them while their
+states have no more bytes: reading one takes as long as learning a window."""
+
+_HELD = 1000
+"""Checkpoints that wait for the next of their key in a bundle at most."""
 
 _State = tuple[bytes | None, int | None, int]  # model, closed, sequence
+
+
+class _AtHand(NamedTuple):
+    """A key as the last timer of this bundle left it."""
+
+    state: _State
+    run: Running
+    entries: Entries | None
+    """None: something has come since."""
 
 
 class CarryModel(beam.DoFn):
@@ -68,7 +88,15 @@ class CarryModel(beam.DoFn):
         self._forgotten = Metrics.counter("streampca", "forgotten_keys")
 
     def start_bundle(self) -> None:
-        self._at_hand: dict[str, tuple[_State, Running]] = {}
+        self._at_hand: dict[str, _AtHand] = {}
+        self._n_bytes = 0
+        self._held: dict[str, tuple[Checkpoint, Pending]] = {}
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for checkpoint, window in self._held.values():
+            stamped = _stamped(checkpoint, window)
+            yield WindowedValue(stamped.value, stamped.timestamp, (GlobalWindow(),))
+        self._held.clear()
 
     def process(
         self,
@@ -81,18 +109,22 @@ class CarryModel(beam.DoFn):
     ) -> Iterator[Any]:
         """Keep what arrives until its window ends; report an early pane's window at once."""
         text, (early, arrived) = element
-        window = Pending(*arrived)
+        window, done = Pending(*arrived), closed.read()
+        if done is None or window.last > done:
+            window = window._replace(kept=ON_TIME)
         pending.add(tuple(window))
+        if text in self._at_hand:
+            self._at_hand[text] = self._at_hand[text]._replace(entries=None)
         timer.set(Timestamp(micros=window.last), dynamic_timer_tag=str(window.last))
         if not early:
             return
-        waiting = sorted(Pending(*entry) for entry in pending.read())
-        run = self._running(text, model, closed, sequence)
+        entries = Entries.read(pending, done)
+        run = self._running(text, *self._known(text, model, closed, sequence))
         if self._learning.carry:
-            for _, parts in groupby((w for w in waiting if w.last < window.last), _window):
+            for _, parts in groupby((w for w in entries.waiting if w.last < window.last), _window):
                 run.learn(list(parts))
-        own = [w for w in waiting if w.within(window)]
-        checkpoint = run.close(sorted(own, key=lambda w: w.kept))
+        own = [w for w in (*entries.waiting, *entries.kept) if w.within(window)]
+        checkpoint = run.close(own)
         sequence.write(checkpoint.sequence + 1)
         self._early.inc()
         keeps = self._learning.keeps(checkpoint.sequence, last=True)
@@ -110,12 +142,15 @@ class CarryModel(beam.DoFn):
         silent: Any = beam.DoFn.TimerParam(SILENT),  # noqa: B008
     ) -> Iterator[Any]:
         """Close every window that is due."""
-        waiting = sorted(Pending(*entry) for entry in pending.read())
-        due = [w for w in waiting if not w.kept and w.last <= now.micros + _TIMER_STEP]
+        known, state = self._known(text, model, closed, sequence)
+        entries = None if known is None else known.entries
+        entries = entries or Entries.read(pending, state[1])
+        due = entries.due(now.micros + _TIMER_STEP)
         if not due:
             return
-        kept = [w for w in waiting if w.kept]
-        run = self._running(text, model, closed, sequence)
+        kept = entries.kept
+        run = self._running(text, known, state)
+        yield from self._released(text, late=state[1] is not None and due[0].last <= state[1])
         groups = [list(group) for _, group in groupby(due, _window)]
         for number, parts in enumerate(groups, 1):
             last = number == len(groups)
@@ -131,22 +166,23 @@ class CarryModel(beam.DoFn):
             self._checkpoints.inc()
             if checkpoint.late:
                 self._late.inc()
+            if last and self._learning.only_last(checkpoint.sequence):
+                self._held[text] = checkpoint, parts[0]
+                break
             yield _stamped(checkpoint if keeps else checkpoint.without_moments(), parts[0])
+        if len(self._held) > _HELD:
+            yield _stamped(*self._held.pop(next(iter(self._held))))
         standing = run.standing
         assert standing.model is not None
         assert standing.closed is not None
-        pending.clear()
-        for entry in [w for w in waiting if not w.kept][len(due) :] + kept:
-            if not entry.kept or entry.last + self._learning.lateness > standing.closed:
-                pending.add(tuple(entry))
-        state = standing.model.to_bytes(), standing.closed, standing.sequence
+        kept = [w for w in kept if w.last + self._learning.lateness > standing.closed]
+        entries = entries.without(due, kept, pending)
+        state = to_state(standing.model), standing.closed, standing.sequence
         if len(state[0]) > LIMIT:
             say_once(len(state[0]))
         for cell, value in zip((model, closed, sequence), state, strict=True):
             cell.write(value)
-        self._at_hand[text] = state, run
-        if len(self._at_hand) > _AT_HAND:
-            del self._at_hand[next(iter(self._at_hand))]
+        self._keep_at_hand(text, _AtHand(state, run, entries))
         if self._learning.idle is not None and standing.closed < LAST_OF_ALL:
             end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
             silent.set(Timestamp(micros=end))
@@ -165,20 +201,48 @@ class CarryModel(beam.DoFn):
         idle = self._learning.idle
         if last is None or idle is None or last + idle > now.micros + _TIMER_STEP:
             return
-        if any(not Pending(*entry).kept for entry in pending.read()):
+        if any(Pending(*entry).waits(last) for entry in pending.read()):
             return  # a window that ends later is still to be closed
         for state in (pending, model, closed, sequence):
             state.clear()
         self._forgotten.inc()
 
-    def _running(self, text: str, model: Any, closed: Any, sequence: Any) -> Running:
+    def _released(self, text: str, *, late: bool) -> Iterator[TimestampedValue]:
+        """The checkpoint before, which is not the last of its key in this bundle.
+
+        Before a late one it keeps its moments: it stays the newest of its key.
+        """
+        if text in self._held:
+            checkpoint, window = self._held.pop(text)
+            yield _stamped(checkpoint if late else checkpoint.without_moments(), window)
+
+    def _known(
+        self, text: str, model: Any, closed: Any, sequence: Any
+    ) -> tuple[_AtHand | None, _State]:
+        """The key as it is at hand, if that is how it stands, and how it stands."""
         state: _State = model.read(), closed.read(), sequence.read() or 0
+        known = self._at_hand.get(text)
+        return (known if known is not None and known.state == state else None), state
+
+    def _running(self, text: str, known: _AtHand | None, state: _State) -> Running:
         # Taken out, because it changes: what fails or is not written must not be read again.
-        known, run = self._at_hand.pop(text, (None, None))
-        if run is not None and known == state:
-            return run
-        last = None if state[0] is None else Checkpoint.from_bytes(state[0])
+        self._take(text)
+        if known is not None:
+            return known.run
+        last = None if state[0] is None else from_state(state[0])
         return Running(json.loads(text), self._learning, Standing(last, *state[1:]))
+
+    def _take(self, text: str) -> None:
+        taken = self._at_hand.pop(text, None)
+        if taken is not None:
+            self._n_bytes -= len(taken.state[0] or b"")
+
+    def _keep_at_hand(self, text: str, known: _AtHand) -> None:
+        self._take(text)
+        self._at_hand[text] = known
+        self._n_bytes += len(known.state[0] or b"")
+        while len(self._at_hand) > _AT_HAND and self._n_bytes > _AT_HAND_BYTES:
+            self._take(next(iter(self._at_hand)))
 
 
 def _window(part: Pending) -> tuple[int, int, int]:

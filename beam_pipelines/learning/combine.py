@@ -7,6 +7,7 @@ bundle cannot count a row twice.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from beam_pipelines.rows import (
     Names,
     PlacedSum,
     RowReader,
+    is_moments,
     moments_from_wire,
     moments_to_bytes,
     names_of,
@@ -43,7 +45,7 @@ class Accumulator:
     workers: Beam's own coders carry it, on every runner and through every update.
     """
 
-    __slots__ = ("_fn", "blocks", "moments", "n_features", "n_waiting", "names", "placed")
+    __slots__ = ("_fn", "blocks", "data", "moments", "n_features", "n_waiting", "names", "placed")
 
     def __init__(self, fn: MomentsFn | None = None) -> None:
         self._fn = fn
@@ -53,6 +55,7 @@ class Accumulator:
         self.n_features = 0  # 0: no row yet
         self.blocks: list[Any] = []
         self.n_waiting = 0
+        self.data = b""  # moments that have crossed workers, and are still to be read
 
     def check(self, names: Names, n_features: int) -> None:
         """Raise if features differ from those seen before."""
@@ -101,6 +104,7 @@ class MomentsFn(beam.CombineFn):
         self._options = options
         self._parameters = check(options)
         self._read = RowReader(features)
+        self._chosen: dict[int, tuple[str, int | None]] = {}
         self._spare: list[Any] = []  # scratch memory, while rows come in
 
     def create_accumulator(self) -> Accumulator:
@@ -126,9 +130,12 @@ class MomentsFn(beam.CombineFn):
 
     def merge_accumulators(self, accumulators: Iterable[Any]) -> Accumulator:
         """Merge; the order does not matter, beyond rounding where rows have no places."""
+        given = iter(accumulators)
+        some = list(itertools.islice(given, 2))
+        if len(some) == 1:  # which most keys with small windows are
+            return self._alone(some[0])
         merged = Accumulator(self)
-        for given in accumulators:
-            accumulator = self._opened(given)
+        for accumulator in map(self._opened, itertools.chain(some, given)):
             self._fold(accumulator)
             if not accumulator.n_features:
                 continue
@@ -146,6 +153,18 @@ class MomentsFn(beam.CombineFn):
                 merged.moments.merge(accumulator.moments)
         return merged
 
+    def _alone(self, given: Any) -> Accumulator:
+        """One accumulator; moments that have crossed workers are left as they are."""
+        if type(given) is not Accumulator:
+            (data,) = given
+            if data and is_moments(data):
+                found = Accumulator(self)
+                found.data = data
+                return found
+        accumulator = self._opened(given)
+        self._fold(accumulator)
+        return accumulator
+
     def compact(self, accumulator: Any) -> Accumulator:
         """Fold what waits, before the accumulator is shuffled."""
         accumulator = self._opened(accumulator)
@@ -155,6 +174,8 @@ class MomentsFn(beam.CombineFn):
 
     def extract_output(self, accumulator: Any) -> bytes:
         """Return the moments' bytes; no bytes if there was no row."""
+        if type(accumulator) is Accumulator and accumulator.data:
+            return accumulator.data
         accumulator = self._opened(accumulator)
         self._fold(accumulator)
         moments = accumulator.moments
@@ -185,10 +206,10 @@ class MomentsFn(beam.CombineFn):
         WireError
             If its bytes are torn, foreign or from a newer version.
         """
-        if type(accumulator) is Accumulator:
+        if type(accumulator) is Accumulator and not accumulator.data:
             return accumulator
         found = Accumulator(self)
-        (data,) = accumulator
+        (data,) = (accumulator.data,) if type(accumulator) is Accumulator else accumulator
         if not data:
             return found
         wire = decode(data)
@@ -205,6 +226,12 @@ class MomentsFn(beam.CombineFn):
             accumulator.moments = self._folded(accumulator.moments, accumulator.blocks)
             accumulator.blocks, accumulator.n_waiting = [], 0
 
+    def _empty(self, n_features: int, dtype: str) -> Moments:
+        # chosen once, since choosing takes as long as adding up a few rows
+        if n_features not in self._chosen:
+            self._chosen[n_features] = _choice(self._parameters, n_features)
+        return _made(self._parameters, self._chosen[n_features], n_features, dtype)
+
     def _moments_of(self, rows: list[Any]) -> Moments:
         return self._folded(None, rows)
 
@@ -212,7 +239,7 @@ class MomentsFn(beam.CombineFn):
         """Moments with rows added to them."""
         X = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         if moments is None:
-            moments = empty_moments(self._parameters, X.shape[1], X.dtype.name)
+            moments = self._empty(X.shape[1], X.dtype.name)
         # Scratch memory goes from one accumulator to the next: with many keys and open windows it
         # would take far more than the moments do. pop is atomic: threads may share this object.
         with contextlib.suppress(IndexError):
@@ -239,11 +266,22 @@ def empty_moments(parameters: dict[str, Any], n_features: int, dtype: str) -> Mo
     Where memory is open, dense is chosen beyond 1,024 features only where it is not slower: each
     key, window and pane has its own, and each is written to state and shuffled.
     """
+    return _made(parameters, _choice(parameters, n_features), n_features, dtype)
+
+
+def _choice(parameters: dict[str, Any], n_features: int) -> tuple[str, int | None]:
     chosen = resolve_parameters(parameters, n_features, slower=1.0)
+    return chosen.memory, chosen.n_directions
+
+
+def _made(
+    parameters: dict[str, Any], choice: tuple[str, int | None], n_features: int, dtype: str
+) -> Moments:
+    memory, n_directions = choice
     return make_moments(
-        chosen.memory,
+        memory,
         n_features,
-        n_directions=chosen.n_directions,
+        n_directions=n_directions,
         center=parameters["center"],
         dtype=parameters["dtype"] or dtype,
         device=parameters["device"],

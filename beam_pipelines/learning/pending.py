@@ -6,6 +6,7 @@ stateful DoFn per key in the global window.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,7 +19,9 @@ from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from beam_pipelines.learning.combine import Accumulator
 from beam_pipelines.learning.windows import Span, covering
-from beam_pipelines.rows import BLOCKS, Block, moments_from_bytes, without_shard
+from beam_pipelines.rows import BLOCKS, Block, n_samples_of, without_shard
+
+KEPT, ON_TIME = 1, 2
 
 
 class Pending(NamedTuple):
@@ -27,7 +30,9 @@ class Pending(NamedTuple):
     last: int  # last instant of the window, microseconds
     start: int  # of the window
     size: int  # of the window; 0 for the global one
-    kept: int  # 1: has been in a checkpoint, and is kept for rows that come late
+    kept: int  # KEPT: has been in a checkpoint, and is kept for rows that come late.
+    # ON_TIME: came before its window was closed, and has been learned once that has been.
+    # 0: came late, or to an older streampca, and is there until it is learned.
     order: int  # of parts with rows in them, by event time
     data: bytes  # moments, a block of rows, or nothing
 
@@ -41,11 +46,57 @@ class Pending(NamedTuple):
         """The window in the terms of a checkpoint."""
         return Span(self.start + self.size, self.start) if self.size else Span(None, None)
 
+    def waits(self, closed: int | None) -> bool:
+        """Whether it is still to be learned, where `closed` is the newest instant closed."""
+        return self.kept == 0 or (self.kept == ON_TIME and (closed is None or self.last > closed))
+
     def within(self, other: Pending) -> bool:
         """Whether this window is the other's, or a session that has become part of it."""
         if not self.size or not other.size:
             return self.window == other.window
         return other.start <= self.start and self.last <= other.last
+
+
+class Entries(NamedTuple):
+    """What a bag of a key has that counts."""
+
+    waiting: list[Pending]
+    """To be learned, in order."""
+    kept: list[Pending]
+    stored: int
+    """How many there are in the bag, with those that have been learned."""
+
+    @classmethod
+    def read(cls, bag: Any, closed: int | None) -> Entries:
+        """Read all of a bag; `closed` is the newest instant that has been closed."""
+        found = [Pending(*entry) for entry in bag.read()]
+        waiting = sorted(entry for entry in found if entry.waits(closed))
+        return cls(waiting, sorted(entry for entry in found if entry.kept == KEPT), len(found))
+
+    def due(self, now: int) -> list[Pending]:
+        """What is to be learned of windows that have ended by now."""
+        return self.waiting[: bisect.bisect_right(self.waiting, now, key=_last)]
+
+    def without(self, learned: list[Pending], kept: list[Pending], bag: Any) -> Entries:
+        """The rest, once the first of what waits has been learned; the bag is written if need be.
+
+        Not each time: a key with thousands of windows would have all of them written for each.
+        What came on time and has been learned is known by its window.
+        """
+        waiting, kept = self.waiting[len(learned) :], sorted(kept)
+        left = self._replace(waiting=waiting, kept=kept)
+        n_left = len(waiting) + len(kept)
+        on_time = all(entry.kept == ON_TIME for entry in learned)
+        if on_time and kept == self.kept and self.stored < 2 * n_left:
+            return left
+        bag.clear()
+        for entry in (*waiting, *kept):
+            bag.add(tuple(entry))
+        return left._replace(stored=n_left)
+
+
+def _last(entry: Pending) -> int:
+    return entry.last
 
 
 PENDING_CODER = TupleCoder([VarIntCoder()] * 5 + [BytesCoder()])
@@ -82,7 +133,7 @@ class TagWindow(beam.DoFn):
 
     def _parts(self, grouped: Any) -> Iterator[tuple[int, bytes]]:
         if grouped:
-            self._learned.inc(moments_from_bytes(grouped)[0].n_samples)
+            self._learned.inc(n_samples_of(grouped))
         yield 0, grouped
 
 

@@ -22,6 +22,7 @@ from beam_pipelines.learning.windows import LAST_OF_ALL, Span
 from beam_pipelines.rows import key_text, moments_to_bytes
 from beam_pipelines.stores import open_store
 from streampca import Checkpoint
+from streampca.checkpoint import to_state
 from streampca.moments import moments_from_state
 
 _Name = tuple[int | None, int]  # window end and sequence of a checkpoint
@@ -120,7 +121,7 @@ class ResumeModel(CarryModel):
     ) -> None:
         found, (newest, _), half_done = point
         state = self._read(key, found)
-        model.write(state.to_bytes())
+        model.write(to_state(state))
         sequence.write(state.sequence + 1)
         if self._learning.carry:
             if newest is not None:
@@ -191,7 +192,7 @@ class RerunModel(ResumeModel):
         # All windows of before are complete, those of their own rows too.
         name, _, _ = point
         state = self._read(key, name)
-        model.write(state.to_bytes())
+        model.write(to_state(state))
         sequence.write(state.sequence + 1)
         assert state.window_end is not None
         closed.write(state.window_end - 1)

@@ -6,12 +6,14 @@ import dataclasses
 import json
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from beam_pipelines.learning.combine import described, empty_moments
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
-from streampca.checkpoint import keeps_moments
+from streampca.checkpoint import keeps_moments, measure_drift
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
@@ -31,6 +33,15 @@ class Learning:
     def keeps(self, sequence: int, *, last: bool) -> bool:
         """Whether the checkpoint of this sequence is handed out with moments."""
         return keeps_moments(self.moments, sequence, last=last)
+
+    def only_last(self, sequence: int) -> bool:
+        """Whether the checkpoint of this sequence has moments because none of its key follows.
+
+        Of models that are learned apart those of windows that overlap have them, too.
+        """
+        return (
+            self.carry and self.keeps(sequence, last=True) and not self.keeps(sequence, last=False)
+        )
 
 
 class Standing(NamedTuple):
@@ -70,17 +81,20 @@ class Running:
         late = self.learn(parts)
         assert self._pca is not None
         window = parts[0]
-        checkpoint = self._pca.checkpoint(
+        fields, before = self._pca._learned(moments), self.standing.model
+        # Moments have no names: the checkpoint gets those of the rows.
+        fields["feature_names"] = self._names
+        if before is not None:
+            components = np.asarray(fields["components"])
+            fields["drift"] = measure_drift(components, before.components)
+        checkpoint = Checkpoint(
             key=self._key,
             window_start=window.span.start,
             window_end=window.span.end,
             sequence=self.standing.sequence,
             late=late,
-            moments=moments,
+            **fields,
         )
-        # Moments have no names: the checkpoint gets those of the rows.
-        checkpoint = dataclasses.replace(checkpoint, feature_names=self._names)
-        checkpoint = checkpoint.with_drift(self.standing.model)
         self.standing = self.standing._replace(model=checkpoint, sequence=checkpoint.sequence + 1)
         return checkpoint
 

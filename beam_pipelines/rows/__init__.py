@@ -5,9 +5,11 @@ from beam_pipelines.rows.blocks import GatherBlocks, ReadBlocks, TimedBlocks
 from beam_pipelines.rows.coders import (
     BlockCoder,
     Names,
+    is_moments,
     moments_from_bytes,
     moments_from_wire,
     moments_to_bytes,
+    n_samples_of,
     names_of,
 )
 from beam_pipelines.rows.elements import (
@@ -34,11 +36,13 @@ __all__ = [
     "ReadBlocks",
     "RowReader",
     "TimedBlocks",
+    "is_moments",
     "key_text",
     "keyed",
     "moments_from_bytes",
     "moments_from_wire",
     "moments_to_bytes",
+    "n_samples_of",
     "names_of",
     "without_shard",
 ]

@@ -16,7 +16,23 @@ Names = tuple[str, ...] | None
 def moments_to_bytes(moments: Moments, names: Names) -> bytes:
     """Return moments and the names of their features as bytes."""
     meta = {"names": None if names is None else list(names)}
-    return encode(f"moments/{moments.kind}", moments.state(), meta)
+    return encode(f"moments/{moments.kind}", moments.state(), meta, packed=True)
+
+
+def is_moments(data: bytes) -> bool:
+    """Whether these bytes say that they are moments; that they can be read is not checked.
+
+    The words stand in the header alone: quotes inside of JSON texts have a backslash before them.
+    """
+    return data.find(b'"kind": "moments/', 0, 2**11) >= 0
+
+
+def n_samples_of(data: bytes) -> int:
+    """How many rows the moments in some bytes have seen, without reading the rest."""
+    found = decode(data, only=("n_samples",)).arrays
+    if "n_samples" not in found or found["n_samples"].size != 1:
+        raise WireError("Corrupt data: these are no moments, which say how many rows they are of.")
+    return int(found["n_samples"].item())
 
 
 def moments_from_bytes(data: bytes, device: object = None) -> tuple[Moments, Names]:

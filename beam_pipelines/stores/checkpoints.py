@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-import uuid
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipelines.stores.filesystems import absolute, is_beams, matching, open_store
-from streampca import Checkpoint, CheckpointStore
+from beam_pipelines.stores.filesystems import absolute, matching, open_store
+from streampca import Checkpoint
 from streampca.checkpoint import (
     CheckpointError,
     CheckpointWarning,
     all_in,
-    relative_path,
     rows_that_count,
 )
 
@@ -30,8 +28,8 @@ Key = str | int | None
 
 UNREADABLE = "unreadable"
 
-_OBJECT_STORES = ("gs", "s3", "azfs")
-"""Their files appear whole, when they are closed, in the place of what was there before."""
+_MOST_WAITING, _MOST_BYTES = 2**14, 2**26
+"""Checkpoints of a bundle that wait to be written together at most, and their bytes."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,15 +48,20 @@ class Unreadable(NamedTuple):
 class WriteCheckpoints(beam.PTransform):
     """Write checkpoints into a store that `streampca.CheckpointStore` reads.
 
-    Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files. A retried bundle
-    writes the same files again, and each appears complete or not at all. A worker that is killed
-    while it writes may leave a file whose name begins with a dot and ends with ``.tmp``, which
+    Takes ``(key, Checkpoint)`` or checkpoints and gives the paths of the files, each once, with the
+    window and time of the newest checkpoint that was written with it. The checkpoints of a bundle
+    go together into one file for each day of window ends, a single one into a file of its own. What
+    a retried bundle writes replaces what it wrote before, and each file appears complete or not at
+    all. A worker that is killed while it writes may leave a file in the folder ``.tmp``, which
     readers pass over and which may be deleted.
 
     Parameters
     ----------
     uri : str
         A folder on any file system that Beam has: local, ``gs://``, ``s3://``, ``hdfs://``.
+    together : bool, default=True
+        False: a file for each checkpoint, named by key, window end and sequence, which is written
+        again in its place.
 
     Examples
     --------
@@ -74,17 +77,19 @@ class WriteCheckpoints(beam.PTransform):
     3
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, together: bool = True) -> None:
         super().__init__()
         self._uri = absolute(str(uri))
+        self._together = together
 
     def expand(self, checkpoints: Any) -> Any:
         """Build the step."""
-        return checkpoints | "Write" >> beam.ParDo(_Write(self._uri)).with_output_types(str)
+        write = _Write(self._uri) if self._together else _WriteEach(self._uri)
+        return checkpoints | "Write" >> beam.ParDo(write).with_output_types(str)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
-        return {"uri": self._uri}
+        return {"uri": self._uri, "together": self._together}
 
 
 class ReadCheckpoints(beam.PTransform):
@@ -145,55 +150,66 @@ class ReadCheckpoints(beam.PTransform):
         return {"pattern": self._pattern, "moments": self._moments}
 
 
-class _Write(beam.DoFn):
+class _WriteEach(beam.DoFn):
+    """Each checkpoint into a file of its own."""
+
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
+    def setup(self) -> None:
+        self._store = open_store(self._uri)
+
     def process(self, element: Any) -> Iterator[str]:
-        checkpoint = element[1] if isinstance(element, tuple) else element
-        if not is_beams(self._uri):
-            yield CheckpointStore(self._uri).write(checkpoint)
+        yield self._store.write(_checkpoint(element))
+
+
+class _Write(_WriteEach):
+    """The checkpoints of a bundle into as few files as can be, once it ends.
+
+    They wait no longer: what a bundle gives is lasting when the runner takes it as done.
+    """
+
+    def start_bundle(self) -> None:
+        self._waiting: list[Checkpoint] = []
+        self._n_bytes = 0
+        self._newest: tuple[Any, Any] | None = None
+        self._made: list[WindowedValue] = []
+
+    def process(  # type: ignore[override]
+        self,
+        element: Any,
+        window: Any = beam.DoFn.WindowParam,
+        time: Any = beam.DoFn.TimestampParam,
+    ) -> None:
+        checkpoint = _checkpoint(element)
+        self._waiting.append(checkpoint)
+        if self._newest is None or time > self._newest[0]:
+            self._newest = time, window
+        arrays = [checkpoint.components, checkpoint.mean, *checkpoint.moments.values()]
+        self._n_bytes += sum(array.nbytes for array in arrays)
+        if self._n_bytes > _MOST_BYTES or len(self._waiting) >= _MOST_WAITING:
+            self._write()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        self._write()
+        yield from self._made
+        self.start_bundle()
+
+    def _write(self) -> None:
+        if self._newest is None:
             return
-        path = FileSystems.join(self._uri, *relative_path(checkpoint).split("/"))
-        data = checkpoint.to_parquet_bytes()
-        if FileSystems.get_scheme(self._uri) in _OBJECT_STORES:
-            _upload(path, data)
-        elif not _holds(path, data):  # a retry leaves the file alone: readers never see a gap
-            _put(path, data)
-        yield path
+        time, window = self._newest
+        if len(self._waiting) == 1:
+            paths = [self._store.write(self._waiting[0])]
+        else:
+            paths = self._store.write_many(self._waiting)
+        self._made += [WindowedValue(path, time, (window,)) for path in paths]
+        self._waiting, self._n_bytes, self._newest = [], 0, None
 
 
-def _upload(path: str, data: bytes) -> None:
-    with FileSystems.create(path, "application/octet-stream") as file:
-        file.write(data)
-
-
-def _holds(path: str, data: bytes) -> bool:
-    if not FileSystems.exists(path):
-        return False
-    with FileSystems.open(path, "application/octet-stream") as file:
-        return bool(file.read() == data)
-
-
-def _put(path: str, data: bytes) -> None:
-    """Write under a temporary name, then rename."""
-    folder, name = FileSystems.split(path)
-    temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-    if not FileSystems.exists(folder):
-        try:
-            FileSystems.mkdirs(folder)
-        except (OSError, BeamIOError):  # another worker was faster
-            if not FileSystems.exists(folder):
-                raise
-    try:
-        _upload(temporary, data)
-        if FileSystems.exists(path):  # other content: Beam's renames do not replace
-            FileSystems.delete([path])
-        FileSystems.rename([temporary], [path])
-    except BaseException:
-        if FileSystems.exists(temporary):
-            FileSystems.delete([temporary])
-        raise
+def _checkpoint(element: Any) -> Checkpoint:
+    found: Checkpoint = element[1] if isinstance(element, tuple) else element
+    return found
 
 
 class _Read(beam.DoFn):

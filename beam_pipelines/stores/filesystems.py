@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -15,16 +15,21 @@ from pyarrow import fs
 
 from streampca import CheckpointStore
 
+_OBJECT_STORES = ("gs", "s3", "azfs")
+"""Their files appear complete, when they are closed, in the place of what was there before."""
+
+_BYTES = "application/octet-stream"
+
 _WILDCARD = re.compile(r"[*?\[]")
 _WILDCARD_LEVEL = re.compile(r"([^*?\[]*[*?\[][^/]*)(/.+)")
 """The first level of a path that has a wildcard, with what is above it; what is below it."""
 
 
 def open_store(uri: str) -> CheckpointStore:
-    """Return a store for reading, through Beam where Beam has a file system for its URI.
+    """Return a store, through Beam where Beam has a file system for its URI.
 
-    So what `WriteCheckpoints` writes is read with the same credentials and options; everything else
-    is for `CheckpointStore` to know.
+    So it has the credentials and options of the pipeline; everything else is for `CheckpointStore`
+    to know.
 
     Examples
     --------
@@ -35,7 +40,8 @@ def open_store(uri: str) -> CheckpointStore:
     uri = without_file_scheme(uri)
     if not is_beams(uri):
         return CheckpointStore(uri)
-    return CheckpointStore(uri, filesystem=fs.PyFileSystem(_BeamFiles()))
+    files = _BeamFiles(appear_complete=FileSystems.get_scheme(uri) in _OBJECT_STORES)
+    return CheckpointStore(uri, filesystem=fs.PyFileSystem(files))
 
 
 def is_beams(uri: str) -> bool:
@@ -111,27 +117,31 @@ def absolute(path: str) -> str:
 
 
 class _BeamFiles(fs.FileSystemHandler):
-    """Beam's file systems as pyarrow's, as far as reading a store needs them."""
+    """Beam's file systems as pyarrow's, as far as a store needs them.
+
+    Parameters
+    ----------
+    appear_complete : bool
+        Whether a file that is written appears when it is closed, in the place of what was there.
+    """
+
+    def __init__(self, *, appear_complete: bool) -> None:
+        self.appear_complete = appear_complete
 
     def get_type_name(self) -> str:
         return "beam"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _BeamFiles)
+        return isinstance(other, _BeamFiles) and other.appear_complete == self.appear_complete
 
     def __hash__(self) -> int:
-        return hash(_BeamFiles)
+        return hash((_BeamFiles, self.appear_complete))
 
     def normalize_path(self, path: str) -> str:
         return path
 
     def get_file_info(self, paths: list[str]) -> list[fs.FileInfo]:
-        return [
-            fs.FileInfo(
-                path, fs.FileType.File if FileSystems.exists(path) else fs.FileType.NotFound
-            )
-            for path in paths
-        ]
+        return [_info(path) for path in paths]
 
     def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
         """Files of a folder, and folders that have files: object stores know no others."""
@@ -158,8 +168,57 @@ class _BeamFiles(fs.FileSystemHandler):
     def open_input_stream(self, path: str) -> pa.NativeFile:
         return self.open_input_file(path)
 
-    def _no_writing(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError("this store is for reading: WriteCheckpoints writes")
+    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        kind = CompressionTypes.UNCOMPRESSED
+        return pa.PythonFile(FileSystems.create(path, _BYTES, kind), mode="w")
 
-    create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = _no_writing
-    delete_file = move = copy_file = open_output_stream = open_append_stream = _no_writing
+    def create_dir(self, path: str, recursive: bool) -> None:
+        if FileSystems.exists(path):
+            return
+        try:
+            FileSystems.mkdirs(path)
+        except (OSError, BeamIOError):  # another worker was faster
+            if not FileSystems.exists(path):
+                raise
+
+    def move(self, source: str, destination: str) -> None:
+        """Rename a file, which here does not replace: one that says the same stays in its place.
+
+        So who writes the same again, as a retry does, leaves no gap for readers.
+        """
+        if FileSystems.exists(destination):
+            if _content(destination) == _content(source):
+                FileSystems.delete([source])
+                return
+            FileSystems.delete([destination])
+        FileSystems.rename([source], [destination])
+
+    def delete_file(self, path: str) -> None:
+        try:
+            FileSystems.delete([path])
+        except BeamIOError:  # another worker was faster
+            if FileSystems.exists(path):
+                raise
+
+    def _not_of_a_store(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError("a store of checkpoints does without")
+
+    delete_dir = delete_dir_contents = delete_root_dir_contents = _not_of_a_store
+    copy_file = open_append_stream = _not_of_a_store
+
+
+def _info(path: str) -> fs.FileInfo:
+    """Whether a file is there, and by what it is known to be the same later."""
+    if not FileSystems.exists(path):
+        return fs.FileInfo(path, fs.FileType.NotFound)
+    try:
+        found = FileSystems.get_filesystem(path).metadata(path)
+    except BeamIOError:  # it has gone since
+        return fs.FileInfo(path, fs.FileType.NotFound)
+    written = round((found.last_updated_in_seconds or 0) * 1e9)
+    return fs.FileInfo(path, fs.FileType.File, size=found.size_in_bytes, mtime_ns=written)
+
+
+def _content(path: str) -> bytes:
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        return bytes(file.read())

@@ -6,6 +6,7 @@ store.py how files are written and read. part.py is less than a checkpoint: mome
 
 from streampca.checkpoint.bundle import is_bundle
 from streampca.checkpoint.columns import CheckpointError
+from streampca.checkpoint.compact import from_state, to_state
 from streampca.checkpoint.describe import heading, plain, variances
 from streampca.checkpoint.drift import Drift, measure_drift
 from streampca.checkpoint.fields import Key, time_text
@@ -31,6 +32,7 @@ __all__ = [
     "check_key",
     "component_rows",
     "fields_of",
+    "from_state",
     "heading",
     "is_bundle",
     "keeps_moments",
@@ -39,6 +41,7 @@ __all__ = [
     "relative_path",
     "rows_that_count",
     "time_text",
+    "to_state",
     "variances",
     "which_moments",
 ]

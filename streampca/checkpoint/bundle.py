@@ -55,6 +55,9 @@ _GROUP_ROWS, _GROUP_BYTES = 2**12, 2**23
 
 _PIECE = 2**22
 
+_DICTIONARY_BYTES = 2**24
+"""Of values that are written once each, after which all others are written again and again."""
+
 _MOST_FOOTER, _MOST_INDEX = 2**23, 2**28
 
 _STATISTICS = ["key", "window_start", "window_end", "sequence"]
@@ -75,7 +78,8 @@ def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, byt
         sink,
         row_group_size=group,
         compression="none",
-        use_dictionary=["settings", "feature_names.list.element"],
+        use_dictionary=_repeated(rows),
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
         write_statistics=_STATISTICS,
         write_page_checksum=True,
     )
@@ -87,6 +91,13 @@ def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, byt
     blob = index.to_bytes()
     seal = _SEAL.pack(_MAGIC, zlib.crc32(footer), len(blob))
     return index, b"".join([pages, blob, seal, footer])
+
+
+def _repeated(rows: Sequence[Checkpoint]) -> list[str]:
+    """Columns whose values are written once each; those without moments say the same of them."""
+    n_without = sum(not row.moments for row in rows)
+    some = ["moments"] if 2 * n_without > len(rows) else []
+    return ["settings", "feature_names.list.element", *some]
 
 
 class _Tail(NamedTuple):

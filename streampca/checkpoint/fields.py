@@ -153,6 +153,9 @@ def settings(value: Mapping[str, Any]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for name, setting in value.items():
+        if setting is None or type(setting) in (bool, str):  # JSON as they are
+            found[str(name)] = setting
+            continue
         try:
             found[str(name)] = json.loads(json.dumps(setting, default=plain, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:

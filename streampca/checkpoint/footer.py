@@ -29,7 +29,7 @@ _CHUNK_FIELDS = {2, 3}
 # encoding_stats, size_statistics; no dictionary, no statistics of values, no Bloom filter
 _COLUMN_FIELDS = {1, 2, 3, 4, 5, 6, 7, 9, 13, 16}
 _WITH_STATISTICS = {b"key", b"window_start", b"window_end", b"sequence"}
-_WITH_DICTIONARY = {b"feature_names", b"settings"}
+_WITH_DICTIONARY = {b"feature_names", b"settings", b"moments"}
 _PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
 _UNCOMPRESSED = 0
 

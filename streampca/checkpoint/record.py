@@ -1,7 +1,6 @@
 """What a checkpoint is: one model of one key at one time, as an immutable value.
 
-Whatever it was built from, it holds together: `__post_init__` checks every field against the
-others. This room does not know how a checkpoint is stored.
+Whatever it was built from, it fits together: `__post_init__` checks every field by the others.
 """
 
 from __future__ import annotations
@@ -193,7 +192,7 @@ class Checkpoint(InNotebook):
         return coordinates(X, self._model, read, impute=impute, whiten=whiten)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
+        return {each.name: vars(self)[each.name] for each in dataclasses.fields(self)}
 
     @cached_property
     def _model(self) -> Model:
@@ -222,7 +221,9 @@ class Checkpoint(InNotebook):
 
     def without_moments(self) -> Self:
         """This checkpoint without what only resuming needs; much smaller for dense moments."""
-        return dataclasses.replace(self, moments_kind="", moments={})
+        lighter = object.__new__(type(self))  # nothing is checked twice
+        vars(lighter).update(self.__getstate__(), moments_kind="", moments={})
+        return lighter
 
     # --- leaving and coming back --------------------------------------------------------------
 

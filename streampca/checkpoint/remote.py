@@ -38,10 +38,12 @@ class RemoteFiles:
     def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
         self.filesystem = filesystem
         self.root = root.rstrip("/")
+        self._handler: Any = getattr(filesystem, "handler", None)  # of one written in Python
 
     def path(self, relative: str) -> str:
         """For messages: where this lies."""
-        return f"{self.filesystem.type_name}:{self._at(relative)}"
+        place = self._at(relative)
+        return place if "://" in place else f"{self.filesystem.type_name}:{place}"
 
     def entries(self, folder: str = "") -> list[Entry]:
         """What is in a folder; nothing if it does not exist."""
@@ -51,9 +53,8 @@ class RemoteFiles:
 
     def folders(self, prefix: str = "") -> list[str]:
         """The folders of a store whose names begin so; listed by that where it can be."""
-        handler = getattr(self.filesystem, "handler", None)
-        if handler is not None and hasattr(handler, "folders"):
-            found: list[str] = handler.folders(self.root, prefix)
+        if hasattr(self._handler, "folders"):
+            found: list[str] = self._handler.folders(self.root, prefix)
             return found
         return [
             each.name for each in self.entries() if each.is_folder and each.name.startswith(prefix)
@@ -97,10 +98,7 @@ class RemoteFiles:
     def write(self, relative: str, data: bytes) -> None:
         """One upload on object stores, a temporary name and a rename elsewhere."""
         place = self._at(relative)
-        base = self.filesystem
-        while isinstance(base, fs.SubTreeFileSystem):
-            base = base.base_fs
-        if base.type_name in _OBJECT_STORES:
+        if self._appear_complete():
             self._upload(place, data)
             return
         folder, name = place.rsplit("/", 1)
@@ -117,8 +115,18 @@ class RemoteFiles:
             raise
         self._sweep(waiting)
 
+    def _appear_complete(self) -> bool:
+        """Whether what is written appears when it is closed, in the place of what was there."""
+        base = self.filesystem
+        while isinstance(base, fs.SubTreeFileSystem):
+            base = base.base_fs
+        complete = getattr(self._handler, "appear_complete", False)
+        return complete or base.type_name in _OBJECT_STORES
+
     def _sweep(self, waiting: str) -> None:
         """Remove what killed writers have left; nothing tells the living but their age."""
+        if self._handler is not None:  # which knows no ages in a listing
+            return
         for info in self.filesystem.get_file_info(fs.FileSelector(waiting, allow_not_found=True)):
             written = info.mtime
             if info.type != fs.FileType.File or not info.base_name.endswith(SUFFIX):

@@ -31,7 +31,7 @@ from streampca.checkpoint.values import (
 from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 
-__all__ = ["Decoded", "to_table"]
+__all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "to_table"]
 
 COMPONENTS_TOO = ("decoder", "encoder")
 _ARRAYS = (*VECTORS, *MATRICES, "scale", "drift_cosines")
@@ -60,7 +60,7 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
     arrays["drift_cosines"] = _vectors(cosines, np.dtype("float64"))
     for name in (*VECTORS, "scale"):
         arrays[name] = _vectors([c[name] for c in each], np.dtype("float64"))
-    same = [_are_components(c) for c in each]
+    same = [are_components(c) for c in each]
     for name in MATRICES:
         found = [c[name] for c in each]
         dtype = found[0].dtype
@@ -86,7 +86,8 @@ def _no_moments() -> bytes:
     return wire.encode("", {}, {})
 
 
-def _are_components(checkpoint: Mapping[str, Any]) -> bool:
+def are_components(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether decoder and encoder are the components, as those of an exact solution are."""
     C, A, B = (checkpoint[name] for name in ("components", *COMPONENTS_TOO))
     same = A.dtype == B.dtype == C.dtype and B.shape == C.shape
     return bool(same and B.tobytes() == C.tobytes() and A.tobytes() == C.T.tobytes())
@@ -136,7 +137,7 @@ class Decoded:
             name: _flat(columns[name], name, 2 if name in MATRICES else 1) for name in _ARRAYS
         }
         times = ("window_start", "window_end")
-        self._values = {name: columns[name].cast(pa.int64()).to_pylist() for name in times}
+        self._values = {name: columns[name].view(pa.int64()).to_pylist() for name in times}
         names = (*SCALARS, "key", "key_type", "drift_angle", "moments_kind", "checksum")
         self._values |= {name: columns[name].to_pylist() for name in names}
         self._blobs, self._calibrations = columns.get("moments"), columns.get("calibration")
@@ -197,11 +198,19 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
+def _valid(column: pa.Array) -> NDArray[np.bool_]:
+    """Which rows are there, by the bits of the column: what pyarrow computes, it imports first."""
+    if not column.null_count:
+        return np.ones(len(column), bool)
+    bits = np.unpackbits(np.frombuffer(column.buffers()[0], "uint8"), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(bool)
+
+
 def _flat(
     column: pa.Array, name: str, levels: int
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]], NDArray[Any]]:
     """Which rows are there, where the lists of each level end, and all numbers."""
-    valid = wire.numbers(column.is_valid().cast(pa.uint8())).astype(bool)
+    valid = _valid(column)
     ends = []
     for level in range(levels):
         if level and column.null_count:

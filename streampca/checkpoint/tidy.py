@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -72,7 +72,8 @@ def prune(
 ) -> Tidied:
     """Remove the checkpoints that no rule keeps; days that lose none stay as they are."""
     with places.files.alone():
-        files, names = _n_files(places), _names(places)
+        own, files = _singles(places), _n_files(places)
+        names = _names(places)
         going = {
             (kind, key, name)
             for (kind, key), mine in names.items()
@@ -86,7 +87,7 @@ def prune(
         if dry_run:
             return Tidied(sum(map(len, names.values())) - len(going), files, files, len(going))
         removed = sum(
-            _without_doubles(places, folder).settle(change)
+            _without_doubles(places, folder, own.get(folder, {})).settle(change)
             for folder in sorted({paths.day_folder(name.window_end) for *_, name in going})
         )
         return Tidied(sum(map(len, names.values())) - removed, files, _n_files(places), removed)
@@ -117,13 +118,18 @@ def _spared(spare: Spared) -> set[Which]:
     return {(type(key), key, Name(end, sequence)) for key, end, sequence in spare}
 
 
-def _without_doubles(places: Places, folder: str) -> Day:
-    """A day in which each checkpoint is once: where a newer one goes, no older one comes back."""
+def _without_doubles(places: Places, folder: str, own: Mapping[Place, Stamp | None]) -> Day:
+    """A day in which each checkpoint is once: where a newer one goes, no older one comes back.
+
+    Files of their own are those of when pruning began. One that a writer has put there since is
+    newer than what goes, and stays; one that he has replaced is another file, and stays.
+    """
     for _ in range(_TRIES):
-        day = Day(places, folder, _singles(places).get(folder, {}))
+        day = Day(places, folder, own)
         if not day.has_doubles:
             return day
         day.settle(lambda _: Change.NONE)
+        own = _listed_again(places, folder, own)
     raise RuntimeError(
         f"Cannot prune {folder!r}: it has checkpoints twice, because a file cannot be read, or "
         "because a writer replaces them all the time. Nothing was lost; see `streampca store "
@@ -140,6 +146,15 @@ def _singles(places: Places) -> dict[str, dict[Place, Stamp | None]]:
     for place in singles(places):
         found.setdefault(place.day, {})[place] = places.files.stamp(place.relative)
     return found
+
+
+def _listed_again(
+    places: Places, day: str, own: Mapping[Place, Stamp | None]
+) -> dict[Place, Stamp | None]:
+    """Files of their own that there are now, of a day and of the keys that had some."""
+    keys = {place.relative.partition("/")[0]: place.key for place in own}
+    there = [p for folder, key in keys.items() for p in places.singles(key, folder)]
+    return {p: places.files.stamp(p.relative) for p in there if p.day == day}
 
 
 def _names(places: Places) -> dict[tuple[type, Key], set[Name]]:

@@ -27,18 +27,20 @@ class Checkpoints(Results):
         **where
             `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
         """
+        return Checkpoint(**self._learned(moments), **where)
+
+    def _learned(self, moments: bool) -> dict[str, Any]:
+        """The fields of a checkpoint that are the model's."""
         learner = self._started_learner
         with learner.lock:
             model = learner.model()
             state = learner.state() if moments else {}
-        return Checkpoint(
-            feature_names=self._feature_names,
-            moments_kind=learner.moments.kind if moments else "",
-            moments=state,
-            settings=self._settings(),
-            **fields_of(model),
-            **where,
-        )
+        return fields_of(model) | {
+            "feature_names": self._feature_names,
+            "moments_kind": learner.moments.kind if moments else "",
+            "moments": state,
+            "settings": self._settings(),
+        }
 
     @classmethod
     def from_checkpoint(

@@ -7,31 +7,19 @@ Each array is one plain list column of one row; names, shapes and JSON values ar
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError, seal, unseal
+from streampca.wire.header import LIST_TYPES, Header, Layout, Order, read_header, schema_of
+from streampca.wire.sealed import WireError, seal, unseal
 
 __all__ = ["Wire", "WireError", "decode", "encode", "numbers"]
-
-_HEADER_KEY = b"streampca.header"
-# One number type, one column type. bool travels as uint8: Arrow packs bits, numpy does not.
-_LIST_TYPES = {
-    name: pa.large_list(pa.from_numpy_dtype(np.dtype("uint8" if name == "bool" else name)))
-    for name in (
-        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64"),
-    )
-}
-_MAX_DIMENSIONS = 32  # numpy 1's limit, far above anything here
-
-_Order = Literal["C", "F"]
-_Layout = tuple[str, str, tuple[int, ...], _Order]  # name, dtype, shape, order
 
 
 class Wire(NamedTuple):
@@ -42,7 +30,9 @@ class Wire(NamedTuple):
     meta: dict[str, Any]
 
 
-def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
+def encode(
+    kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], *, packed: bool = False
+) -> bytes:
     """Write named arrays and JSON values as bytes that `decode` reads back bit for bit.
 
     Parameters
@@ -54,6 +44,9 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
         because the order of a matrix can change the last bits of a product.
     meta : mapping of str to JSON values
         Anything that `json` writes, without NaN and infinity.
+    packed : bool, default=False
+        True: numbers of one type are one column, as which many small arrays are written and read
+        much faster. Only newer versions read it: it is for state and for what workers send.
 
     Returns
     -------
@@ -74,33 +67,59 @@ def encode(kind: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
     >>> decode(data)
     Wire(kind='example', arrays={'mean': array([0., 1., 2.])}, meta={'rows': 7})
     """
-    columns, fields, layout = [], [], []
+    flats, layout = [], []
     for name, given in arrays.items():
         array = np.asarray(given)
-        dtype = array.dtype.name
-        if dtype not in _LIST_TYPES:
+        dtype = _type_name(array.dtype)
+        if dtype not in LIST_TYPES:
             raise TypeError(
                 f"Array {name!r} has dtype {array.dtype}; only real numbers and booleans can be "
                 "written: put text into `meta`."
             )
-        order: _Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         flat = array.astype(array.dtype.newbyteorder("="), copy=False).ravel(order=order)
-        values = pa.array(flat.view(np.uint8) if dtype == "bool" else flat)
-        offsets = pa.array([0, len(flat)], pa.int64())
-        columns.append(pa.LargeListArray.from_arrays(offsets, values))
-        fields.append(pa.field(name, _LIST_TYPES[dtype], nullable=False))
+        flats.append((name, dtype, flat.view(np.uint8) if dtype == "bool" else flat))
         layout.append([name, dtype, list(array.shape), order])
+    found = {"kind": kind, "arrays": layout, "meta": dict(meta)} | ({"packed": 1} if packed else {})
     try:
-        header = json.dumps(
-            {"kind": kind, "arrays": layout, "meta": dict(meta)}, allow_nan=False
-        ).encode()
+        header = json.dumps(found, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise type(error)(f"`meta` of {kind!r} cannot be written as JSON: {error}.") from error
-    schema = pa.schema(fields, {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
-    return seal(pa.RecordBatch.from_arrays(columns, schema=schema))
+    flats = _packed(flats) if packed else flats
+    columns = [_one_list(flat, dtype) for _, dtype, flat in flats]
+    named = tuple((name, dtype) for name, dtype, _ in flats)
+    return seal(pa.RecordBatch.from_arrays(columns, schema=schema_of(named, header)))
 
 
-def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> Wire:
+_Flat = tuple[str, str, np.ndarray]  # name, dtype, numbers
+
+
+def _packed(flats: list[_Flat]) -> list[_Flat]:
+    """One array for each type, with the numbers of all that have it."""
+    types = dict.fromkeys(dtype for _, dtype, _ in flats)
+    return [(t, t, np.concatenate([flat for _, dtype, flat in flats if dtype == t])) for t in types]
+
+
+@functools.lru_cache(maxsize=64)
+def _type_name(dtype: np.dtype[Any]) -> str:
+    """A name that takes numpy a while to make."""
+    return dtype.name
+
+
+def _one_list(flat: np.ndarray, dtype: str) -> pa.Array:
+    """A list column of one row, without a copy."""
+    kind = LIST_TYPES[dtype]
+    values = pa.Array.from_buffers(kind.value_type, len(flat), [None, pa.py_buffer(flat)], 0)
+    ends = pa.py_buffer(np.array([0, len(flat)], "int64"))
+    return pa.Array.from_buffers(kind, 1, [None, ends], 0, children=[values])
+
+
+def decode(
+    data: bytes | bytearray | memoryview,
+    *,
+    kind: str | None = None,
+    only: Collection[str] | None = None,
+) -> Wire:
     """Read what `encode` wrote; every length, type and shape is checked.
 
     Parameters
@@ -109,6 +128,8 @@ def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> 
         What `encode` returned. It is not kept: the arrays own their memory and may be written to.
     kind : str, optional
         The kind that is wanted; None takes any.
+    only : collection of str, optional
+        Names of the arrays that are wanted, of those that there are; None: all.
 
     Returns
     -------
@@ -128,59 +149,48 @@ def decode(data: bytes | bytearray | memoryview, *, kind: str | None = None) -> 
         ...
     streampca.wire.sealed.WireError: Torn data: ...
     """
-    layout: list[_Layout] = []
-    found: dict[str, Any] = {}
+    found: list[Header] = []
 
     def check(schema: pa.Schema) -> None:
-        found.update(_read_header((schema.metadata or {}).get(_HEADER_KEY)))
-        layout.extend(_check_layout(found["arrays"]))
-        expected = [
-            pa.field(name, _LIST_TYPES[dtype], nullable=False) for name, dtype, *_ in layout
-        ]
-        if not schema.equals(pa.schema(expected), check_metadata=False):
-            raise WireError("Corrupt data: the columns are not those that the header names.")
+        found.append(read_header(schema))
 
     batch = unseal(data, check)
-    if kind is not None and found["kind"] != kind:
-        raise WireError(f"Expected {kind!r}, but the data holds {found['kind']!r}.")
+    (header,) = found
+    if kind is not None and header.kind != kind:
+        raise WireError(f"Expected {kind!r}, but the data holds {header.kind!r}.")
     # Arrow gives a batch without columns no row.
-    if batch.num_rows != bool(layout):
+    if batch.num_rows != bool(header.layout):
         raise WireError(f"Corrupt data: {batch.num_rows} rows where one was written.")
-    arrays = {
-        name: _unpack(batch.column(i), name, dtype, shape, order)
-        for i, (name, dtype, shape, order) in enumerate(layout)
+    wanted = [entry for entry in header.layout if only is None or entry[0] in only]
+    if header.packed:
+        arrays = _unpacked(batch, header, wanted)
+    else:
+        at = {name: i for i, (name, *_) in enumerate(header.layout)}
+        arrays = {
+            name: _shaped(_flat(batch.column(at[name]), name), name, dtype, shape, order)
+            for name, dtype, shape, order in wanted
+        }
+    return Wire(header.kind, arrays, json.loads(header.meta))
+
+
+def _unpacked(batch: pa.RecordBatch, header: Header, wanted: list[Layout]) -> dict[str, np.ndarray]:
+    """Arrays whose numbers lie in one column for each type, one after the other."""
+    flats = {name: _flat(batch.column(name), name) for name in header.columns.names}
+    ends = dict.fromkeys(flats, 0)
+    places: dict[str, slice] = {}
+    for name, dtype, shape, _ in header.layout:
+        places[name] = slice(ends[dtype], ends[dtype] + math.prod(shape))
+        ends[dtype] = places[name].stop
+    for dtype, flat in flats.items():
+        if len(flat) != ends[dtype]:
+            raise WireError(
+                f"Corrupt data: {len(flat)} numbers of type {dtype}, not the {ends[dtype]} that "
+                "the header names."
+            )
+    return {
+        name: _shaped(flats[dtype][places[name]], name, dtype, shape, order)
+        for name, dtype, shape, order in wanted
     }
-    return Wire(found["kind"], arrays, found["meta"])
-
-
-def _read_header(text: bytes | None) -> dict[str, Any]:
-    try:
-        header = json.loads(text or b"")
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"Foreign data: the header is not JSON ({error}).") from error
-    types = {"kind": str, "arrays": list, "meta": dict}
-    if not isinstance(header, dict) or any(
-        not isinstance(header.get(name), wanted) for name, wanted in types.items()
-    ):
-        raise WireError("Foreign data: the header lacks its kind, arrays or meta.")
-    return header
-
-
-def _check_layout(entries: list[Any]) -> list[_Layout]:
-    layout: list[_Layout] = []
-    for entry in entries:
-        match entry:
-            case [str(name), str(dtype), [*shape], ("C" | "F") as order] if (
-                dtype in _LIST_TYPES
-                and len(shape) <= _MAX_DIMENSIONS
-                and all(type(size) is int and 0 <= size < 2**62 for size in shape)
-            ):
-                layout.append((name, dtype, tuple(shape), order))
-            case _:
-                raise WireError(f"Corrupt data: array layout {str(entry)[:80]!r} is not readable.")
-    if len({name for name, *_ in layout}) < len(layout):
-        raise WireError("Corrupt data: two arrays have the same name.")
-    return layout
 
 
 def numbers(values: pa.Array) -> np.ndarray:
@@ -191,16 +201,24 @@ def numbers(values: pa.Array) -> np.ndarray:
     return np.from_dlpack(values)
 
 
-def _unpack(
-    column: pa.Array, name: str, dtype: str, shape: tuple[int, ...], order: _Order
+def _flat(column: pa.Array, name: str) -> np.ndarray:
+    """The numbers of a column of one row, as a view."""
+    first, end = (int(each) for each in numbers(column.offsets))
+    values = column.values.slice(first, end - first)
+    if values.null_count:
+        raise WireError(f"Corrupt data: array {name!r} has missing numbers.")
+    return numbers(values)
+
+
+def _shaped(
+    flat: np.ndarray, name: str, dtype: str, shape: tuple[int, ...], order: Order
 ) -> np.ndarray:
-    """One column as an array that owns its memory; Python integers cannot overflow here."""
-    values = column.flatten()
-    if values.null_count or len(values) != math.prod(shape):
+    """Numbers as an array that owns its memory; Python integers cannot overflow here."""
+    if len(flat) != math.prod(shape):
         raise WireError(
-            f"Corrupt data: array {name!r} holds {len(values)} values, not the shape {shape}."
+            f"Corrupt data: array {name!r} holds {len(flat)} values, not the shape {shape}."
         )
-    flat: np.ndarray = numbers(values).copy()
+    flat = flat.copy()
     if dtype == "bool":
         if flat.size and flat.max() > 1:
             raise WireError(f"Corrupt data: array {name!r} holds booleans other than 0 and 1.")

@@ -1,6 +1,5 @@
 """Checkpoints on file systems that are not local: a bucket of S3, folders like those of HDFS."""
 
-import contextlib
 import io
 import warnings
 
@@ -11,6 +10,7 @@ import pytest
 from apache_beam.io.aws import s3io
 from apache_beam.io.aws.clients.s3.fake_client import FakeS3Client
 from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows
@@ -18,7 +18,6 @@ from streams import assert_equals_batch, stream, timed
 
 from beam_pipelines import LearnComponents, ReadCheckpoints, WriteCheckpoints
 from beam_pipelines.inference import StreamingPCAModelHandler
-from beam_pipelines.stores import checkpoints
 from beam_pipelines.stores.filesystems import open_store
 from streampca import CheckpointWarning
 
@@ -112,7 +111,7 @@ def uri(request, monkeypatch):
 X, TIMES = stream(150)
 
 
-def learn(uri, rows, times, flags=(), **options):
+def learn(uri, rows, times, flags=(), together=True, **options):
     options = {"n_components": 3} | options
     with engines.pipeline(*flags) as p:
         pairs = [("press 4", x) for x in rows]
@@ -121,7 +120,7 @@ def learn(uri, rows, times, flags=(), **options):
             | beam.Create(timed(pairs, times))
             | beam.WindowInto(FixedWindows(50))
             | LearnComponents(**options)
-            | WriteCheckpoints(uri)
+            | WriteCheckpoints(uri, together=together)
         )
 
 
@@ -156,25 +155,33 @@ def test_a_store_that_is_not_there_yet_is_an_empty_one(uri, engine):
     assert_equals_batch(open_store(uri).latest("press 4"), X[:50])
 
 
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("repeat", [1, 2])
-def test_written_once_or_again_and_again_it_is_read_back(uri, repeat, engine):
+def test_written_once_or_again_and_again_it_is_read_back(uri, repeat, together, engine):
     for _ in range(repeat):
-        learn(uri, X, TIMES, flags=[f"--direct_runner_bundle_repeat={repeat}"])
-    paths = sorted(content(uri))
-    assert len(paths) == 3  # nothing temporary, nothing twice
-    assert all(path.startswith(uri + "/s-press_204-") for path in paths)
+        flags = [f"--direct_runner_bundle_repeat={repeat}"]
+        learn(uri, X, TIMES, flags=flags, together=together)
+    paths = [path for path in sorted(content(uri)) if not path.endswith("/.generation")]
+    if together:  # nothing temporary, nothing twice
+        assert all(path.startswith(uri + "/day=1970-01-01/b-") for path in paths)
+        assert len(paths) == 1 if engines.current() == "direct" else 1 <= len(paths) <= 3
+    else:
+        assert all(path.startswith(uri + "/s-press_204-") for path in paths)
+        assert len(paths) == 3
     history = read(uri)
+    assert open_store(uri).verify().replaced == 0
     for i, checkpoint in enumerate(history, start=1):
         assert (checkpoint.key, checkpoint.sequence) == ("press 4", i - 1)
         assert_equals_batch(checkpoint, X[: 50 * i])
-    assert read(f"{uri}/*/w*s0000000001*.parquet") == history[1:2]
+    if not together:
+        assert read(f"{uri}/*/w*s0000000001*.parquet") == history[1:2]
     store = open_store(uri)
     assert store.keys() == ["press 4"]
     assert store.history("press 4") == history
     assert store.at(100_000_000, "press 4") == history[1]
     assert store.read("press 4", 100_000_000, 7) is None
-    with pytest.raises(NotImplementedError, match="WriteCheckpoints writes"):
-        store.write(history[0])
+    assert store.compact().files == 1  # it is one as any other
+    assert store.history("press 4") == history
 
 
 def test_a_job_goes_on_from_there(uri, engine):
@@ -184,28 +191,28 @@ def test_a_job_goes_on_from_there(uri, engine):
 
 
 @pytest.mark.parametrize("uri", ["folders"], indirect=True)  # S3's appear when they are closed
-def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, monkeypatch, engine):
-    learn(uri, X[:50], TIMES[:50])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, together, monkeypatch, engine):
+    learn(uri, X, TIMES, together=together)
     before = content(uri)
 
-    def torn(path, data):
-        with contextlib.closing(checkpoints.FileSystems.create(path)) as file:
-            file.write(data[:100])
-            raise OSError("disk full")
+    def torn(self, path, *_):
+        FILES[path] = b"half"
+        raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoints, "_upload", torn)
+    monkeypatch.setattr(Folders, "create", torn)
     with pytest.raises(Exception, match="disk full"):
-        learn(uri, X[:40], TIMES[:40])
+        learn(uri, X[:140], TIMES[:140], together=together)
     assert content(uri) == before
 
 
 def test_a_torn_file_is_passed_over(uri, engine):
-    learn(uri, X, TIMES)
+    learn(uri, X, TIMES, together=False)
     (path,) = (path for path in content(uri) if "s0000000002" in path)
-    with checkpoints.FileSystems.create(path) as file:
+    with FileSystems.create(path) as file:
         file.write(b"PAR1 torn")
     assert len(read(uri)) == 2
-    with pytest.warns(CheckpointWarning, match="beam:"):
+    with pytest.warns(CheckpointWarning, match=path):
         assert open_store(uri).latest("press 4").sequence == 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from extras import needs_torch
-from reruns import CASES, KEYS, files, write
+from reruns import CASES, KEYS, content, write
 
 from beam_pipelines import record, run
 from streampca import CheckpointStore
@@ -28,48 +28,69 @@ def marks(case):
     return torch if case in FEW else [*torch, pytest.mark.engines]
 
 
+def leave_some(store, rng):
+    """What a job that was killed may leave: workers have written some, in any order and files."""
+    there = CheckpointStore(store)
+    left = []
+    for key, share in zip(KEYS, (0.3, 0.6, 0.8), strict=True):
+        history = there.history(key)
+        for i, checkpoint in enumerate(history):
+            if rng.random() >= i / len(history) + 1e-9 and i <= share * len(history):
+                left.append(checkpoint)
+    for path in store.rglob("*.parquet"):
+        path.unlink()
+    waiting = [left[i] for i in rng.permutation(len(left))]
+    while waiting:
+        n = int(rng.integers(1, 5))
+        some, waiting = waiting[:n], waiting[n:]
+        if n == 1:
+            there.write(some[0])
+        else:
+            there.write_many(some)
+
+
 @pytest.mark.parametrize("case", [pytest.param(c, marks=marks(c)) for c in CASES])
 def test_whatever_files_were_written_the_rest_is_made_bit_for_bit(tmp_path, case, engine, capsys):
     write(tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run.main(arguments(tmp_path, whole, *CASES[case])) == 0, capsys.readouterr().err
-    expected = files(whole)
+    expected = content(whole)
     rng = np.random.default_rng(list(CASES).index(case))
     shutil.copytree(whole, killed)
-    for folder, share in zip(sorted(killed.glob("s-*")), (0.3, 0.6, 0.8), strict=True):
-        paths = sorted(folder.glob("*.parquet"))  # workers have written some, in any order
-        for i, path in enumerate(paths):
-            if rng.random() < i / len(paths) + 1e-9 or i > share * len(paths):
-                path.unlink()
+    leave_some(killed, rng)
     assert run.main([*arguments(tmp_path, killed, *CASES[case]), "--resume"]) == 0
-    assert files(killed) == expected
+    assert content(killed) == expected
 
 
 def test_what_is_there_is_not_learned_again(tmp_path, engine, monkeypatch, capsys):
     write(tmp_path)
     store = tmp_path / "store"
     assert run.main(arguments(tmp_path, store)) == 0
-    last = {}
-    for key in KEYS:
-        paths = sorted(store.rglob("*.parquet"))
-        last[key] = len(CheckpointStore(store).history(key))
-    assert sum(last.values()) == len(paths)
+    paths = sorted(store.rglob("*.parquet"))
+    assert paths
     capsys.readouterr()
     assert run.main([*arguments(tmp_path, store), "--resume"]) == 0
     assert capsys.readouterr().out.startswith("0 checkpoints of 600 rows in")
     assert sorted(store.rglob("*.parquet")) == paths
 
 
-def test_a_torn_file_is_made_again(tmp_path, engine):
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_torn_file_is_made_again(tmp_path, apart, engine):
     write(tmp_path)
     store = tmp_path / "store"
     assert run.main(arguments(tmp_path, store)) == 0
-    expected = files(store)
-    newest = sorted(store.glob("s-press_204*/*.parquet"))[-1]
+    expected = content(store)
+    if apart:
+        for checkpoint in CheckpointStore(store).everything():
+            CheckpointStore(store).write(checkpoint)
+        shutil.rmtree(next(store.glob("day=*")))
+        newest = sorted(store.glob("s-press_204*/*.parquet"))[-1]
+    else:
+        newest = sorted(store.glob("day=*/*.parquet"))[-1]
     newest.write_bytes(newest.read_bytes()[:-40])
     with pytest.warns(UserWarning, match="Skipped"):
         assert run.main([*arguments(tmp_path, store), "--resume"]) == 0
-    assert files(store) == expected
+    assert content(store) == expected
 
 
 def changed(given, option, value):
@@ -90,12 +111,12 @@ def test_another_job_does_not_go_on(tmp_path, which, capsys):
     write(tmp_path)
     given, (change, message) = arguments(tmp_path, tmp_path / "store"), REFUSED[which]
     assert run.main(given) == 0
-    before = files(tmp_path / "store")
+    before = content(tmp_path / "store")
     assert run.main([*change(given), "--resume"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: --resume: this is not the job that wrote")
     assert message in error
-    assert files(tmp_path / "store") == before
+    assert content(tmp_path / "store") == before
 
 
 def test_other_input_does_not_go_on(tmp_path, capsys):

@@ -21,7 +21,8 @@ STEPS = {
     "tagging windows": (pending.TagWindow, "process"),
     "keeping moments": (carry.CarryModel, "process"),
     "closing windows": (carry.CarryModel, "close"),
-    "writing files": (checkpoints._Write, "process"),
+    "taking checkpoints": (checkpoints._Write, "process"),
+    "writing files": (checkpoints._Write, "finish_bundle"),
 }
 
 

@@ -123,7 +123,7 @@ def test_windows_without_carry(tmp_path, capsys, engine):
         assert_equals_batch(checkpoint, X[own])
 
 
-def test_patterns_take_many_files_and_a_second_run_changes_no_name(tmp_path, capsys, engine):
+def test_patterns_take_many_files_and_a_second_run_replaces_the_first(tmp_path, capsys, engine):
     for i in range(3):
         (tmp_path / f"day{i}").mkdir()
         write_csv(tmp_path / f"day{i}", RECORDS[i::3])
@@ -131,7 +131,8 @@ def test_patterns_take_many_files_and_a_second_run_changes_no_name(tmp_path, cap
     for _ in range(2):
         assert main(capsys, *given)[0] == 0
         assert_equals_batch(CheckpointStore(tmp_path / "store").latest("press 4"), X[::2])
-        assert len(list((tmp_path / "store").rglob("*.parquet"))) == 8
+        assert len(list(CheckpointStore(tmp_path / "store").everything())) == 8
+        assert CheckpointStore(tmp_path / "store").verify().replaced == 0
 
 
 def test_features_are_all_other_columns_by_default(tmp_path, capsys, engine):

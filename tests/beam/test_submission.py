@@ -9,7 +9,7 @@ from pathlib import Path
 import engines
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from reruns import files, write
+from reruns import content, write
 
 from beam_pipelines import arguments as arguments_of
 from beam_pipelines import run, submission
@@ -90,7 +90,7 @@ def test_relative_paths_are_not_those_of_a_worker(tmp_path, capsys):
     given = arguments(tmp_path, "--bad-rows", "bad.jsonl", *engines.flags("prism_pool"))
     given[1] = "rows*.parquet"
     assert run.main(given) == 0
-    assert files(tmp_path / "store")
+    assert content(tmp_path / "store")
     assert (tmp_path / "bad.jsonl").exists()
 
 

@@ -1,6 +1,7 @@
 """Files of a store: the same ones when a bundle is retried, on any Beam file system."""
 
 import dataclasses
+import itertools
 import shutil
 from pathlib import Path
 from typing import ClassVar
@@ -10,12 +11,15 @@ import engines
 import pytest
 from apache_beam.io import localfilesystem
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.window import FixedWindows
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
 from streams import counters, learn, stream, timed
 
 from beam_pipelines import ReadCheckpoints, Unreadable, WriteCheckpoints
-from beam_pipelines.stores import checkpoints as beam_files
+from beam_pipelines.stores import checkpoints as beam_checkpoints
+from beam_pipelines.stores import filesystems as beam_files
 from streampca import CheckpointStore
+from streampca.checkpoint import relative_path
 
 
 class FarFileSystem(localfilesystem.LocalFileSystem):
@@ -54,6 +58,9 @@ class FarFileSystem(localfilesystem.LocalFileSystem):
     def exists(self, path):
         return super().exists(self._local(path))
 
+    def metadata(self, path):
+        return super().metadata(self._local(path))
+
     def mkdirs(self, path):
         return super().mkdirs(self._local(path))
 
@@ -79,17 +86,116 @@ def files(folder):
     return sorted(path for path in Path(folder).rglob("*") if path.is_file())
 
 
-def write(checkpoints, uri):
+def write(checkpoints, uri, **options):
     with engines.pipeline() as p:
-        _ = p | beam.Create(checkpoints) | WriteCheckpoints(str(uri))
+        # one element, so that it is one bundle everywhere
+        there = p | beam.Create([checkpoints]) | beam.FlatMap(_each)
+        _ = there | WriteCheckpoints(str(uri), **options)
 
 
-def test_writing_again_writes_the_same_files(tmp_path, checkpoints, engine):
-    write(checkpoints, tmp_path)
+def _each(checkpoints):
+    return checkpoints
+
+
+def test_writing_each_again_writes_the_same_files(tmp_path, checkpoints, engine):
+    write(checkpoints, tmp_path, together=False)
     before = [(path, path.read_bytes()) for path in files(tmp_path)]
-    write(checkpoints[::-1] + checkpoints, tmp_path)
+    write(checkpoints[::-1] + checkpoints, tmp_path, together=False)
     assert [(path, path.read_bytes()) for path in files(tmp_path)] == before
     assert len(before) == 2
+
+
+def test_a_bundle_of_one_has_a_file_of_its_own(tmp_path, checkpoints, engine):
+    write(checkpoints[:1], tmp_path)
+    assert [path.name for path in files(tmp_path)] == [
+        Path(relative_path(checkpoints[0])).name,
+    ]
+
+
+DAY = 86_400_000_000
+
+
+def on_days(checkpoints, n_keys=3, n_days=4):
+    """Checkpoints of several keys and days; the values of each are its own."""
+    return [
+        dataclasses.replace(c, key=key, window_start=None, window_end=day * DAY + 1 + i, weight=w)
+        for w, (key, day, (i, c)) in enumerate(
+            itertools.product(range(n_keys), range(n_days), enumerate(checkpoints)), start=1
+        )
+    ]
+
+
+def test_a_bundle_has_one_file_for_each_day(far, checkpoints, engine):
+    uri, folder = far
+    given = on_days(checkpoints)
+    write(given, uri)
+    found = list(CheckpointStore(folder).everything())
+    assert sorted(found, key=lambda c: c.weight) == given
+    names = [path.relative_to(folder).parts[0] for path in files(folder)]
+    assert sorted(names) == [f"day=1970-01-0{n}" for n in range(1, 5)]
+    assert CheckpointStore(folder).verify().replaced == 0
+
+
+@pytest.mark.needs("this process")
+def test_many_checkpoints_are_written_before_a_bundle_ends(
+    tmp_path, checkpoints, monkeypatch, engine
+):
+    monkeypatch.setattr(beam_checkpoints, "_MOST_WAITING", 5)
+    given = on_days(checkpoints, 1, 4)  # 8
+    write(given, tmp_path)
+    assert sorted(CheckpointStore(tmp_path).everything(), key=lambda c: c.weight) == given
+    monkeypatch.setattr(beam_checkpoints, "_MOST_WAITING", 2**14)
+    monkeypatch.setattr(beam_checkpoints, "_MOST_BYTES", 1)
+    write(given, tmp_path / "singly")
+    assert len(files(tmp_path / "singly")) == len(given)
+
+
+@pytest.mark.parametrize("before", ["together", "each", "one of them"])
+@pytest.mark.parametrize("after", ["together", "each", "one of them"])
+def test_however_it_was_written_what_is_written_later_counts(
+    far, checkpoints, before, after, engine
+):
+    uri, folder = far
+    given = on_days(checkpoints, 2, 2)
+    old = [dataclasses.replace(c, n_samples_seen=1) for c in given]
+
+    def put(some, how):
+        write(some[:1] if how == "one of them" else some, uri, together=how != "each")
+
+    put(old, before)
+    put(given, after)
+    expected = {(c.key, c.window_end, c.sequence): c for c in old}
+    expected = {} if before == "one of them" else expected
+    newer = given[:1] if after == "one of them" else given
+    expected |= {(c.key, c.window_end, c.sequence): c for c in newer}
+    found = list(CheckpointStore(folder).everything())
+    assert {(c.key, c.window_end, c.sequence): c for c in found} == expected
+    assert len(found) == len(expected)
+
+
+def test_each_path_comes_once_in_the_window_of_the_newest(tmp_path, checkpoints, engine):
+    def placed(path, window=beam.DoFn.WindowParam, time=beam.DoFn.TimestampParam):
+        return Path(path).parent.name, int(window.end), time.micros
+
+    def timed(checkpoint):
+        return TimestampedValue(checkpoint, Timestamp(micros=checkpoint.window_end - 1))
+
+    given = [
+        dataclasses.replace(c, window_end=c.window_end + day)
+        for c in checkpoints
+        for day in (0, DAY)
+    ]
+    newest = given[-1].window_end
+    assert newest == DAY + 100_000_000
+    with engines.pipeline() as p:
+        there = p | beam.Create([given]) | beam.FlatMap(_each) | beam.Map(timed)
+        windows = there | beam.WindowInto(FixedWindows(50))
+        found = windows | WriteCheckpoints(str(tmp_path)) | beam.Map(placed)
+        days = ["day=1970-01-01", "day=1970-01-02"]
+        assert_that(
+            found | "Global" >> beam.WindowInto(GlobalWindows()),
+            equal_to([(day, newest // 1_000_000, newest - 1) for day in days]),
+        )
 
 
 def test_repeated_bundles_count_no_row_twice(tmp_path, engine):
@@ -99,9 +205,9 @@ def test_repeated_bundles_count_no_row_twice(tmp_path, engine):
     flags = ["--direct_runner_bundle_repeat=2"]
     again = learn(elements, FixedWindows(50), tmp_path / "again", flags=flags)
     assert [c.n_samples_seen for c in again.history()] == [50, 100]
-    names = [[path.name for path in files(tmp_path / which)] for which in ("once", "again")]
-    assert names[0] == names[1]
-    assert once.latest().window_end == again.latest().window_end
+    assert once.history() == again.history()
+    assert again.verify().replaced == 0
+    assert len(files(tmp_path / "again")) - len(files(tmp_path / "once")) in (0, 1)  # .generation
 
 
 @pytest.fixture(params=["far", "an object store"])
@@ -111,23 +217,25 @@ def far(tmp_path, monkeypatch, request):
     monkeypatch.setattr(FarFileSystem, "deleted", [])
     if request.param != "far":
         (tmp_path / "bucket/store/none").mkdir(parents=True)  # object stores need no folders
-        monkeypatch.setattr("beam_pipelines.stores.checkpoints._OBJECT_STORES", ("far",))
+        monkeypatch.setattr("beam_pipelines.stores.filesystems._OBJECT_STORES", ("far",))
     return "far://bucket/store", tmp_path / "bucket" / "store"
 
 
 def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints, engine):
     uri, folder = far
     for _ in range(2):
-        write(checkpoints, uri)
+        write(checkpoints, uri, together=False)
     assert len(files(folder)) == 2
     assert CheckpointStore(folder).history() == checkpoints
-    assert FarFileSystem.deleted == []  # writing again left no gap
+    # writing again left no gap
+    assert all("/.tmp/" in path for path in FarFileSystem.deleted)
+    assert (FarFileSystem.deleted == []) == ("far" in beam_files._OBJECT_STORES)
 
 
 def test_other_content_replaces_what_was_there(far, checkpoints, engine):
     uri, folder = far
     write([dataclasses.replace(checkpoints[0], n_samples_seen=1)], uri)
-    write(checkpoints, uri)
+    write(checkpoints, uri, together=False)
     assert CheckpointStore(folder).history() == checkpoints
     assert len(files(folder)) == 2
 
@@ -141,9 +249,10 @@ def test_a_writer_that_fails_leaves_nothing(far, checkpoints, monkeypatch, engin
         raise OSError("disk full")
 
     monkeypatch.setattr(FarFileSystem, "rename", fail)
-    with pytest.raises(Exception, match="disk full"):
-        write(checkpoints[:1], uri)
-    assert files(folder) == []
+    for some in (checkpoints[:1], checkpoints):
+        with pytest.raises(Exception, match="disk full"):
+            write(some, uri)
+        assert files(folder) == []
 
 
 def read(pattern, check, **options):
@@ -164,7 +273,7 @@ def read(pattern, check, **options):
 @pytest.mark.parametrize("moments", [True, False])
 def test_what_was_written_is_read_back(far, checkpoints, moments, engine):
     uri, _ = far
-    write(checkpoints, uri)
+    write(checkpoints, uri, together=False)
     wanted = checkpoints if moments else [c.without_moments() for c in checkpoints]
 
     def check(found):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from beam_yaml_files import run
-from reruns import files, write
+from reruns import content, write
 from streams import assert_equals_batch, stream
 
 import beam_pipelines
@@ -260,16 +260,16 @@ def test_a_job_that_was_killed_is_resumed_as_by_the_main_job(tmp_path, monkeypat
     write(tmp_path, m=200)
     monkeypatch.chdir(tmp_path)
     learn_files(tmp_path, "store")  # of this folder, wherever workers are
-    expected = files(tmp_path / "store")
+    expected = content(tmp_path / "store")
     for folder in (tmp_path / "store").glob("s-*"):
         for path in sorted(folder.glob("*.parquet"))[3:]:
             path.unlink()
     learn_files(tmp_path, "store", resume=True)
-    assert files(tmp_path / "store") == expected
+    assert content(tmp_path / "store") == expected
     for other in ({"window": "10m"}, {"whiten": True}, {"idle_timeout": 7200}, {"solver": "exact"}):
         with pytest.raises(ValueError, match="this is not the job that wrote"):
             learn_files(tmp_path, "store", resume=True, **other)
-    assert files(tmp_path / "store") == expected
+    assert content(tmp_path / "store") == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streampca import CheckpointStore, CheckpointWarning
-from streampca.checkpoint import day
+from streampca.checkpoint import day, tidy
 
 DAY, HOUR = 24 * 60 * MINUTE, 60 * MINUTE
 
@@ -270,3 +270,25 @@ def test_a_listing_that_misses_what_comes_and_what_goes_is_read_again(tmp_path, 
     torn.clear()
     assert store.latest("a") == written[-1]
     assert len(torn) == 2
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_pruning_lists_files_of_their_own_as_often_for_many_days_as_for_few(
+    tmp_path, monkeypatch, double
+):
+    counts = []
+    listed = tidy.singles
+    monkeypatch.setattr(tidy, "singles", lambda places: counts.append(1) or listed(places))
+    n_listings = []
+    for days in (3, 12):
+        store = CheckpointStore(tmp_path / str(days))
+        made = [make(key="a", window_end=day * DAY, seed=day) for day in range(1, days + 1)]
+        if double:
+            store.write_many([dataclasses.replace(c, n_samples_seen=1) for c in made])
+        for checkpoint in made:
+            store.write(checkpoint)
+        counts.clear()
+        assert store.prune(keep_last=2).removed == days - 2
+        n_listings.append(len(counts))
+        assert store.history("a") == made[-2:]
+    assert n_listings[0] == n_listings[1]

@@ -1,12 +1,13 @@
 """Input of jobs that are killed and run again, what they are asked for, what they write."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from streams import stream
+
+from streampca import CheckpointStore
 
 NAMES = list("abcdef")
 KEYS = ["press 4", "press 5", "7"]
@@ -26,10 +27,13 @@ def write(folder, m=600, seed=0):
         pq.write_table(table.take(rows), folder / f"rows{i}.parquet", row_group_size=70)
 
 
-def files(store):
-    found = {p.relative_to(store): p.read_bytes() for p in Path(store).rglob("*.parquet")}
+def content(store):
+    """What a store has, bit for bit, in whichever files; nothing twice."""
+    found = list(CheckpointStore(store).everything())
     assert found
-    return found
+    named = {(c.key, c.window_end, c.sequence): c.to_bytes() for c in found}
+    assert len(named) == len(found)
+    return named
 
 
 CASES = {

@@ -40,14 +40,20 @@ DATA = encode("example", {"mean": np.arange(3.0), "rows": np.array(7)}, {"names"
 @given(
     st.dictionaries(st.text(), st.tuples(ARRAYS, LAYOUTS), max_size=4),
     st.dictionaries(st.text(), JSON, max_size=3),
+    st.booleans(),
 )
-def test_round_trip_keeps_values_types_shapes_and_order(given_arrays, meta):
+def test_round_trip_keeps_values_types_shapes_and_order(given_arrays, meta, packed):
     arrays = {
         name: change(array) if array.ndim else array
         for name, (array, change) in given_arrays.items()
     }
-    wire = decode(encode("any kind", arrays, meta), kind="any kind")
+    data = encode("any kind", arrays, meta, packed=packed)
+    wire = decode(data, kind="any kind")
     assert wire.meta == meta
+    some = list(arrays)[::2]
+    alone = decode(data, only=[*some, "there is none"])
+    assert list(alone.arrays) == some
+    assert all(alone.arrays[n].tobytes() == wire.arrays[n].tobytes() for n in some)
     assert list(wire.arrays) == list(arrays)
     for name, array in arrays.items():
         read = wire.arrays[name]
@@ -69,6 +75,46 @@ def test_arrays_that_were_read_can_be_written_to_and_share_nothing():
     arrays["a"] += 1
     assert not arrays["b"].any()
     assert not decode(data).arrays["a"].any()
+
+
+def test_headers_that_are_read_again_share_nothing():
+    """Schemas of headers are kept, what is in them is each reader's own."""
+    for _ in range(2):
+        wire = decode(DATA)
+        assert wire.meta == {"names": ["a", "é"]}
+        wire.meta["names"].append("b")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_header_of_any_length_is_read(packed):
+    """Those of wide models, too, whose schemas are not kept."""
+    meta = {"names": [f"sensor {i}" for i in range(5000)]}
+    arrays = {f"array {i}": np.arange(i) for i in range(3)}
+    wire = decode(encode("k", arrays, meta, packed=packed))
+    assert wire.meta == meta
+    assert [len(array) for array in wire.arrays.values()] == [0, 1, 2]
+
+
+def test_packed_numbers_stand_by_type():
+    arrays = {"a": np.arange(2.0), "n": np.array(3), "b": np.ones((2, 2)), "yes": np.array([True])}
+    batch = unseal(encode("k", arrays, {}, packed=True), lambda schema: None)
+    assert batch.to_pydict() == {
+        "float64": [[0.0, 1.0, 1.0, 1.0, 1.0, 1.0]],
+        "int64": [[3]],
+        "bool": [[1]],
+    }
+
+
+@pytest.mark.parametrize("sizes", [(2, 5), (3, 4), (0, 5), (2**40, 4), (2**61, 2**61)])
+def test_packed_shapes_that_are_not_the_data_s_are_refused(sizes):
+    data = encode("k", {"a": np.zeros(2), "b": np.zeros(4)}, {}, packed=True)
+
+    def change(header):
+        for entry, size in zip(header["arrays"], sizes, strict=True):
+            entry[2] = [size]
+
+    with pytest.raises(WireError, match="Corrupt data"):
+        decode(forge(change, data=data))
 
 
 def test_the_same_arrays_give_the_same_bytes():
@@ -128,9 +174,9 @@ def test_meta_that_is_not_json_is_refused(value):
         encode("k", {}, {"value": value})
 
 
-def forge(change, columns=None):
+def forge(change, columns=None, data=DATA):
     """DATA with a header of the caller's and a right checksum: what an attacker writes."""
-    batch = unseal(DATA, lambda schema: None)
+    batch = unseal(data, lambda schema: None)
     header = json.loads(batch.schema.metadata[b"streampca.header"])
     changed = change(header)
     header = header if changed is None else changed
@@ -209,7 +255,7 @@ def test_columns_of_another_type_are_refused():
 def test_a_missing_value_is_refused():
     batch = unseal(DATA, lambda schema: None)
     holes = pa.array([[0.0, None, 2.0]], pa.large_list(pa.float64()))
-    with pytest.raises(WireError, match="array 'mean' holds"):
+    with pytest.raises(WireError, match="array 'mean' has missing numbers"):
         decode(seal(pa.RecordBatch.from_arrays([holes, batch["rows"]], schema=batch.schema)))
 
 
