@@ -20,13 +20,10 @@ finally:
     _logging.getLogger().removeFilter(_is_news)
 
 # ruff: noqa: E402 - these import Beam
-from beam_pipelines.alarms import Alarms
 from beam_pipelines.learning import MomentsFn, SizeWarning
-from beam_pipelines.parse import ParseRows
-from beam_pipelines.project import ProjectComponents
-from beam_pipelines.projector import Projected
 from beam_pipelines.rows import BadRow
-from beam_pipelines.score import Score, ScoredRow
+from beam_pipelines.scoring import Alarms, ProjectComponents, Projected, Score, ScoredRow
+from beam_pipelines.sources import ParseRows
 from beam_pipelines.stores import ReadCheckpoints, Unreadable, WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents, Learned
 

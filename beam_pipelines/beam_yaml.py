@@ -22,10 +22,9 @@ import apache_beam as beam
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
 import beam_pipelines.anomaly  # noqa: F401 - so that AnomalyDetection in YAML finds its detector
-from beam_pipelines import job_options, run, transforms
-from beam_pipelines.formats import TOPICS
-from beam_pipelines.job import job_of
-from beam_pipelines.record import begin, end
+from beam_pipelines import run, transforms
+from beam_pipelines.program import begin, end, job_of, job_options
+from beam_pipelines.sources import TOPICS
 from beam_pipelines.stores import WriteCheckpoints, absolute
 from beam_pipelines.yaml_options import takes
 from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of

@@ -11,8 +11,8 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
-from beam_pipelines.projector import Projected, Projector
 from beam_pipelines.rows import keyed
+from beam_pipelines.scoring import Projected, Projector
 from beam_pipelines.stores import open_store
 from streampca import Checkpoint
 

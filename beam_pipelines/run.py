@@ -21,19 +21,24 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows
 
-from beam_pipelines.bad_files import WriteBadFiles, bad_line
-from beam_pipelines.formats import source_of
-from beam_pipelines.job import Job, read_arguments, say
-from beam_pipelines.progress import KeepProgress
-from beam_pipelines.reading import ReadRows
-from beam_pipelines.record import begin, end
+from beam_pipelines.program import (
+    Job,
+    KafkaInput,
+    KeepProgress,
+    WriteBadFiles,
+    bad_line,
+    begin,
+    check_workers,
+    end,
+    grain_of,
+    reach_of,
+    read_arguments,
+    say,
+)
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.sources import Incoming, ReadRows, WatchFiles, source_of
 from beam_pipelines.stores import WriteCheckpoints
-from beam_pipelines.submission import check_workers
-from beam_pipelines.topic_job import KafkaInput, grain_of, reach_of
-from beam_pipelines.topics import Incoming
 from beam_pipelines.transforms import LearnComponents
-from beam_pipelines.watching import WatchFiles
 from streampca.files import Order, no_rows
 
 _HOUR = 3_600_000_000

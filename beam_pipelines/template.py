@@ -9,8 +9,7 @@ import json
 import sys
 from typing import Any
 
-from beam_pipelines import job_options
-from beam_pipelines.arguments import NEEDED, parser
+from beam_pipelines.program import NEEDED, job_options, parser
 
 __all__ = ["metadata"]
 

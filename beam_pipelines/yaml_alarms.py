@@ -19,7 +19,7 @@ import apache_beam as beam
 from apache_beam.coders import RowCoder
 from apache_beam.coders.typecoders import registry
 
-from beam_pipelines import alarms, score
+from beam_pipelines.scoring import alarms, score
 from beam_pipelines.stores import ReadCheckpoints
 from beam_pipelines.yaml_rows import fields_of
 from streampca.monitor import Event, Levels, Scored

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from streams import assert_equals_batch, stream
 
 from beam_pipelines import LearnComponents, ParseRows, WriteCheckpoints
-from beam_pipelines.parse import opened
+from beam_pipelines.sources.parse import opened
 from streampca import CheckpointStore
 from streampca.files import BadMessage, reader_of
 

@@ -9,7 +9,8 @@ import pytest
 from extras import needs_torch
 from reruns import CASES, KEYS, content, write
 
-from beam_pipelines import record, run
+from beam_pipelines import run
+from beam_pipelines.program import record
 from streampca import CheckpointStore
 
 

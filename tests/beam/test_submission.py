@@ -11,8 +11,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import content, write
 
-from beam_pipelines import arguments as arguments_of
-from beam_pipelines import run, submission
+from beam_pipelines import run
+from beam_pipelines.program import arguments as arguments_of
+from beam_pipelines.program import submission
 from beam_pipelines.stores import absolute
 
 SOON = 30

@@ -20,8 +20,8 @@ import pytest
 from streams import assert_equals_batch
 
 from beam_pipelines import run
-from beam_pipelines.job import read_arguments
-from beam_pipelines.watching import Poll, Watching
+from beam_pipelines.program.job import read_arguments
+from beam_pipelines.sources.watching import Poll, Watching
 from streampca import CheckpointStore
 from streampca.files import Source, choose_columns
 

@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from beam_pipelines import arguments, run
+from beam_pipelines import run
+from beam_pipelines.program import arguments
 from streampca.cli.commands import app
 from streampca.files import options, read
 

@@ -24,7 +24,11 @@ def said(imports: list[house.Import]) -> list[str]:
     return [f"{each.importer}:{each.line} imports {each.module}" for each in imports]
 
 
-OPEN = {f"streampca.files.{name}" for name in ("atomic", "formats", "names", "options")}
+OPEN = {f"streampca.files.{name}" for name in ("atomic", "formats", "names", "options")} | {
+    "beam_pipelines.program.job_options",
+    "beam_pipelines.scoring.alarms",
+    "beam_pipelines.scoring.score",
+}
 """Files that are used as modules, so that it is said where a word such as `find` comes from."""
 
 

@@ -48,6 +48,9 @@ WINGS = (
     "beam_pipelines/rows",
     "beam_pipelines/stores",
     "beam_pipelines/learning",
+    "beam_pipelines/sources",
+    "beam_pipelines/scoring",
+    "beam_pipelines/program",
     "beam_pipelines/*.py",
 )
 """From the ground up: a wing imports only from those above it in this list."""

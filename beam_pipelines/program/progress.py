@@ -18,8 +18,8 @@ from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.in_order import Mark
-from beam_pipelines.record import read_beside, write_beside
+from beam_pipelines.program.record import read_beside, write_beside
+from beam_pipelines.sources import Mark
 from streampca.wire import WireError, decode, encode
 
 __all__ = ["NAME", "KeepProgress", "Progress"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_pipelines.following import Apply, check_lag, following
-from beam_pipelines.projector import Projected, Projector
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.scoring.following import Apply, check_lag, following
+from beam_pipelines.scoring.projector import Projected, Projector
 from streampca import Checkpoint
 
 Key = str | int | None

@@ -17,7 +17,7 @@ from apache_beam.transforms.trigger import AccumulationMode, AfterCount, AfterWa
 from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.timestamp import Duration
 
-from beam_pipelines.record import write_beside
+from beam_pipelines.program.record import write_beside
 from beam_pipelines.rows import BadRow
 
 __all__ = ["WriteBadFiles", "bad_line"]

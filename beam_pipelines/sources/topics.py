@@ -16,9 +16,9 @@ from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from beam_pipelines.in_order import MARKS, Holding, InOrder, Message
-from beam_pipelines.parse import Parse
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.sources.in_order import MARKS, Holding, InOrder, Message
+from beam_pipelines.sources.parse import Parse
 
 __all__ = ["Incoming", "KafkaTopic", "ReadTopic", "form_of", "schema_of"]
 

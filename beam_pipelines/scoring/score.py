@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from beam_pipelines.following import Apply, check_lag, following
 from beam_pipelines.rows import BAD_ROWS, RowReader
+from beam_pipelines.scoring.following import Apply, check_lag, following
 from streampca import Checkpoint
 from streampca.monitor import Monitor, Rules, Scored, Watch, slim
 

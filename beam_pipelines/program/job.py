@@ -14,16 +14,21 @@ from typing import Any, NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines import job_options
-from beam_pipelines.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
-from beam_pipelines.formats import TOPICS, find_files
 from beam_pipelines.learning import parse
-from beam_pipelines.pubsub import PubSubInput, pubsub_columns, pubsub_input
-from beam_pipelines.record import JobRecord
+from beam_pipelines.program import job_options
+from beam_pipelines.program.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
+from beam_pipelines.program.record import JobRecord
+from beam_pipelines.program.submission import check
+from beam_pipelines.program.topic_job import OWN_TIME, KafkaInput, kafka_input
+from beam_pipelines.sources import (
+    TOPICS,
+    PubSubInput,
+    Watching,
+    find_files,
+    pubsub_columns,
+    pubsub_input,
+)
 from beam_pipelines.stores import absolute
-from beam_pipelines.submission import check
-from beam_pipelines.topic_job import OWN_TIME, KafkaInput, kafka_input
-from beam_pipelines.watching import Watching
 from streampca.files import Columns, Topic, check_topics, choose_columns, names, options
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from apache_beam.io.gcp.pubsub import ReadFromPubSub
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.parse import ParseRows
-from beam_pipelines.topics import Incoming, form_of, schema_of
+from beam_pipelines.sources.parse import ParseRows
+from beam_pipelines.sources.topics import Incoming, form_of, schema_of
 from streampca.files import Columns, Rule, options
 
 __all__ = ["PubSubInput", "Subscription", "pubsub_columns", "pubsub_input"]

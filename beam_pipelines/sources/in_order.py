@@ -20,8 +20,8 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from beam_pipelines.parse import Parse
 from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.sources.parse import Parse
 
 __all__ = ["MARKS", "Holding", "InOrder", "Mark", "Message"]
 

@@ -20,12 +20,19 @@ from apache_beam.transforms.window import (
     WindowFn,
 )
 
-from beam_pipelines.in_order import Holding
 from beam_pipelines.learning import slots
-from beam_pipelines.parse import Parse, Places
-from beam_pipelines.progress import Progress
-from beam_pipelines.submission import check_answer
-from beam_pipelines.topics import Incoming, KafkaTopic, ReadTopic, form_of, schema_of
+from beam_pipelines.program.progress import Progress
+from beam_pipelines.program.submission import check_answer
+from beam_pipelines.sources import (
+    Holding,
+    Incoming,
+    KafkaTopic,
+    Parse,
+    Places,
+    ReadTopic,
+    form_of,
+    schema_of,
+)
 from streampca.files import BEGIN, Columns, Topic, config_of
 
 __all__ = ["OWN_TIME", "KafkaInput", "grain_of", "kafka_input", "reach_of"]

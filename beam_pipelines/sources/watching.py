@@ -20,7 +20,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.formats import source_of
+from beam_pipelines.sources.formats import source_of
 from streampca.files import Columns, read_source
 
 __all__ = ["WatchFiles", "Watching"]
