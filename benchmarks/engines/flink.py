@@ -19,7 +19,7 @@ from pyflink.datastream.connectors.file_system import FileSink, FileSource, Stre
 from pyflink.datastream.functions import KeyedProcessFunction
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
-from benchmarks.engines.common import check, made, measured, report
+from benchmarks.engines.common import check, made, measured, report, start
 from benchmarks.engines.flink_cluster import Cluster
 from streampca import Checkpoint, StreamingPCA, merge_all
 
@@ -72,7 +72,7 @@ SETTINGS = {
 
 
 def row_of(line: str, seconds: float) -> tuple[str, list[float]]:
-    """A key and numbers, from a line; rows may take their time, so that there is something to kill."""
+    """A key and numbers of a line, which may take its time: so there is something to kill."""
     time.sleep(seconds)
     key, *numbers = line.split(",")
     return key, [float(number) for number in numbers]
@@ -82,7 +82,7 @@ def text_of(answer: tuple[str, int, bytes]) -> str:
     return f"{answer[0]},{answer[1]},{base64.b64encode(answer[2]).decode()}"
 
 
-def start(cluster: Cluster, folder: Path, seconds: float):
+def submitted(cluster: Cluster, folder: Path, seconds: float):
     """Submit the job; the client of it."""
     config = Configuration()
     for name, value in SETTINGS.items():
@@ -110,7 +110,7 @@ def start(cluster: Cluster, folder: Path, seconds: float):
 def run(cluster: Cluster, folder: Path, X: np.ndarray, what: str, kills: int = 0) -> None:
     """One job; a task manager is killed whenever two more checkpoints are there."""
     with measured() as cost:
-        client = start(cluster, folder, 0.002 if kills else 0.0)
+        client = submitted(cluster, folder, 0.002 if kills else 0.0)
         job = str(client.get_job_id())
         for _ in range(kills):
             cluster.wait_for_checkpoints(job, cluster.checkpoints(job) + 2)
@@ -118,6 +118,8 @@ def run(cluster: Cluster, folder: Path, X: np.ndarray, what: str, kills: int = 0
         client.get_job_execution_result().result()
     if (restored := cluster.restored(job)) < kills:
         raise SystemExit(f"{kills} task managers killed, but state was restored {restored} times")
+    if not cluster.unaligned(job):
+        raise SystemExit("checkpoints were aligned: a setting was not taken")
     off = judged(folder / "models", X)
     report("Flink", pyflink.version.__version__, what, len(X), off, kills, cost)
 
@@ -140,8 +142,12 @@ def judged(models: Path, X: np.ndarray) -> float:
     return check(merge_all(parts), X)
 
 
+JOBS = {"cold": 0, "warm": 0, "task managers killed": 2}
+"""Kills of each."""
+
+
 def main() -> None:
-    """Cold, warm, and with task managers killed."""
+    """Cold, warm, and with task managers killed; the client's JVM starts with the cold job."""
     X = made()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -150,13 +156,13 @@ def main() -> None:
             lines = [f"{k % 3}," + ",".join(map(repr, X[k].tolist())) for k in piece]
             (folder / "rows" / f"{i}.csv").write_text("\n".join(lines) + "\n")
         with Cluster(folder / "flink", managers=2) as cluster:
-            for i, (what, kills) in enumerate(
-                {"cold": 0, "warm": 0, "task managers killed": 2}.items()
-            ):
+            for i, (what, kills) in enumerate(JOBS.items()):
                 place = folder / str(i)
                 place.mkdir()
                 (place / "rows").symlink_to(folder / "rows")
                 run(cluster, place, X, f"keyed state of 3 keys, {what}", kills)
+    version = pyflink.version.__version__
+    start("Flink", version, "numpy, pyarrow, pyflink.fn_execution.beam.beam_boot")
 
 
 if __name__ == "__main__":

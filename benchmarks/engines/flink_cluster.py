@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pyflink
+
+from benchmarks.engines.common import killed
 
 HOME = Path(pyflink.__file__).parent
 
@@ -94,9 +95,9 @@ class Cluster:
                 process.wait()
 
     def kill_one(self) -> None:
-        """End the oldest task manager with SIGKILL, and start another."""
+        """End the oldest task manager and its workers with SIGKILL, and start another."""
         process = self.processes.pop(1)
-        process.send_signal(signal.SIGKILL)
+        killed(process.pid)  # its Python would outlive it
         process.wait()
         self._start("taskmanager")
 
@@ -107,6 +108,10 @@ class Cluster:
     def restored(self, job: str) -> int:
         """How often the job began again from one."""
         return int(self._get(f"jobs/{job}/checkpoints")["counts"]["restored"])
+
+    def unaligned(self, job: str) -> bool:
+        """Whether they do not wait for rows that are on their way."""
+        return bool(self._get(f"jobs/{job}/checkpoints/config")["unaligned_checkpoints"])
 
     def wait_for_checkpoints(self, job: str, count: int) -> None:
         """Wait until so many are complete; the job has to go on meanwhile."""
