@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks.engines.common import P, check, error, made, measured, quick, report, start
+from benchmarks.engines.common import P, check, error, made, measured, report, start
 from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:batch]
@@ -161,7 +161,7 @@ def slowly(batches):
         yield batch
 
 
-def batch(frame: DataFrame, X: np.ndarray, kills: int) -> None:
+def batch(frame: DataFrame, X: np.ndarray, kills: int = 2) -> None:
     """Cold, warm, with executors killed; coordinates."""
     version = pyspark.__version__
     for what in ("batch, cold", "batch, warm"):
@@ -209,25 +209,29 @@ def keys(frame: DataFrame, X: np.ndarray) -> None:
     report("Spark", pyspark.__version__, "a model for each of 3 keys", len(X), off, 0, cost)
 
 
-def main(few: bool) -> None:
+def written(X: np.ndarray, folder: Path, files: int) -> Path:
+    """The rows and a key, one of three, in files."""
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    table["key"] = [str(i % 3) for i in range(len(X))]
+    (folder / "rows").mkdir()
+    for i, piece in enumerate(np.array_split(np.arange(len(X)), files)):
+        table.iloc[piece].to_parquet(folder / "rows" / f"{i:03}.parquet", index=False)
+    return folder / "rows"
+
+
+def main() -> None:
     """All of it, in a folder of its own."""
-    X, files = made(6_000 if few else 24_000), 4 if few else 8
+    X = made()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spark = session(folder)
-        table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-        table["key"] = [str(i % 3) for i in range(len(X))]
-        (folder / "rows").mkdir()
-        for i, piece in enumerate(np.array_split(np.arange(len(X)), files)):
-            table.iloc[piece].to_parquet(folder / "rows" / f"{i}.parquet", index=False)
-        frame = spark.read.parquet(str(folder / "rows"))
-        batch(frame, X, 1 if few else 2)
+        frame = spark.read.parquet(str(written(X, folder, 8)))
+        batch(frame, X)
         keys(frame, X)
-        if not few:
-            theirs(frame, X)
+        theirs(frame, X)
         spark.stop()
     start("Spark", pyspark.__version__, "numpy, pandas, pyarrow, pyspark.worker")
 
 
 if __name__ == "__main__":
-    main(quick())
+    main()

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyspark
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StatefulProcessor
 
-from benchmarks.engines.common import check, killed, made, measured, quick, report
-from benchmarks.engines.spark import Learner, killing, session
+from benchmarks.engines.common import check, killed, made, measured, report
+from benchmarks.engines.spark import Learner, killing, session, written
 from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:state]
@@ -72,22 +74,27 @@ def states(folder: Path, source):
     return models.writeStream.format("parquet").option("path", str(folder / "models"))
 
 
-def stream(which: str, folder: Path, executors: int) -> None:
-    """Learn all files that are there, a file to a batch, and end; some executors are killed."""
-    spark = session(folder)
+def stream(spark: SparkSession, which: str, folder: Path) -> None:
+    """Learn all files that are there, a file to a batch, and end."""
     rows = folder / "rows"
     schema = spark.read.parquet(str(rows)).schema
     source = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(rows))
     writer = {"batches": batches, "states": states}[which](folder, source)
-    thread, done = killing(executors, 6.0)
     progress = writer.option("checkpointLocation", str(folder / "progress"))
     progress.trigger(availableNow=True).start().awaitTermination()
+
+
+def program(which: str, folder: Path, executors: int) -> None:
+    """What is killed and begun again: a stream in a session of its own, that loses executors."""
+    spark = session(folder)
+    thread, done = killing(executors, 6.0)
+    stream(spark, which, folder)
     thread.join()
     (folder / "executors").write_text(str(len(done)))
     spark.stop()
 
 
-def through_kills(which: str, folder: Path, kills: int, executors: int) -> int:
+def through_kills(which: str, folder: Path, kills: int = 2, executors: int = 1) -> int:
     """Run it to its end; how often it or an executor was killed at a random moment on the way."""
     draws = random.Random(0)
     noted = {
@@ -98,36 +105,32 @@ def through_kills(which: str, folder: Path, kills: int, executors: int) -> int:
     for i in range(kills + 1):
         before = noted()
         last = i == kills
-        program = subprocess.Popen(
+        process = subprocess.Popen(
             [*command, str(executors if last else 0)], stderr=(folder / f"log{i}").open("wb")
         )
-        while program.poll() is None and (last or noted() <= before):
+        while process.poll() is None and (last or noted() <= before):
             time.sleep(0.05)
         if not last:
             time.sleep(draws.uniform(0.0, 1.0))
-            if program.poll() is None:
-                killed(program.pid)
-                program.wait()
+            if process.poll() is None:
+                killed(process.pid)
+                process.wait()
                 continue
-        if program.returncode or not last:
+        if process.returncode or not last:
             print((folder / f"log{i}").read_text()[-3000:])
-            raise SystemExit(f"the stream ended with {program.returncode} after {i} kills")
+            raise SystemExit(f"the stream ended with {process.returncode} after {i} kills")
     return kills + int((folder / "executors").read_text())
 
 
-def measure(which: str, X: np.ndarray, files: int, kills: int, executors: int) -> None:
-    """A line of the table."""
+def measure(which: str, X: np.ndarray, run: Callable[[str, Path], int], files: int) -> None:
+    """A line of the table, of a run that says how many kills it met."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "rows").mkdir()
-        frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-        frame["key"] = [str(i % 3) for i in range(len(X))]
-        for i, piece in enumerate(np.array_split(np.arange(len(X)), files)):
-            frame.iloc[piece].to_parquet(folder / "rows" / f"{i:03}.parquet", index=False)
+        written(X, folder, files)
         with measured() as cost:
-            done = through_kills(which, folder, kills, executors)
+            done = run(which, folder)
         off, what = {"batches": judged_batches, "states": judged_states}[which](folder, X)
-    what = f"{what}; program and executors killed" if done else what
+    what = f"{what}, program and executors killed" if done else what
     report("Spark", pyspark.__version__, what, len(X), off, done, cost)
 
 
@@ -136,7 +139,7 @@ def judged_batches(folder: Path, X: np.ndarray) -> tuple[float, str]:
     times = len(again.read_text().split()) if again.exists() else 0
     model = Checkpoint.from_bytes((folder / "model").read_bytes())
     off = check(StreamingPCA.from_checkpoint(model), X)
-    return off, f"foreachBatch, {times} batches given again"
+    return off, f"foreachBatch ({times} batches came again)"
 
 
 def judged_states(folder: Path, X: np.ndarray) -> tuple[float, str]:
@@ -151,16 +154,9 @@ def judged_states(folder: Path, X: np.ndarray) -> tuple[float, str]:
     return check(merge_all(parts.values()), X), "transformWithStateInPandas, 3 keys"
 
 
-def main(few: bool) -> None:
-    """Both kinds of streams through their kills."""
-    X = made(6_000 if few else 24_000)
-    files, kills, executors = (4, 1, 0) if few else (12, 3, 2)
-    measure("batches", X, files, kills, executors)
-    measure("states", X, files, kills, executors)
-
-
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        stream(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+        program(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
     else:
-        main(quick())
+        for each in sys.argv[1:] or ("batches", "states"):
+            measure(each, made(), through_kills, files=6)
