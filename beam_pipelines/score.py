@@ -105,11 +105,15 @@ def _scorer(
     rules: dict[str, Any], n_components: Any, n_sensors: int, checkpoint: Checkpoint
 ) -> Any:
     monitor = Monitor(checkpoint, n_components=n_components)
-    if rules.get("method") == "empirical" and monitor.n_calibrated == 0:
+    ewma = rules.get("ewma")
+    known = monitor.n_calibrated and (ewma is None or monitor.is_calibrated(0.5, ewma))
+    if rules.get("method") == "empirical" and not known:
+        by = "" if ewma is None else f" --ewma {ewma:g}"
         whose = "the checkpoint" if checkpoint.key is None else f"the one of {checkpoint.key!r}"
         raise ValueError(
             f"rules: method='empirical' needs checkpoints that hold a calibration, and {whose} "
-            "holds none: `streampca calibrate` keeps it, or give limits of their own, "
+            f"holds none{' of running means' if by and monitor.n_calibrated else ''}: "
+            f"`streampca calibrate{by}` keeps it, or give limits of their own, "
             "{'press 4': {'spe': 3.2, 't2': 20}}"
         )
     watch = Watch(monitor, rules, key=checkpoint.key, n_sensors=n_sensors)

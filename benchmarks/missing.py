@@ -33,12 +33,7 @@ FIGURE = Path(__file__).parent.parent / "docs" / "images" / "missing.png"
 
 def plant() -> Rows:
     """The sensors (3169, 108), NaN where one gave nothing."""
-    kept = data.CACHE / "plant" / "real_process_data.csv"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        inside = "bibmon/real_process_data/real_process_data.csv"
-        data._fetch_wheel("bibmon==1.2.0", {inside: kept})
-    with kept.open(newline="") as file:
+    with data.plant_file().open(newline="") as file:
         return np.array([[_number(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]])
 
 

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streampca import CheckpointStore, KeyedPCA, StreamingPCA, html
+from streampca import (
+    CheckpointStore,
+    KeyedPCA,
+    StreamingPCA,
+    StreamingReducedRankRegression,
+    html,
+)
 from streampca.monitor import Monitor
 
 BAD = "<script>alert('x')</script> & \"y\""
@@ -53,6 +59,24 @@ def test_a_model_without_rows_shows_its_parameters():
     tree, text = read(StreamingPCA(3, scale=True))
     assert "StreamingPCA(n_components=3, scale=True)" in text
     assert cells(tree) == [["rows", "0"]]
+
+
+def test_a_regression_shows_its_pairs():
+    X = rows()
+    Y = pd.DataFrame({BAD: X.iloc[:, 0] - X.iloc[:, 1], "b": X.iloc[:, 2]})
+    model = StreamingReducedRankRegression(2)
+    assert cells(read(model)[0]) == [["rows", "0"]]
+    tree, text = read(model.fit(X, Y))
+    assert text.startswith("StreamingReducedRankRegression(n_components=2)")
+    assert ["targets", f"{BAD}, b"] in cells(tree)
+    first = next(row for row in cells(tree) if row[0] == "1")
+    assert first[1] == f"{model.explained_variance_ratio_[0]:.1%}"
+    leading = int(np.abs(model.encoder_[0]).argmax())
+    assert first[2].startswith(f"{X.columns[leading]} {model.encoder_[0, leading]:+.2f}")
+    assert "of the targets' variance" in text
+    plain = read(StreamingReducedRankRegression(1).fit(X.to_numpy(), Y.to_numpy()[:, 0]))[1]
+    assert "target 0" in plain
+    assert "feature 0" in plain or "feature 1" in plain or "feature 2" in plain
 
 
 def test_many_components_are_counted():

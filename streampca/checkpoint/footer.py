@@ -13,7 +13,7 @@ from typing import Any
 
 from streampca.wire import WireError, check_version
 
-__all__ = ["check_bundle_footer", "check_footer", "footer_start"]
+__all__ = ["check_bundle_footer", "check_footer", "footer_start", "pages_of"]
 
 _MAGIC = b"PAR1"
 _TAIL = struct.Struct("<I4s")
@@ -83,6 +83,22 @@ def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
         raise
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
         raise WireError("its footer is not that of a checkpoint's file") from error
+
+
+def pages_of(footer: bytes, name: str) -> tuple[int, int]:
+    """Where the pages of a column begin and end, by the footer of a file of one row.
+
+    Raises
+    ------
+    WireError
+        If there is not one such column.
+    """
+    try:
+        (group,) = _Thrift(footer).struct()[4]
+        (column,) = [chunk[3] for chunk in group[1] if chunk[3][3][0] == name.encode()]
+        return int(column[9]), int(column[9] + column[7])
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise WireError(f"it has no column {name!r}") from error
 
 
 def check_bundle_footer(footer: bytes, size: int, n_rows: int) -> None:

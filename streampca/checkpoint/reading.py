@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streampca.checkpoint import columns, paths
 from streampca.checkpoint.bundle import (
@@ -20,7 +20,7 @@ from streampca.checkpoint.bundle import (
 from streampca.checkpoint.bundle_index import Name, key_order
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp, Unusable
-from streampca.checkpoint.parquet import from_parquet, look
+from streampca.checkpoint.parquet import from_parquet, look, read_light
 from streampca.checkpoint.places import Place, Places, counting
 from streampca.checkpoint.record import Checkpoint
 from streampca.wire import WireError
@@ -88,15 +88,23 @@ class _Reader:
 
     def _single(self, place: Place) -> Checkpoint | None:
         try:
-            data = self._places.files.read(place.relative, look)
             with columns.as_checkpoint_error("file"):
-                checkpoint = Checkpoint(**from_parquet(data, moments=self._moments))
+                checkpoint = Checkpoint(**self._fields(place.relative))
                 if relative_path(checkpoint) != place.relative:
                     raise WireError(f"it holds {checkpoint!r}, which its name does not say")
         except (Unusable, WireError) as error:
             self._places.skip(place.relative, str(error))
             return None
         return checkpoint
+
+    def _fields(self, relative: str) -> dict[str, Any]:
+        files = self._places.files
+        if not self._moments:
+            with files.opened(relative) as file:
+                light = read_light(file)
+            if light is not None:
+                return light
+        return from_parquet(files.read(relative, look), moments=self._moments)
 
     def _row(self, place: Place, row: int) -> Checkpoint | None:
         if self._opened[0] != place.relative:

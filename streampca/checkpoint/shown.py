@@ -38,8 +38,9 @@ class InNotebook:
         return html.card(f"Checkpoint{whose}", html.facts(facts), rows)
 
 
-def component_rows(components: Any, shares: Any, names: Any) -> str:
+def component_rows(components: Any, shares: Any, names: Any, what: str = "component") -> str:
     """A table of components with their shares and leading features, and bars of the shares."""
+    of = "the variance" if what == "component" else "the targets' variance"
     lines = []
     for i, (loadings, share) in enumerate(zip(components[:_MOST], shares, strict=False)):
         first = leading_features(loadings[None], min(3, len(loadings))).tolist()
@@ -50,9 +51,9 @@ def component_rows(components: Any, shares: Any, names: Any) -> str:
     if more > 0:
         lines.append(["", "", f"and {more:,} more"])
     total = float(np.sum(shares))
-    bars = html.spark(shares[:60], f"share of the variance of {len(shares)} components", bars=True)
-    made = html.table(lines, ["component", "variance", "leading features"])
-    return html.Raw(f"{made}{bars} {total:.1%} of the variance")
+    bars = html.spark(shares[:60], f"share of {of} of {len(shares)} {what}s", bars=True)
+    made = html.table(lines, [what, "variance", "leading features"])
+    return html.Raw(f"{made}{bars} {total:.1%} of {of}")
 
 
 class StoreInNotebook:

@@ -16,7 +16,7 @@ from streampca.cli.transform import Files, Place, refuse_inputs
 from streampca.cli.using import Using
 from streampca.files import BadRows, atomic, check_topics, counted, names, no_rows
 from streampca.files import options as table
-from streampca.monitor import Monitor
+from streampca.monitor import Monitor, Rules
 
 __all__ = ["calibrate"]
 
@@ -36,11 +36,18 @@ def calibrate(
             help="How many of the model's to use, as score takes them; default: as score does.",
         ),
     ] = None,
+    ewma: Annotated[
+        float | None,
+        typer.Option(
+            metavar="W", help="Also limits of running means that give a new row this weight."
+        ),
+    ] = None,
     json: options.Json = False,
     *,
     asked: dict[str, Any],
 ) -> None:
     """Keep limits of rows known to be normal, and not learned from, in the models they are for."""
+    Rules(ewma=ewma)  # raises where that is no weight
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = names.find(files, asked.get("input_format"))
     check_topics(sources, asked, table.flag, ends=True)
@@ -58,7 +65,7 @@ def calibrate(
                     if id(model) not in monitors:
                         anew = dataclasses.replace(model, calibration={})
                         monitors[id(model)] = Monitor(anew, n_components=components)
-                    monitors[id(model)].calibrate(values)
+                    monitors[id(model)].calibrate(values, ewma=ewma)
         if not monitors:
             raise ValueError(no_rows(sources, bad.count))
     said = []

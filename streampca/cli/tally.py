@@ -39,7 +39,7 @@ class Watch:
         self.rules = rules
         self._log: EventLog | None = None
         if rules.method == "theory":
-            if rules.ewma is None and self.monitor.limits(rules.confidence)[2] == "empirical":
+            if self.monitor.is_calibrated(rules.confidence, rules.ewma):
                 self.rules = dataclasses.replace(rules, method="empirical")  # the model's own
             self.settle()
 

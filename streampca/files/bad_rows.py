@@ -71,7 +71,7 @@ class BadRows:
             if self.mode == "fail":
                 raise ValueError(
                     f"{each.reason}; correct the row, or pass over it and others like it with "
-                    "--bad-rows skip"
+                    f"--bad-rows skip{_other_way(each.reason)}"
                 )
             self.count += 1
             if self._file is not None:
@@ -102,3 +102,10 @@ class BadRows:
         """Leave nothing of a file that is not complete and will not be gone on with."""
         if self._part is not None:
             Path(self._part).unlink(missing_ok=True)
+
+
+def _other_way(reason: str) -> str:
+    """What else may be done about a cell, by how `cells` says what is wrong with it."""
+    if reason.endswith("', not a finite number"):  # a text in quotes
+        return "; if such texts stand for missing values, name them with --na, or all with --na '*'"
+    return "; --missing impute fills it in while learning" if reason.endswith("is missing") else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,9 @@ from streampca.rows import is_number as is_number_of_arrow
 __all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
 
 Reasons = dict[int, str]
+
+ANY = "*"
+"""Among texts that stand for a missing number: every one that is no number."""
 
 _NUMBER = r"^\+?[-+]?(?i:\d+\.?\d*(e[-+]?\d+)?|\.\d+(e[-+]?\d+)?|inf|infinity)$"
 
@@ -45,7 +49,7 @@ def matrix(
     largest : float
         Numbers beyond it count as unusable too.
     na : collection of str
-        More texts that stand for a missing number.
+        More texts that stand for a missing number; "*" for all that are none.
 
     Examples
     --------
@@ -109,6 +113,10 @@ def _parsed(column: Any, nulls: Collection[str]) -> NDArray[np.float64]:
     fits = pc.and_(fits, pc.invert(pc.is_in(text, pa.array(sorted(nulls), text.type))))
     found = pc.cast(pc.if_else(fits, pc.utf8_ltrim(text, "+"), None), pa.float64())
     return np.asarray(found.to_numpy(zero_copy_only=False))
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(_NUMBER, text) is not None
 
 
 def _number(value: Any) -> float:
@@ -203,12 +211,13 @@ def _unusable(
 
 def _is_gap(value: Any, nulls: Collection[str]) -> bool:
     if isinstance(value, str):
-        return value.strip() in nulls or value.strip().lower() == "nan"
+        text = value.strip()
+        return text in nulls or text.lower() == "nan" or (ANY in nulls and not _is_number(text))
     return value is None or value != value
 
 
 def _trouble(value: Any, number: float, nulls: Collection[str]) -> str:
-    if value is None or (isinstance(value, str) and value.strip() in nulls):
+    if value is None or (isinstance(value, str) and _is_gap(value, nulls)):
         return "missing"
     if math.isfinite(number):
         return f"{short(value)}, too large to be squared and summed"

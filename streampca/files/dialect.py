@@ -242,7 +242,7 @@ def _names(
     if trailing:
         said.append("rows that end with the sign between cells")
     if unnamed:
-        said.append(f"{', '.join(unnamed)} without a name and left out")
+        said.append(f"{', '.join(unnamed)} without a name, left out unless an option names it")
     if len(set(names)) < len(names):
         twice = next(each for i, each in enumerate(names) if each in names[:i])
         raise ValueError(f"{name}: two columns are named {twice!r}; rename one")

@@ -85,8 +85,9 @@ TABLE = (
     Option("decimal", ".|,", "Decimal sign of CSV; default: found by itself.", choices=(".", ",")),
     Option("encoding", "NAME", "Of text, such as latin-1; default: found by itself."),
     Option("skip_rows", "N", "Lines of CSV before the line of names.", int),
-    Option("na", "TEXT,...", "Cells that stand for a missing value, besides empty ones, NA, null.",
-           list),
+    Option("na", "TEXT,...",
+           "Cells that stand for a missing value, besides empty ones, NA, null; * for all texts "
+           "among numbers.", list),
     Option("bad_rows", "fail|skip|FILE",
            "Rows that cannot be used: the first ends all (fail), or they are skipped, or written "
            "to FILE as JSON lines with the reason; default fail."),

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.checkpoint import Part, Side
+from streampca import html
+from streampca.checkpoint import Part, Side, component_rows
 from streampca.fitted.parts import Parts
 from streampca.learning import PairLearner, PairModel
 
@@ -103,6 +104,17 @@ class PairResults(Parts[PairLearner]):
     def target_names_in_(self) -> NDArray[Any]:
         """Names of the targets, where they had any."""
         return self._known(self._target_names, "target_names_in_: the targets came without names")
+
+    def _repr_html_(self) -> str:
+        if self._learner is None:
+            return html.card(repr(self), html.table([["rows", 0]]))
+        shown = self._feature_names or [f"feature {i}" for i in range(self.n_features_in_)]
+        targets = self._target_names or [f"target {i}" for i in range(self.n_targets_)]
+        facts = [["rows", self.n_samples_seen_], ["features", self.n_features_in_]]
+        facts.append(["targets", ", ".join(targets[:8]) + (", ..." if len(targets) > 8 else "")])
+        shares = self.explained_variance_ratio_
+        parts = component_rows(self.encoder_, shares, shown, "pair")
+        return html.card(repr(self), html.facts(facts), parts)
 
     def _side(self) -> Side:
         return Side(self.n_targets_, self._target_names, self._single)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,31 +16,45 @@ METHODS = {"theory": ("jackson-mudholkar", "f"), "empirical": ("empirical", "emp
 """What rules call the methods of both limits, of SPE and of T^2."""
 
 
-def sketches_of(model: Any, n_components: int) -> tuple[QuantileSketch, QuantileSketch]:
+_Pair = tuple[QuantileSketch, QuantileSketch]
+
+
+def sketches_of(model: Any, n_components: int) -> dict[float | None, _Pair]:
     """Those of SPE and T^2 that a checkpoint holds of so many components; empty ones otherwise.
 
-    SPE and T^2 of another number of components are other statistics.
+    None stands for the rows themselves, a number for running means with this weight. SPE and T^2 of
+    another number of components are other statistics.
     """
     kept = getattr(model, "calibration", None) or {}
-    names = _names(n_components)
-    if any(name not in kept for name in names):
-        return QuantileSketch(), QuantileSketch()
-    spe, t2 = (QuantileSketch.of_clusters(kept[name]) for name in names)
-    return spe, t2
+    found: dict[float | None, _Pair] = {None: (QuantileSketch(), QuantileSketch())}
+    start = f"spe of {n_components}"
+    for name in kept:
+        head, _, weight = name.partition(_BY)
+        ewma = float(weight) if weight else None
+        names = _names(n_components, ewma)
+        if head == start and names[1] in kept:
+            spe, t2 = (QuantileSketch.of_clusters(kept[each]) for each in names)
+            found[ewma] = spe, t2
+    return found
 
 
-def with_sketches(model: Any, n_components: int, *sketches: QuantileSketch) -> Any:
+def with_sketches(model: Any, n_components: int, pairs: Mapping[float | None, _Pair]) -> Any:
     """The checkpoint with sketches of SPE and T^2 of so many components in place of others."""
-    if not all(sketch.count for sketch in sketches):
+    if not all(sketch.count for sketch in pairs[None]):
         raise ValueError(
             "there is no calibration to keep: give rows that are known to be normal to calibrate"
         )
     kept = {
         name: np.ascontiguousarray(sketch.clusters())
-        for name, sketch in zip(_names(n_components), sketches, strict=True)
+        for ewma, pair in pairs.items()
+        for name, sketch in zip(_names(n_components, ewma), pair, strict=True)
     }
     return dataclasses.replace(model, calibration=kept)
 
 
-def _names(n_components: int) -> tuple[str, str]:
-    return f"spe of {n_components}", f"t2 of {n_components}"
+_BY = ", ewma "
+
+
+def _names(n_components: int, ewma: float | None) -> tuple[str, str]:
+    by = "" if ewma is None else f"{_BY}{ewma!r}"
+    return f"spe of {n_components}{by}", f"t2 of {n_components}{by}"

@@ -78,8 +78,9 @@ class Monitor(Distances):
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
         super().__init__(model, n_components=n_components)
-        self._normal_spe, self._normal_t2 = sketches_of(self._fitted, self.n_components)
-        self._normal_smooth: dict[float, Smooth] = {}
+        kept = sketches_of(self._fitted, self.n_components)
+        self._normal_spe, self._normal_t2 = kept.pop(None)
+        self._normal_smooth = {ewma: Smooth(ewma, kept[ewma]) for ewma in kept if ewma is not None}
 
     def assess(self, X: Any, confidence: float = 0.99) -> Assessment:
         """SPE and T^2 of rows against their limits, and which feature is behind each.
@@ -120,14 +121,15 @@ class Monitor(Distances):
         self._normal_spe.update(spe[~np.isnan(spe)])
         self._normal_t2.update(t2[~np.isnan(t2)])
         if ewma is not None:
-            self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe, t2)
+            there = ~(np.isnan(spe) | np.isnan(t2))
+            self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe[there], t2[there])
         return self
 
     def checkpoint(self) -> Any:
         """The model's checkpoint with what `calibrate` saw, as some kilobytes.
 
-        A `Monitor` of it, in another process or of the file in a store, has these empirical limits
-        (of the rows themselves, not of running means), as long as it uses as many components.
+        A `Monitor` of it, in another process or of the file in a store, has these empirical limits,
+        of the rows and of their running means, as long as it uses as many components.
 
         Examples
         --------
@@ -139,17 +141,24 @@ class Monitor(Distances):
         >>> Monitor(Checkpoint.from_bytes(saved)).n_calibrated
         1000
         """
-        return with_sketches(self._fitted, self.n_components, self._normal_spe, self._normal_t2)
+        smooth = {ewma: each.sketches for ewma, each in self._normal_smooth.items()}
+        rows = self._normal_spe, self._normal_t2
+        return with_sketches(self._fitted, self.n_components, {None: rows} | smooth)
 
     def limits(self, confidence: float = 0.99) -> tuple[float, float, str]:
         """Limits of SPE and T^2, and their method: empirical where calibrated with enough rows.
 
         Otherwise those of theory, Jackson and Mudholkar's and F's.
         """
-        counts = self._normal_spe.count, self._normal_t2.count
-        method = "empirical" if min(counts) * (1 - confidence) >= 1 - 1e-9 else "theory"
+        method = "empirical" if self.is_calibrated(confidence) else "theory"
         of_spe, of_t2 = METHODS[method]
         return self.spe_limit(confidence, of_spe), self.t2_limit(confidence, of_t2), method
+
+    def is_calibrated(self, confidence: float = 0.99, ewma: float | None = None) -> bool:
+        """Whether there are empirical limits at this confidence, with `ewma` of running means."""
+        rows = self._normal_spe, self._normal_t2
+        smooth = () if ewma is None else self._smooth(ewma).sketches
+        return all(each.count * (1 - confidence) >= 1 - 1e-9 for each in (*rows, *smooth))
 
     def _repr_html_(self) -> str:
         k, p, n = self.n_components, len(self._fitted.components), self.n_features
@@ -196,7 +205,10 @@ class Monitor(Distances):
 
     def smooth_limits(self, confidence: float, ewma: float) -> tuple[float, float]:
         """Limits of the running means of SPE and T^2, from what `calibrate` saw with `ewma`."""
-        return self._normal_smooth.get(ewma, Smooth(ewma)).limits(confidence)
+        return self._smooth(ewma).limits(confidence)
+
+    def _smooth(self, ewma: float) -> Smooth:
+        return self._normal_smooth.get(ewma, Smooth(ewma))
 
     @property
     def n_rows(self) -> float:

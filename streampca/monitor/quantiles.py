@@ -142,14 +142,16 @@ class QuantileSketch:
 class Smooth:
     """Quantiles of the running means of SPE and T^2, of rows in their order."""
 
-    def __init__(self, weight: float) -> None:
+    def __init__(
+        self, weight: float, sketches: tuple[QuantileSketch, QuantileSketch] | None = None
+    ) -> None:
         self._weight = weight
         self._means: list[float] | None = None
-        self._sketches = QuantileSketch(), QuantileSketch()
+        self.sketches = sketches or (QuantileSketch(), QuantileSketch())
 
     def update(self, spe: Float64, t2: Float64) -> None:
         """Take in the rows that follow; the first stand for the mean before them."""
-        for place, (sketch, values) in enumerate(zip(self._sketches, (spe, t2), strict=True)):
+        for place, (sketch, values) in enumerate(zip(self.sketches, (spe, t2), strict=True)):
             if len(values) == 0:
                 return
             if self._means is None:
@@ -163,5 +165,5 @@ class Smooth:
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """Of SPE and T^2."""
-        spe, t2 = (sketch.limit(confidence) for sketch in self._sketches)
+        spe, t2 = (sketch.limit(confidence) for sketch in self.sketches)
         return spe, t2

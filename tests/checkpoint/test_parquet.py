@@ -1,5 +1,6 @@
 """A checkpoint's file is read by anyone; a torn, changed or hostile one by nobody."""
 
+import contextlib
 import io
 
 import duckdb
@@ -11,9 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from checkpoints import MINUTE, make
 
+from streampca import CheckpointStore, CheckpointWarning, StreamingPCA
 from streampca.checkpoint import Checkpoint, CheckpointError
+from streampca.checkpoint.bundle import InMemory
 from streampca.checkpoint.columns import to_batch
-from streampca.checkpoint.parquet import _sealed
+from streampca.checkpoint.footer import footer_start, pages_of
+from streampca.checkpoint.parquet import _LIGHT, _sealed, read_light
+from streampca.wire import WireError
 
 CHECKPOINT = make(
     key="press 4",
@@ -125,3 +130,82 @@ def test_a_file_that_grows_when_it_is_read_is_refused_in_little_memory():
     with pytest.raises(CheckpointError, match="claims more than the file can hold"):
         Checkpoint.from_parquet_bytes(data)
     assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+# --- without the moments ------------------------------------------------------------------------
+
+
+class Counted(InMemory):
+    """Content of a file that notes which bytes are read of it."""
+
+    def read_at(self, offset, size):
+        seen.append((offset, size))
+        return super().read_at(offset, size)
+
+
+seen = []
+
+
+def large(n=200, **options):
+    """A checkpoint whose moments are most of its file."""
+    pca = StreamingPCA(3, **options).partial_fit(np.random.default_rng(0).normal(size=(2 * n, n)))
+    return pca.checkpoint(key="k", window_end=MINUTE)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"dtype": "float32"}, {"scale": True}, {"missing": "impute"}]
+)
+def test_what_is_only_for_going_on_is_not_read(options):
+    checkpoint = large(**options)
+    data = checkpoint.to_parquet_bytes()
+    seen.clear()
+    fields = read_light(Counted(data))
+    assert Checkpoint(**fields) == Checkpoint.from_parquet_bytes(data, moments=False)
+    assert sum(size for _, size in seen) < len(data) - 200 * 200 * 4
+
+
+def test_a_changed_byte_of_what_is_read_is_refused():
+    data = bytearray(large().to_parquet_bytes())
+    begin, end = pages_of(bytes(data[footer_start(memoryview(data)) :]), "moments")
+    places = {*range(0, begin, 97), *range(end, len(data), 13), *range(len(data) - 400, len(data))}
+    seal = data.rindex(b"streamP1") + 8  # the checksum of all is not that of what is read
+    for at in sorted(places - {*range(seal, seal + 4)}):
+        data[at] ^= 1 << at % 8
+        try:
+            fields = read_light(InMemory(bytes(data)))
+        except WireError:
+            fields = None
+        assert fields is None, at  # refused, or left to the reader of all of the file
+        with pytest.raises(CheckpointError):
+            Checkpoint.from_parquet_bytes(bytes(data), moments=False)
+        data[at] ^= 1 << at % 8
+
+
+def test_a_file_of_an_older_version_is_read_at_once():
+    checkpoint = large()
+    data = checkpoint.to_parquet_bytes()
+    at = data.rindex(_LIGHT)
+    old = _sealed(data[:at] + data[at + 24 :])
+    assert read_light(InMemory(old)) is None
+    assert Checkpoint.from_parquet_bytes(old) == checkpoint
+
+
+def test_a_large_file_torn_anywhere_is_refused():
+    data = large().to_parquet_bytes()
+    for size in (*range(300), *range(300, len(data), 4999), *range(len(data) - 300, len(data))):
+        with contextlib.suppress(WireError):
+            assert read_light(InMemory(data[:size])) is None, size
+
+
+def test_a_history_reads_no_moments_and_says_the_same(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.write(large())
+    (light,) = store.history("k", moments=False)
+    (path,) = tmp_path.rglob("*.parquet")
+    assert light == Checkpoint.from_parquet_bytes(path.read_bytes(), moments=False)
+    assert not light.moments
+    changed = bytearray(path.read_bytes())
+    changed[200] ^= 1  # of the first columns
+    path.write_bytes(changed)
+    with pytest.warns(CheckpointWarning, match="checksum of the file does not match"):
+        assert store.history("k", moments=False) == []

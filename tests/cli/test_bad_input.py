@@ -80,3 +80,16 @@ def test_files_that_hold_no_rows_are_named(cli, tmp_path, text):
     said = cli("fit", "a.csv", "-o", "store", code=2)
     assert re.search("a.csv|no row could be learned", said.err)
     assert CheckpointStore("store").keys() == []
+
+
+def test_an_error_says_what_to_do_about_a_text_and_a_gap(cli, write):
+    X = np.ones((20, 4)).astype(str)
+    X[7, 1] = "Bad"
+    path = write("texts.csv", X)
+    said = cli("fit", path, code=2).err
+    assert "is 'Bad', not a finite number" in said
+    assert "--na '*'" in said
+    said = cli("fit", path, "--na", "*", code=2).err
+    assert "is missing" in said
+    assert "--missing impute" in said
+    cli("fit", path, "--na", "*", "--missing", "impute")

@@ -165,6 +165,17 @@ def test_calibrate_keeps_limits_that_score_then_takes(cli, watched):
     assert cli(*args, "--json").json["limits"][0]["method"] == "theory"
 
 
+def test_calibrate_keeps_limits_of_running_means(cli, watched):
+    score = ("score", "store", "odd.csv", "--ewma", 0.3, "--json")
+    assert cli(*score).json["limits"][0]["method"] == "theory"
+    cli("calibrate", "store", "calm.csv")
+    assert cli(*score).json["limits"][0]["method"] == "theory"  # rows alone were calibrated
+    cli("calibrate", "store", "calm.csv", "--ewma", 0.3)
+    assert cli(*score).json["limits"][0]["method"] == "empirical"
+    assert cli(*score[:3], "--json").json["limits"][0]["method"] == "empirical"
+    assert "ewma=2.0" in cli("calibrate", "store", "calm.csv", "--ewma", 2, code=2).err
+
+
 def test_calibrate_each_key_and_a_file(cli, write, rows):
     press = ["a", "b"] * 1500
     path = write("a.csv", rows, press=press)

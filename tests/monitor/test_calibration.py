@@ -125,6 +125,41 @@ def test_a_watch_of_a_carried_model_has_its_limits(calibrated):
     np.testing.assert_allclose(watch.levels, expected.levels, rtol=0.02)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("ewma", [0.05, 0.2, 1.0])
+def test_limits_of_running_means_travel_too(model, tmp_path, way, ewma):
+    monitor = Monitor(model).calibrate(rows(3000, 1), ewma=ewma)
+    found = Monitor(WAYS[way](monitor.checkpoint(), tmp_path))
+    assert found.is_calibrated(0.99, ewma)
+    assert not found.is_calibrated(0.99, ewma / 2)
+    np.testing.assert_allclose(
+        found.smooth_limits(0.99, ewma), monitor.smooth_limits(0.99, ewma), rtol=0.03
+    )
+    watch = Watch(found, {"method": "empirical", "ewma": ewma})
+    np.testing.assert_allclose(watch.levels[:2], found.smooth_limits(0.99, ewma))
+    with pytest.raises(ValueError, match="calibrate with more"):
+        Watch(found, {"method": "empirical", "ewma": ewma / 2})
+
+
+def test_running_means_go_on_from_what_was_kept(model):
+    found = model
+    for part in rows(3000, 3).reshape(3, 1000, 6):
+        found = Monitor(found).calibrate(part, ewma=0.1).checkpoint()
+    at_once = Monitor(model).calibrate(rows(3000, 3), ewma=0.1)
+    np.testing.assert_allclose(
+        Monitor(found).smooth_limits(0.95, 0.1), at_once.smooth_limits(0.95, 0.1), rtol=0.05
+    )
+
+
+def test_rows_with_nothing_in_them_are_passed_over_by_running_means():
+    X = rows(1000, 5)
+    X[::7, 2] = np.nan
+    X[500] = np.nan
+    model = StreamingPCA(2, missing="impute").fit(rows(2000, 0))
+    monitor = Monitor(model).calibrate(X, ewma=0.2)
+    assert all(np.isfinite(monitor.smooth_limits(0.99, 0.2)))
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 

@@ -18,11 +18,36 @@ PICTURES = ("walk-event.png", "walk-control.png")
 BEGIN, END = "## From a raw file to events\n", "\n## Sensors in their own units"
 sys.path.append(str(ROOT / "tests/support"))  # where this file is run by itself
 
+import pytest  # noqa: E402
 from played import BLOCK, assert_played, played  # noqa: E402
+
+from benchmarks import data  # noqa: E402
+
+REAL = "## A file of a real plant\n"
 
 
 def walk(page):
-    return page[page.index(BEGIN) : page.index(END)]
+    return page[page.index(BEGIN) : page.index(REAL)]
+
+
+def real(page):
+    return page[page.index(REAL) : page.index(END)]
+
+
+def fetched():
+    """The plant's file, put into this folder."""
+    try:
+        shutil.copy(data.plant_file(), "real_process_data.csv")
+    except OSError as error:
+        pytest.skip(f"the data cannot be fetched: {error}")
+
+
+def test_the_file_of_a_real_plant_is_read_as_it_was_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fetched()
+    section = real(PAGE.read_text())
+    assert "Scan Timeout" in (tmp_path / "real_process_data.csv").read_text()
+    assert_played(section)
 
 
 def test_the_walk_says_what_its_commands_say(tmp_path, monkeypatch):
@@ -68,4 +93,6 @@ if __name__ == "__main__":
         text = text.replace(walk(text), played(walk(text)))
         for picture in PICTURES:
             shutil.copy(picture, IMAGES / picture)
+        fetched()
+        text = text.replace(real(text), played(real(text)))
     PAGE.write_text(text)
