@@ -93,8 +93,8 @@ def peers(n: int = 4096, r: int = 16, batches: int = 12, rows: int = 512, rounds
     true = torch.svd_lowrank(seen, q=128, niter=8)[2][:, :r].T
     del seen
     runs = {
-        "PEFT": lambda: IncrementalPCA(r),
-        "PEFT, low rank": lambda: IncrementalPCA(r, lowrank=True, lowrank_seed=0),
+        "its own PCA": lambda: IncrementalPCA(r),
+        "its own PCA, low rank": lambda: IncrementalPCA(r, lowrank=True, lowrank_seed=0),
         "streampca, factored": lambda: StreamingPCA(r, memory="factored"),
         "streampca, dense": lambda: StreamingPCA(r, memory="dense"),
     }
@@ -110,10 +110,9 @@ def peers(n: int = 4096, r: int = 16, batches: int = 12, rows: int = 512, rounds
             places[name] = in_place(components, true)
     print(f"{n:,} features, r = {r}, {batches} batches of {rows} tokens, CPU")
     for name, measured in times.items():
-        engine, version = ("PEFT", peft.__version__) if "PEFT" in name else ("streampca", "")
         wall, cpu = min(measured, key=lambda each: each[1])
-        what = f"{name}, {places[name]} of {r} directions in place"
-        report(engine, version, what, batches * rows, None, 0, Cost([wall], [cpu]))
+        what = f"EVA by {name}: {places[name]} of {r} directions in place"
+        report("PEFT", peft.__version__, what, batches * rows, None, 0, Cost([wall], [cpu]))
     first = StreamingPCA(r).partial_fit(data[0])
     if not isinstance(first.transform(data[0]), torch.Tensor):
         raise SystemExit("a tensor was not answered with a tensor")

@@ -5,6 +5,7 @@ make dask
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -68,7 +69,12 @@ def main(few: bool) -> None:
     X = made(6_000 if few else 24_000)
     rows = da.from_array(X, chunks=(1000, 5))
     dask.config.set({"distributed.scheduler.allowed-failures": 20})
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {
+        "n_workers": 2,
+        "threads_per_worker": 1,
+        "dashboard_address": None,
+        "silence_logs": logging.CRITICAL,  # a worker that is killed is meant to be
+    }
     with LocalCluster(**options) as cluster, Client(cluster):
         for what in ("tree, cold", "tree, warm"):
             with measured() as cost:
