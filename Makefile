@@ -16,7 +16,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check prism engines engines-suite kafka kafka-jars kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
-    fuzz fuzz-same kill soak dask gloo spark lowest no-torch imports outside dist smoke audit
+    fuzz fuzz-same kill soak dask gloo spark flink others lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -169,23 +169,38 @@ outside: $(STAMP)  ## tests of scikit-learn and hyperspy with our classes in the
 	PYTHONPATH=tests/support:tests OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/outside/bin/python -m outside $(ARGS)
 
 # Each engine as its registry has it, in an environment of its own, beside this tree and the versions that it takes.
+# Lines go into benchmarks/results/engines.csv and the table of docs/engines.md; with QUICK=--quick they do not.
 ENGINE = $(UV) venv --quiet --clear --python $(BIN)/python build/$@ && \
     $(UV) pip install --quiet --python build/$@/bin/python --editable .
-AS_ENGINE = PYTHONPATH=. OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/$@/bin/python
+ALONE_ENGINE = $(ALONE) env PYTHONPATH=. OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GLOO_SOCKET_IFNAME=lo
+AS_ENGINE = $(ALONE_ENGINE) build/$@/bin/python
+JAVA = command -v java >/dev/null || { echo "make $@ is left out: there is no Java"; exit 0; }; set -e
 dask: $(STAMP)  ## parts merged in a tree by two processes of Dask, some of them killed
-	$(ENGINE) "dask[array,distributed]>=2025.1" dask-ml
-	$(AS_ENGINE) -m benchmarks.engines.dask_tree
+	$(ENGINE) "dask[array,distributed]>=2025.1" $(if $(QUICK),,dask-ml)
+	$(AS_ENGINE) -m benchmarks.engines.dask_tree $(QUICK)
 
-gloo: $(STAMP)  ## hooks of torch in three processes that end with the same bits
+gloo: $(STAMP)  ## hooks of torch in three processes that end with the same bits; EVA beside PEFT's own PCA
 	$(ENGINE) "torch>=2.13" peft
 	$(AS_ENGINE) -m benchmarks.engines.gloo
 	$(AS_ENGINE) -m benchmarks.engines.activations
 
-spark: $(STAMP)  ## batch, keys and streams of Spark in two executors, some of them killed
-	@command -v java >/dev/null || { echo "make spark is left out: there is no Java"; exit 0; }; set -e; \
-	$(ENGINE) "pyspark>=4.0" "pandas>=2.2,<3"; \
+spark: $(STAMP)  ## batch, keys and streams of Spark in two executors, some of them killed; needs Java
+	@$(JAVA); \
+	$(ENGINE) "pyspark>=4.0" "pandas>=2.2,<3" "protobuf>=6.33"; \
+	if [ -n "$(QUICK)" ]; then $(AS_ENGINE) -m benchmarks.engines.spark_quick $(QUICK); exit; fi; \
 	$(AS_ENGINE) -m benchmarks.engines.spark; \
 	$(AS_ENGINE) -m benchmarks.engines.spark_stream
+
+flink: $(STAMP)  ## keyed state on a cluster of Flink whose task managers are killed; needs Java
+	@$(JAVA); \
+	$(ENGINE) "apache-flink>=2.1"; \
+	$(AS_ENGINE) -m benchmarks.engines.flink
+
+# torch is in $(VENV) already.
+others: $(STAMP)  ## what continuous integration can afford of Dask, gloo and Spark: minutes, with installation
+	$(MAKE) --no-print-directory dask QUICK=--quick
+	$(ALONE_ENGINE) $(BIN)/python -m benchmarks.engines.gloo --quick
+	$(MAKE) --no-print-directory spark QUICK=--quick
 
 dist: $(STAMP)  ## the source distribution, and the wheel that is built from it, in dist/
 	rm -rf dist

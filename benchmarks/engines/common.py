@@ -6,18 +6,20 @@ components are from those of all rows once.
 
 from __future__ import annotations
 
-import csv
+import argparse
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-RESULTS = Path(__file__).parents[1] / "results" / "engines.csv"
-COLUMNS = ("engine", "version", "what", "rows", "error", "kills", "wall_s", "cpu_s")
+from benchmarks.engines import table
 
 P = 4
 """Components."""
@@ -70,29 +72,75 @@ def measured() -> Iterator[Cost]:
 
 def _cpu() -> float:
     """CPU seconds of this process and its descendants; of an orphan's children only while alive."""
-    stats: dict[int, tuple[int, float]] = {}
+    stats = _stats()
+    seconds = (sum(map(int, stats[pid][11:15])) for pid in below(os.getpid(), stats))
+    return sum(seconds) / os.sysconf("SC_CLK_TCK")
+
+
+def _stats() -> dict[int, list[str]]:
+    """What the kernel says of each process, from its state on."""
+    stats = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                text = (entry / "stat").read_text().rpartition(")")[2].split()
+                stats[int(entry.name)] = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue  # it has ended meanwhile
-            stats[int(entry.name)] = int(text[1]), sum(map(int, text[11:15]))
-    wanted = {os.getpid()}
-    while more := {pid for pid, (parent, _) in stats.items() if parent in wanted} - wanted:
+    return stats
+
+
+def below(pid: int, stats: dict[int, list[str]] | None = None) -> set[int]:
+    """A process and its descendants, as far as they run."""
+    stats = _stats() if stats is None else stats
+    wanted = {pid} & set(stats)
+    while more := {each for each, stat in stats.items() if int(stat[1]) in wanted} - wanted:
         wanted |= more
-    return sum(stats[pid][1] for pid in wanted if pid in stats) / os.sysconf("SC_CLK_TCK")
+    return wanted
+
+
+def killed(pid: int) -> None:
+    """End a process and all below it with SIGKILL, as a machine that fails ends them."""
+    for each in below(pid):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def quick() -> bool:
+    """Whether the command line asks for the small sizes that continuous integration can afford."""
+    parser = argparse.ArgumentParser(description="Run an engine; its lines go into the table.")
+    parser.add_argument("--quick", action="store_true", help="few rows and kills; keep no lines")
+    return bool(parser.parse_args().quick)
+
+
+def start(engine: str, version: str, imports: str, learned: str = "numpy.eye(8)") -> None:
+    """What a worker's start takes: what the engine imports there anyway, and streampca with it."""
+    ours = f"from streampca import StreamingPCA; StreamingPCA(2).partial_fit({learned}).part()"
+    for what, line in {"without": "", "with": ours}.items():
+        code = f"import time, pathlib, {imports}\n{line}\nprint(time.process_time())\n"
+        code += "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+        begun = time.perf_counter()
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        cost = Cost([time.perf_counter() - begun], [float(answer.stdout.split()[0])])
+        memory = int(answer.stdout.split()[1]) / 1024
+        report(engine, version, f"start of a worker, {what} streampca", 0, None, 0, cost, memory)
 
 
 def report(
-    engine: str, version: str, what: str, rows: int, off: float | None, kills: int, cost: Cost
+    engine: str,
+    version: str,
+    what: str,
+    rows: int,
+    off: float | None,
+    kills: int,
+    cost: Cost,
+    memory: float | None = None,
 ) -> None:
-    """Print a line of the table in docs/engines.md, and keep it."""
+    """Print a line of the table in docs/engines.md, and keep it in the place of an older one."""
     off_text = "" if off is None else f"{off:.0e}"
+    memory_text = "" if memory is None else f"{memory:.0f}"
     wall, cpu = sum(cost.wall), sum(cost.cpu)
-    line = (engine, version, what, f"{rows:,}", off_text, kills, f"{wall:.1f}", f"{cpu:.1f}")
-    print("| " + " | ".join(map(str, line)) + " |", flush=True)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerows([COLUMNS, line] if new else [line])
+    values = (engine, version, what, f"{rows:,}", off_text, kills, f"{wall:.1f}", f"{cpu:.1f}")
+    line = dict(zip(table.COLUMNS, map(str, (*values, memory_text)), strict=True))
+    print(table.row(line), flush=True)
+    if "--quick" not in sys.argv:
+        table.keep(line)

@@ -6,7 +6,6 @@ make gloo
 from __future__ import annotations
 
 import hashlib
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from benchmarks.engines.common import check, made, measured, report
-from streampca import StreamingPCA, merge_all
+from benchmarks.engines.common import check, made, measured, quick, report, start
+from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:hook]
 
@@ -59,10 +58,9 @@ def rank_of(rank: int, ranks: int, folder: str, rows: int) -> None:
     dist.destroy_process_group()
 
 
-def main(ranks: int = 3, rows: int = 24_001) -> None:
+def main(few: bool) -> None:
     """The same bits in all ranks, and the right ones."""
-    from streampca import Checkpoint
-
+    ranks, rows = 3, 6_001 if few else 24_001
     X = made(rows)
     with tempfile.TemporaryDirectory() as folder, measured() as cost:
         mp.spawn(rank_of, (ranks, folder, rows), nprocs=ranks)
@@ -72,8 +70,10 @@ def main(ranks: int = 3, rows: int = 24_001) -> None:
         raise SystemExit(f"{len(digests)} different models in {ranks} ranks")
     off = check(StreamingPCA.from_checkpoint(Checkpoint.from_bytes(found[0])), X)
     what = f"hooks, {ranks} ranks, the same bits"
-    report("torch gloo", torch.__version__.split("+")[0], what, len(X), off, 0, cost)
+    version = torch.__version__.split("+")[0]
+    report("torch gloo", version, what, len(X), off, 0, cost)
+    start("torch gloo", version, "torch", "torch.eye(8)")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(quick())

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks.engines.common import P, check, error, made, measured, report
+from benchmarks.engines.common import P, check, error, made, measured, report, start
 from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:batch]
@@ -102,16 +102,21 @@ class Learner:
 # --8<-- [end:stream]
 
 
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
+
 def session(folder: Path) -> SparkSession:
     """Two executors, each a process of its own, as on a cluster."""
     for name, value in {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}.items():
         os.environ.setdefault(name, value)
     options = {
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.executor.memory": "900m",
-        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.task.maxFailures": "20",
         "spark.network.timeout": "600s",
@@ -152,31 +157,31 @@ def killing(times: int, every: float) -> tuple[threading.Thread, list[int]]:
 def slowly(batches):
     """Rows that take their time, so that there is something to kill."""
     for batch in batches:
-        time.sleep(1.0)
+        time.sleep(3.0)
         yield batch
 
 
-def batch(spark: SparkSession, frame: DataFrame, X: np.ndarray) -> None:
-    """Cold, warm, with executors killed; coordinates; and Spark's own PCA."""
+def batch(frame: DataFrame, X: np.ndarray, kills: int = 2) -> None:
+    """Cold, warm, with executors killed; coordinates."""
     version = pyspark.__version__
     for what in ("batch, cold", "batch, warm"):
         with measured() as cost:
             pca = components_of(frame.drop("key"))
         report("Spark", version, what, len(X), check(pca, X), 0, cost)
-    thread, done = killing(2, 8.0)
+    thread, done = killing(kills, 4.0)
     with measured() as cost:
         pca = components_of(frame.drop("key").mapInArrow(slowly, frame.drop("key").schema))
-    thread.join()
+    if thread.is_alive() or len(done) != kills:
+        raise SystemExit(f"the job ended after {len(done)} of {kills} kills")
     report("Spark", version, "batch, executors killed", len(X), check(pca, X), len(done), cost)
     schema = ", ".join(f"z{j} double" for j in range(P))
     with measured() as cost:
         Z = frame.drop("key").mapInArrow(scorer(pca), schema).toPandas().to_numpy()
     off = float(abs(np.sort(Z[:, 0]) - np.sort(pca.transform(X)[:, 0])).max())
     report("Spark", version, "coordinates", len(Z), off, 0, cost)
-    theirs(frame, X, version)
 
 
-def theirs(frame: DataFrame, X: np.ndarray, version: str) -> None:
+def theirs(frame: DataFrame, X: np.ndarray) -> None:
     """Spark's own PCA."""
     from pyspark.ml.feature import PCA, VectorAssembler
 
@@ -187,7 +192,7 @@ def theirs(frame: DataFrame, X: np.ndarray, version: str) -> None:
             model = PCA(k=P, inputCol="x", outputCol="z").fit(vectors)
         shares = model.explainedVariance.toArray()
         off = error(model.pc.toArray().T, shares * np.cov(X.T).trace(), X)
-        report("Spark", version, what, len(X), off, 0, cost)
+        report("Spark", pyspark.__version__, what, len(X), off, 0, cost)
 
 
 def keys(frame: DataFrame, X: np.ndarray) -> None:
@@ -204,21 +209,28 @@ def keys(frame: DataFrame, X: np.ndarray) -> None:
     report("Spark", pyspark.__version__, "a model for each of 3 keys", len(X), off, 0, cost)
 
 
+def written(X: np.ndarray, folder: Path, files: int) -> Path:
+    """The rows and a key, one of three, in files."""
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    table["key"] = [str(i % 3) for i in range(len(X))]
+    (folder / "rows").mkdir()
+    for i, piece in enumerate(np.array_split(np.arange(len(X)), files)):
+        table.iloc[piece].to_parquet(folder / "rows" / f"{i:03}.parquet", index=False)
+    return folder / "rows"
+
+
 def main() -> None:
     """All of it, in a folder of its own."""
     X = made()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spark = session(folder)
-        table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-        table["key"] = [str(i % 3) for i in range(len(X))]
-        (folder / "rows").mkdir()
-        for i in range(8):
-            table[i * 3000 : (i + 1) * 3000].to_parquet(folder / "rows" / f"{i}.parquet")
-        frame = spark.read.parquet(str(folder / "rows"))
-        batch(spark, frame, X)
+        frame = spark.read.parquet(str(written(X, folder, 8)))
+        batch(frame, X)
         keys(frame, X)
+        theirs(frame, X)
         spark.stop()
+    start("Spark", pyspark.__version__, "numpy, pandas, pyarrow, pyspark.worker")
 
 
 if __name__ == "__main__":
