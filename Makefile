@@ -63,18 +63,25 @@ engines-suite: $(STAMP)  ## all tests of pipelines on Prism and on the older loc
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) $(BIN)/python -m pytest \
 	    $(ENGINES) tests/beam $(ARGS)
 
-# Jars of Kafka's broker, from Maven; KAFKA_JARS says where they are if somebody has them already.
+# Jars of Kafka's broker and of Beam's Java side, from Maven; KAFKA_JARS and BEAM_JARS say where they are if
+# somebody has them already.
 KAFKA_JARS ?= build/kafka
-kafka-jars:  ## Kafka's broker, for `make kafka`; needs Maven
+BEAM_JARS ?= build/beam-java
+JARS = mvn --quiet --batch-mode dependency:copy-dependencies
+kafka-jars:  ## Kafka's broker and Beam's Java side, for `make kafka`; needs Maven
 	@if command -v mvn >/dev/null; then \
-	    mvn --quiet --batch-mode --file tests/support/kafka/pom.xml dependency:copy-dependencies \
-	        -DoutputDirectory="$(abspath $(KAFKA_JARS))" || echo "Kafka could not be fetched: tests that need it skip"; \
-	else echo "there is no Maven: Kafka is not fetched, and tests that need it skip"; fi
+	    $(JARS) --file tests/support/kafka/pom.xml -DoutputDirectory="$(abspath $(KAFKA_JARS))" && \
+	    $(JARS) --file tests/support/kafka/beam.xml -DoutputDirectory="$(abspath $(BEAM_JARS))" \
+	    || echo "Jars could not be fetched: tests that need them skip"; \
+	else echo "there is no Maven: no jars are fetched, and tests that need them skip"; fi
 
-kafka: $(STAMP)  ## a real broker of Kafka: 200 kills of a fit, restarts, retention (KILLS=20)
-	@ls "$(KAFKA_JARS)"/kafka_2.13-*.jar >/dev/null 2>&1 || $(MAKE) kafka-jars
-	KILLS=$${KILLS:-200} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 KAFKA_JARS="$(abspath $(KAFKA_JARS))" $(BIN)/python -m pytest -q -s \
-	    -m kafka -n 0 tests/cli/test_kafka.py $(ARGS)
+# Prism and Beam's Java side listen on every interface, too.
+kafka: $(STAMP)  ## a real broker of Kafka: 200 kills of a fit, 30 of a job of Beam (KILLS=20 JOB_KILLS=3)
+	@ls "$(KAFKA_JARS)"/kafka_2.13-*.jar "$(BEAM_JARS)"/beam-sdks-java-io-kafka-*.jar >/dev/null 2>&1 || $(MAKE) kafka-jars
+	@test -x "$(PRISM)" || $(MAKE) prism
+	KILLS=$${KILLS:-200} JOB_KILLS=$${JOB_KILLS:-30} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" \
+	    KAFKA_JARS="$(abspath $(KAFKA_JARS))" BEAM_JARS="$(abspath $(BEAM_JARS))" $(ALONE) $(BIN)/python -m pytest -q -s \
+	    -m kafka -n 0 --tb=native tests/cli/test_kafka.py tests/beam/test_kafka_job.py $(ARGS)
 
 kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, and resumed (KILLS=200)
 	@test -x "$(PRISM)" || $(MAKE) prism
@@ -98,7 +105,7 @@ types: $(STAMP)  ## mypy, strict on streampca
 bench: $(STAMP)  ## speed and accuracy beside scikit-learn's IncrementalPCA, in one run
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
-fast: $(STAMP)  ## the speeds that are promised, each beside its limit: four minutes (ARGS="mnist10" picks)
+fast: $(STAMP)  ## the speeds that are promised, each beside its limit: ten minutes (ARGS="mnist10" picks)
 	$(BIN)/python -m benchmarks.fast $(ARGS)
 
 peers: $(STAMP)  ## speed, accuracy and cost beside all peers; renders docs/performance.md (ARGS picks)

@@ -77,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
         "--input",
         nargs="+",
         metavar="FILES",
-        help="Parquet, CSV or JSON lines; patterns such as 'day*.csv' or gs://bucket/*.parquet",
+        help="Parquet, CSV or JSON lines; patterns such as 'day*.csv' or gs://bucket/*.parquet; "
+        "kafka://broker:9092/topic or pubsub://PROJECT/SUBSCRIPTION",
     )
     add(
         "--window",

@@ -23,6 +23,7 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 
 import beam_pipelines.anomaly  # noqa: F401 - so that AnomalyDetection in YAML finds its detector
 from beam_pipelines import job_options, run, transforms
+from beam_pipelines.formats import TOPICS
 from beam_pipelines.job import job_of
 from beam_pipelines.record import begin, end
 from beam_pipelines.stores import WriteCheckpoints, absolute
@@ -173,6 +174,12 @@ class LearnFromFiles(beam.PTransform):
     ) -> None:
         super().__init__()
         names = [files] if isinstance(files, str) else list(files)
+        topic = next((name for name in names if name.startswith(TOPICS)), None)
+        if topic is not None:
+            raise ValueError(
+                f"{topic}: in YAML topics are read by Beam's ReadFromKafka and ReadFromPubSub; put "
+                "LearnComponents behind them"
+            )
         self._store = None if store is None else absolute(store)
         self._bad_rows = _output_of(error_handling)
         if resume and store is None:
@@ -193,8 +200,8 @@ class LearnFromFiles(beam.PTransform):
             begin(self._job.record, self._store, self._job.resume)
             if self._job.watching is not None and self._job.watching.total is not None:
                 end(self._job.record, self._store)  # nothing here sees when it has ended
-        checkpoints, bad = run.learned(start.pipeline, self._job, bad_rows=apart)
-        return _outputs(checkpoints, bad, self._store, self._bad_rows)
+        found = run.learned(start.pipeline, self._job, bad_rows=apart)
+        return _outputs(found.checkpoints, found.bad_rows, self._store, self._bad_rows)
 
 
 def _outputs(checkpoints: Any, bad: Any, store: str | None, bad_rows: str | None) -> Any:

@@ -10,7 +10,10 @@ from apache_beam.io.filesystems import FileSystems
 from beam_pipelines.stores import is_beams, matching
 from streampca.files import STDIN, Source, local_path, names
 
-__all__ = ["find_files", "source_of"]
+__all__ = ["TOPICS", "find_files", "source_of"]
+
+TOPICS = ("kafka://", "pubsub://")
+"""How addresses begin that are no files."""
 
 
 class BeamSource(Source):
@@ -80,6 +83,9 @@ def find_files(patterns: list[str], form: str | None = None) -> list[Source]:
         If a pattern matches nothing, or a file is of no type that can be read.
     """
     paths: set[str] = set()
+    topics = [pattern for pattern in patterns if pattern.startswith(TOPICS)]
+    if topics and len(patterns) > 1:
+        raise ValueError(f"{topics[0]}: a topic is the only input of a job: leave the others out")
     for pattern in patterns:
         if local_path(pattern) is not None or not is_beams(pattern):
             paths.update(source.path for source in names.find([pattern], form))
@@ -91,12 +97,6 @@ def find_files(patterns: list[str], form: str | None = None) -> list[Source]:
         if not found:
             raise ValueError(f"{pattern}: there is no such file")
         paths.update(found)
-    topic = next((path for path in paths if path.startswith("kafka://")), None)
-    if topic is not None:
-        raise ValueError(
-            f"{topic}: this job reads files; streampca fit reads a topic, and so does a pipeline "
-            "with Beam's ReadFromKafka and ParseRows"
-        )
     if STDIN in paths:
         raise ValueError("standard input cannot be read by workers: give files")
     return [source_of(path, form) for path in sorted(paths)]

@@ -16,13 +16,15 @@ from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines import job_options
 from beam_pipelines.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
-from beam_pipelines.formats import find_files
+from beam_pipelines.formats import TOPICS, find_files
 from beam_pipelines.learning import parse
+from beam_pipelines.pubsub import PubSubInput, pubsub_columns, pubsub_input
 from beam_pipelines.record import JobRecord
 from beam_pipelines.stores import absolute
 from beam_pipelines.submission import check
+from beam_pipelines.topic_job import OWN_TIME, KafkaInput, kafka_input
 from beam_pipelines.watching import Watching
-from streampca.files import Columns, check_topics, choose_columns, names, options
+from streampca.files import Columns, Topic, check_topics, choose_columns, names, options
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,13 @@ class Job(NamedTuple):
     resume: bool = False
     record: JobRecord | None = None
     watching: Watching | None = None
+    topic: Topic | None = None  # of Kafka, if that is the input
+    messages: KafkaInput | PubSubInput | None = None
+
+    @property
+    def unending(self) -> bool:
+        """Whether somebody has to end it."""
+        return self.messages is not None and not self.messages.ends
 
 
 def read_arguments(argv: Sequence[str] | None = None) -> Job:
@@ -81,10 +90,15 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
         more=job_options.parameters(given),
         say=say,
     )
+    if job.paths[0].startswith(TOPICS):
+        job = _with_messages(job, job_options.parameters(given), resume=given.resume)
+        beam_options = job.beam_options
     streaming = PipelineOptions(beam_options).view_as(StandardOptions).streaming
     if job.watching is not None:
         job = job._replace(beam_options=[*beam_options, *([] if streaming else ["--streaming"])])
-        _check_watched(job, resume=given.resume)
+        _check_resumed(job, "--watch-delay", resume=given.resume)
+    elif job.messages is not None:
+        _check_resumed(job, "--message-delay", resume=given.resume)
     elif given.resume and streaming:
         raise ValueError(
             "--resume is for a bounded job, and --streaming makes it a stream: leave --streaming "
@@ -95,7 +109,21 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     return job._replace(resume=given.resume)
 
 
-def _check_watched(job: Job, *, resume: bool) -> None:
+def _with_messages(job: Job, given: Mapping[str, Any], *, resume: bool) -> Job:
+    """The job with what its brokers say."""
+    store = str(job.output)
+    if job.topic is None:
+        found: Any = pubsub_input(job.paths[0], job.asked, job.windowfn, resume=resume)
+    else:
+        where = job.topic, job.columns, job.asked, given, job.windowfn, job.beam_options, store
+        found = kafka_input(*where, resume=resume, say=say)
+    if not found.ends and job.bad_rows is not None and os.path.isfile(job.bad_rows):
+        raise ValueError(f"--bad-rows {job.bad_rows} is a file: of a stream it is a folder")
+    streaming = [] if found.ends or "--streaming" in job.beam_options else ["--streaming"]
+    return job._replace(messages=found, beam_options=[*job.beam_options, *streaming])
+
+
+def _check_resumed(job: Job, instead: str, *, resume: bool) -> None:
     """Raise if rows would be lost when the job is resumed."""
     for name, given in (
         ("--allowed-lateness", job.lateness),
@@ -104,7 +132,7 @@ def _check_watched(job: Job, *, resume: bool) -> None:
         if resume and given:
             raise ValueError(
                 f"--resume: with {name} no checkpoint says which rows of its window it has; let "
-                "files come late by --watch-delay instead, and give another --output"
+                f"rows come late by {instead} instead, and give another --output"
             )
 
 
@@ -129,21 +157,26 @@ def job_of(
     """
     asked = dict(asked)
     windowfn = parse(window)
-    if "timestamp_column" not in asked and not isinstance(windowfn, GlobalWindows):
+    is_topic = any(each.startswith(TOPICS) for each in files)  # whose messages have times
+    if "timestamp_column" not in asked and not (is_topic or isinstance(windowfn, GlobalWindows)):
         raise ValueError("--timestamp-column is needed for every window but global")
+    if is_topic and more.get("watch") is not None:
+        raise ValueError(f"--watch is for files that are still to come, and {files[0]} is a topic")
     mode = asked.pop("bad_rows", "fail")
     bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
-    sources = find_files([absolute(each) for each in files], asked.get("input_format"))
-    check_topics(sources, asked, options.flag)
-    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], sources)
-    columns = choose_columns(sources[0], asked, say=say)
+    paths, topic, columns = _input([absolute(each) for each in files], asked, say)
+    names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], paths)
     if isinstance(n_components, int) and n_components > len(columns.names):
         raise ValueError(
             f"--n-components {n_components} is more than the {len(columns.names)} features "
-            f"of {sources[0].name}"
+            f"of {paths[0]}"
         )
     more = dict(more)
     watching = _watching({name: more.pop(name, None) for name in job_options.OF_FILES_TO_COME})
+    of_messages = {name: more.pop(name, None) for name in job_options.OF_MESSAGES}
+    for name, value in of_messages.items():
+        if value is not None and topic is None:
+            raise ValueError(f"{options.flag(name)} is of kafka://, and {paths[0]} is none")
     if watching is not None and "timestamp_column" not in asked:
         raise ValueError("--watch needs --timestamp-column: rows say when windows are closed")
     if watching is not None and watching.total is None and isinstance(windowfn, GlobalWindows):
@@ -154,9 +187,7 @@ def job_of(
     parameters = _parameters(asked, more)
     lateness = parameters.pop("allowed_lateness", 0.0)
     job = Job(
-        paths=[source.path for source in sources]
-        if watching is None
-        else [absolute(each) for each in files],
+        paths=paths if watching is None else [absolute(each) for each in files],
         columns=columns,
         asked=asked,
         windowfn=windowfn,
@@ -169,11 +200,27 @@ def job_of(
         parameters=parameters,
         lateness=lateness,
         watching=watching,
+        topic=topic,
     )
-    return job._replace(record=_record(job, window))
+    return job._replace(record=_record(job, window, of_messages))
 
 
-def _record(job: Job, window: str) -> JobRecord:
+def _input(
+    files: list[str], asked: dict[str, Any], say: Any
+) -> tuple[list[str], Topic | None, Columns]:
+    """Paths of the input, the topic if it is one, and the columns."""
+    if len(files) == 1 and files[0].startswith("pubsub://"):
+        return files, None, pubsub_columns(files[0], asked)
+    sources = find_files(files, asked.get("input_format"))
+    if sources[0].is_topic:
+        asked.setdefault("timestamp_column", OWN_TIME)
+    check_topics(sources, asked, options.flag)
+    columns = choose_columns(sources[0], asked, say=say)
+    topic = sources[0] if isinstance(sources[0], Topic) else None
+    return [source.path for source in sources], topic, columns
+
+
+def _record(job: Job, window: str, of_messages: Mapping[str, Any]) -> JobRecord:
     """What the checkpoints depend on, as a record can hold it."""
     wanted = job.asked | job.parameters
     wanted |= {"window": window, "n_components": job.n_components, "carry": job.carry}
@@ -181,6 +228,11 @@ def _record(job: Job, window: str) -> JobRecord:
     if job.watching is not None:  # which files there are is not known
         wanted |= {"watch": job.paths, "watch_delay": job.watching.delay}
     paths = job.paths if job.watching is None else []
+    if job.paths[0].startswith(TOPICS):  # brokers and where to begin may be others
+        wanted = {name: wanted[name] for name in wanted if name not in options.OF_A_RUN}
+        delay = of_messages["message_delay"] or 0.0
+        wanted |= {"topic": job.topic and job.topic.topic, "message_delay": delay}
+        paths = []
     return JobRecord.of(json.loads(json.dumps(wanted, default=str)), paths)
 
 

@@ -52,7 +52,23 @@ WATCH = (
            "With watch: end after such a time, and close all windows; default: never."),
 )  # fmt: skip
 
+MESSAGES = (
+    Option("expansion_service", "HOST:PORT",
+           "Of kafka://: where Beam's Java side answers that has ReadFromKafka; default: Beam "
+           "starts its own, which needs Java, and to fetch it."),
+    Option("consumer_config", "FILE",
+           "Of kafka://: properties of the connector's client, as Kafka's own tools name them."),
+    Option("message_delay", "TIME",
+           "Of kafka://: how much later than its end a row has to be that closes a window, for "
+           "rows that are not in the order of their times in their partition; default 0."),
+    Option("idle_partitions", "TIME",
+           "Of kafka://: windows no longer wait for a partition that has shown nothing for so long "
+           "(processing time); its rows that come afterwards are late. Default: they wait."),
+)  # fmt: skip
+
 TABLE = (*TIMES, *NUMBERS, *CHOICES)
+
+OF_MESSAGES = tuple(option.name for option in MESSAGES)
 
 OF_FILES_TO_COME = tuple(option.name for option in WATCH)
 
@@ -69,12 +85,14 @@ OF_FILES = tuple(option for option in FILES if option.kind is bool)
 
 SWITCH = "true|false"
 
+_FROM_NOTHING = ("allowed_lateness", "watch_delay", "message_delay")
+
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give a parser these options, and all switches; values are for `check` to judge."""
-    add_to_parser(parser, (*TABLE, *WATCH))
+    add_to_parser(parser, (*TABLE, *WATCH, *MESSAGES))
     for name, meaning in SWITCHES.items():
         _add_switch(parser, name, meaning, default=False)
     for option in OF_FILES:
@@ -114,7 +132,7 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
     {'idle_timeout': 7200.0, 'batch_size': 64}
     """
     found: dict[str, Any] = {}
-    for option in (*TABLE, *WATCH):
+    for option in (*TABLE, *WATCH, *MESSAGES):
         text = given.get(option.name)
         if text is not None:
             found[option.name] = _value(option, str(text), say(option.name))
@@ -122,8 +140,8 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
 
 
 def _value(option: Option, text: str, called: str) -> Any:
-    if option in TIMES or option in WATCH:
-        least = 0.0 if option.name in ("allowed_lateness", "watch_delay") else 1e-6
+    if option in TIMES or option in WATCH or option.metavar == "TIME":
+        least = 0.0 if option.name in _FROM_NOTHING else 1e-6
         return seconds(called, text, least=least)
     if option.choices and text not in option.choices:
         raise ValueError(f"{called} {text}: give one of {', '.join(option.choices)}")
@@ -166,7 +184,7 @@ def parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     >>> parted({"columns": ["oil"], "dtype": "float32"})
     ({'columns': ['oil']}, {'dtype': 'float32'})
     """
-    names = {option.name for option in (*TABLE, *WATCH)}
+    names = {option.name for option in (*TABLE, *WATCH, *MESSAGES)}
     others = {name: value for name, value in given.items() if name not in names}
     return others, {name: value for name, value in given.items() if name in names}
 

@@ -44,27 +44,19 @@ class JobRecord(NamedTuple):
         ValueError
             If it cannot be read.
         """
-        path = _path(store)
+        path = _path(store, NAME)
         try:
-            if not FileSystems.exists(path):
+            data = read_beside(store, NAME)
+            if data is None:
                 return None
-            with FileSystems.open(path, "application/octet-stream") as file:
-                meta = decode(file.read(), kind=_KIND).meta
+            meta = decode(data, kind=_KIND).meta
             return cls(dict(meta["asked"]), list(meta["input"]), bool(meta["alone"]))
         except (WireError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no record of a job ({error})") from error
 
     def write(self, store: str) -> None:
         """Write the record in one step."""
-        path, data = _path(store), encode(_KIND, {}, self._asdict())
-        if is_beams(store):
-            with FileSystems.create(path, "application/octet-stream") as file:
-                file.write(data)
-            return
-        Path(store).mkdir(parents=True, exist_ok=True)
-        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-        Path(temporary).write_bytes(data)
-        os.replace(temporary, path)
+        write_beside(store, NAME, encode(_KIND, {}, self._asdict()))
 
     def differs(self, other: JobRecord) -> str:
         """How the other job is another one; "" if it is the same."""
@@ -78,6 +70,28 @@ class JobRecord(NamedTuple):
             return f"{changed} was {'not ' if changed in files else ''}among the files"
         changed_files = sorted(path for path in files if files[path] != known[path])
         return f"{changed_files[0]} has changed since" if changed_files else ""
+
+
+def read_beside(store: str, name: str) -> bytes | None:
+    """What a file beside the checkpoints of a store has; None if there is none."""
+    path = _path(store, name)
+    if not FileSystems.exists(path):
+        return None
+    with FileSystems.open(path, "application/octet-stream") as file:
+        return bytes(file.read())
+
+
+def write_beside(store: str, name: str, data: bytes) -> None:
+    """Write a file beside the checkpoints of a store, in one step."""
+    path = _path(store, name)
+    if is_beams(store):
+        with FileSystems.create(path, "application/octet-stream") as file:
+            file.write(data)
+        return
+    Path(store).mkdir(parents=True, exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    Path(temporary).write_bytes(data)
+    os.replace(temporary, path)
 
 
 def end(record: JobRecord, store: str) -> None:
@@ -149,5 +163,5 @@ def _stamp(path: str) -> list[Any]:
     return [path, None, None]
 
 
-def _path(store: str) -> str:
-    return FileSystems.join(store, NAME) if is_beams(store) else os.path.join(store, NAME)
+def _path(store: str, name: str) -> str:
+    return FileSystems.join(store, name) if is_beams(store) else os.path.join(store, name)

@@ -9,7 +9,6 @@ runs in this process on Beam's FnApiRunner, which needs no network.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -22,16 +21,23 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows
 
+from beam_pipelines.bad_files import WriteBadFiles, bad_line
 from beam_pipelines.formats import source_of
 from beam_pipelines.job import Job, read_arguments, say
+from beam_pipelines.progress import KeepProgress
 from beam_pipelines.reading import ReadRows
 from beam_pipelines.record import begin, end
-from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.rows import BAD_ROWS
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.submission import check_workers
+from beam_pipelines.topic_job import KafkaInput, grain_of, reach_of
+from beam_pipelines.topics import Incoming
 from beam_pipelines.transforms import LearnComponents
 from beam_pipelines.watching import WatchFiles
 from streampca.files import Order, no_rows
+
+_HOUR = 3_600_000_000
+"""Microseconds of a file of bad rows, where windows say no better."""
 
 
 class Summary(NamedTuple):
@@ -45,20 +51,38 @@ class Summary(NamedTuple):
     learned_rows: int = 0
 
 
+class Found(NamedTuple):
+    """What a job learns, and what its next steps need."""
+
+    checkpoints: Any
+    bad_rows: Any  # in the global window; None: they fail the job
+    marks: Any = None  # of a topic of Kafka, as `KeepProgress` takes them
+
+
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the steps of a job to a pipeline."""
-    checkpoints, bad = learned(pipeline, job, bad_rows=job.skip or job.bad_rows is not None)
-    _ = checkpoints | "WriteCheckpoints" >> WriteCheckpoints(str(job.output))
-    if job.bad_rows is not None:
+    store = str(job.output)
+    found = learned(pipeline, job, bad_rows=job.skip or job.bad_rows is not None)
+    written = [found.checkpoints | "WriteCheckpoints" >> WriteCheckpoints(store)]
+    if job.bad_rows is not None and job.unending:
+        span = grain_of(job.windowfn) if reach_of(job.windowfn) == 0 else None
+        bad_files = WriteBadFiles(job.bad_rows, span or _HOUR, job.lateness)
+        written.append(found.bad_rows | "WriteBadRows" >> bad_files)
+    elif job.bad_rows is not None:
         _ = (
-            bad
-            | "AsJson" >> beam.Map(_as_json).with_output_types(str)
+            found.bad_rows
+            | "AsJson" >> beam.Map(bad_line).with_output_types(str)
             | "WriteBadRows" >> beam.io.WriteToText(job.bad_rows, shard_name_template="")
         )
+    reach = reach_of(job.windowfn)
+    if isinstance(job.messages, KafkaInput) and job.unending and reach is not None:
+        topic, offsets = job.messages.progress.topic, job.messages.progress.offsets
+        keep = KeepProgress(store, topic, len(offsets), reach)
+        _ = (found.marks, *written) | "KeepProgress" >> keep
 
 
-def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
-    """Checkpoints of a job's files, and bad rows in the global window, if they are an output."""
+def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Found:
+    """What a job learns of its input, and its bad rows, if they are an output."""
     learn = LearnComponents(
         job.n_components,
         features=job.columns.names,
@@ -68,6 +92,22 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         rerun=job.resume,
         **job.parameters,
     )
+    read = _read(pipeline, job, learn, bad_rows)
+    found = (
+        read.rows
+        | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
+        | "LearnComponents" >> learn
+    )
+    if not bad_rows:
+        return Found(found, None, read.marks)
+    late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
+    bad = (read.bad_rows, late_found) | "BadRows" >> beam.Flatten()
+    return Found(found.checkpoints, bad, read.marks)
+
+
+def _read(pipeline: Any, job: Job, learn: LearnComponents, bad_rows: bool) -> Incoming:
+    if job.messages is not None:
+        return job.messages.read(pipeline, bad_rows=bad_rows)
     reads = ReadRows(
         job.columns,
         job.asked,
@@ -78,15 +118,7 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> tuple[Any, Any]:
         parts=job.watching is None,
     )
     read = _files(pipeline, job) | "ReadRows" >> reads
-    found = (
-        read.rows
-        | "Windows" >> beam.WindowInto(job.windowfn, allowed_lateness=job.lateness)
-        | "LearnComponents" >> learn
-    )
-    if not bad_rows:
-        return found, None
-    late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
-    return found.checkpoints, (read[BAD_ROWS], late_found) | "BadRows" >> beam.Flatten()
+    return Incoming(read.rows, read[BAD_ROWS])
 
 
 def _files(pipeline: Any, job: Job) -> Any:
@@ -117,6 +149,7 @@ def run(pipeline: beam.Pipeline, job: Job) -> Summary:
     for counter in counters:
         name = counter.key.metric.name
         counts[name] = counts.get(name, 0) + (counter.result or 0)  # None: the runner lost it
+    counts["bad_rows"] = counts.get("bad_rows", 0) + counts.pop("bad_messages", 0)
     return Summary(*(counts.get(name, 0) for name in Summary._fields))
 
 
@@ -128,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         build(pipeline, job)
         assert job.record is not None
         begin(job.record, str(job.output), job.resume)
+        if job.messages is not None:
+            job.messages.begin(str(job.output))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -193,13 +228,12 @@ def reason(error: BaseException) -> str:
     'row 3 is bad'
     """
     text = str(error)
+    told = re.findall(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    if told:  # of gRPC, whose lines are no sentences
+        return str(told[-1])
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"\s*\[while running .*\]$", "", line)
-
-
-def _as_json(bad: BadRow) -> str:
-    return json.dumps({"reason": bad.reason, "key": bad.key, "row": bad.element}, default=str)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def check(beam_options: Sequence[str], paths: dict[str, str]) -> None:
     _check_prism(runner, options)
     endpoint = options.view_as(PortableOptions).job_endpoint
     if endpoint and endpoint != "embed":
-        _check_answer(
+        check_answer(
             f"--job_endpoint {endpoint}",
             endpoint,
             "start the job service there (Prism: `prism`; Flink: its job server), or correct the "
@@ -116,7 +116,7 @@ def check(beam_options: Sequence[str], paths: dict[str, str]) -> None:
         )
     pool = pool_of(options)
     if pool is not None and _HERE.match(pool):
-        _check_answer(
+        check_answer(
             f"--environment_config {pool}",
             pool,
             "start a pool of workers there, in an environment that has streampca: python -m "
@@ -149,7 +149,8 @@ def pool_of(options: PipelineOptions) -> str | None:
         ) from None
 
 
-def _check_answer(called: str, address: str, advice: str) -> None:
+def check_answer(called: str, address: str, advice: str) -> None:
+    """Raise ValueError if nobody answers at an address."""
     with grpc.insecure_channel(address) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=ANSWERS)

@@ -1,9 +1,9 @@
 """The ratios that streampca promises on a CPU, in one run of about ten minutes.
 
     make fast                            all of them
-    make fast ARGS="mnist10 wide"        some: mnist10 mnist100 wide busy narrow one
+    make fast ARGS="mnist10 wide"        some: mnist10 mnist100 wide busy narrow sparse one
 
-`busy` makes its own load, `narrow` and `one` count the time of one core.
+`busy` makes its own load, `narrow`, `sparse` and `one` count the time of one core.
 
 MNIST, 60,000 rows, minibatches of 1,000; then 20,000 rows of 100,000 features. All methods see
 the same rows and take turns; figures are medians. "excess" is the extra reconstruction error
@@ -27,6 +27,7 @@ from benchmarks.peers.limits import own_product, two_products
 from benchmarks.peers.measure import Runs, Truth, batched, pinned, time_pass, time_products
 from benchmarks.peers.methods import DENSE, EXACT, FACTORED, INCREMENTAL, Method
 from benchmarks.peers.wide import WideRows, in_step
+from benchmarks.sparse import sparse
 
 ROUNDS = 3
 OURS_A_ROUND = 4
@@ -141,6 +142,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "wide": wide,
     "busy": lambda: busy(claim, mnist()[0]),
     "narrow": lambda: narrow(claim),
+    "sparse": lambda: sparse(claim),
     "one": lambda: one(claim),
 }
 

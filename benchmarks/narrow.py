@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+import struct
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,10 @@ ROUNDS, NUMBERS = 9, 8e6
 
 ROW_BY_ROW = {"learn_one": 1.0, "transform_one": 0.5}
 """Share of the time of River's StandardScaler."""
+
+
+READING = {100: 1.0, 200: 1.0, 300: 1.0}
+"""Features, and share of the time of a full decomposition that a row and a reading may take."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -67,8 +74,46 @@ def narrow(claim: Callable[..., None]) -> None:
                     print(f"{'':16}sums as a product with ones: {by_product:.2f}")
 
 
+def floor_of(rows: list[dict[int, float]], p: int) -> Callable[[], object]:
+    """The least that coordinates of dictionaries take with numpy: to an array, a product, back."""
+    n = len(rows[0])
+    names, pack, memory = itemgetter(*range(n)), struct.Struct(f"{n}d").pack_into, np.empty(n)
+    W, into = np.ones((p, n)), memory.data
+
+    def product(row: dict[int, float]) -> dict[int, float]:
+        pack(into, 0, *names(row))
+        return dict(enumerate(W.dot(memory).tolist()))
+
+    return each(product, rows)
+
+
+def readings(claim: Callable[..., None]) -> None:
+    """Components after every row, beside numpy's decomposition of a matrix of that size."""
+    print("\nA row, then the components, one thread, beside one numpy.linalg.eigh")
+    for n, wanted in READING.items():
+        with threadpool_limits(1):
+            ours, full = reading_and_full(n)
+        claim(f"a reading after each row, {n} features", ours / full, wanted, at_least=False)
+
+
+def reading_and_full(n: int) -> tuple[float, float]:
+    """Medians of seconds for a row and the components, and for all pairs of one matrix."""
+    X = np.random.default_rng(0).normal(size=(2200, n)) * np.arange(1, n + 1.0) ** -0.5
+    pca, S = StreamingPCA(10, memory="dense").partial_fit(X[:2000]), np.cov(X.T)
+    _ = pca.components_
+    ours, full = [], []
+    for row in np.split(X[2000:2100], 100):
+        start = time.process_time()
+        _ = pca.partial_fit(row).components_
+        middle = time.process_time()
+        np.linalg.eigh(S)
+        ours.append(middle - start)
+        full.append(time.process_time() - middle)
+    return statistics.median(ours), statistics.median(full)
+
+
 def one(claim: Callable[..., None]) -> None:
-    """Rows one by one, in River."""
+    """Rows one by one, in River, and readings after every one."""
     from river.preprocessing import StandardScaler
 
     from streampca.river import PCA
@@ -86,3 +131,6 @@ def one(claim: Callable[..., None]) -> None:
                 each(getattr(pca, verb), rows), each(getattr(scaler, verb), rows)
             )
             claim(f"{verb}, {n} features", ours / theirs, wanted, at_least=False)
+        bare, theirs = fastest(floor_of(rows, min(10, n // 2)), each(scaler.transform_one, rows))
+        print(f"{'':16}one product with numpy alone: {bare / theirs:.2f}")
+    readings(claim)

@@ -16,6 +16,7 @@ from streampca.arrays.backend import (
 )
 from streampca.arrays.blas import add_gram
 from streampca.arrays.inverse import inverse_on_range
+from streampca.arrays.lapack import leading_eigh
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
 from streampca.arrays.linalg import (
     apart,
@@ -55,6 +56,7 @@ __all__ = [
     "householder",
     "inverse_on_range",
     "is_tensor",
+    "leading_eigh",
     "made_orthonormal",
     "namespace",
     "need_torch",

@@ -54,7 +54,7 @@ def _by_rows(X: NDArray[Any]) -> bool:
 def _syrk(dtype: str) -> Callable[..., None] | None:
     """The BLAS routine for this dtype, or None where numpy's BLAS does not show it."""
     letter, real = _LETTERS[dtype]
-    library = _numpys_library()
+    library = numpys_library()
     for name, whole in _NAMES:
         routine = getattr(library, name.format(letter), None)
         if routine is not None:
@@ -67,7 +67,7 @@ def _syrk(dtype: str) -> Callable[..., None] | None:
 
 
 @cache
-def _numpys_library() -> ctypes.CDLL | None:
+def numpys_library() -> ctypes.CDLL | None:
     """Numpy's own extension: the names of its BLAS are read through it, and no other BLAS's."""
     found = find_spec("numpy._core._multiarray_umath")
     if found is None or found.origin is None:

@@ -76,6 +76,11 @@ def calibrate(
         if not json:
             whose = "" if saved.key is None else f"{saved.key}: "
             output.text(f"{whose}limits from {counted(count, 'row')} kept in {file}")
+        if not monitor.is_calibrated():
+            output.say(
+                f"{counted(count, 'row')} {'is' if count == 1 else 'are'} too few for limits at "
+                "0.99, which need 100: until there are more, limits are those of theory"
+            )
     if json:
         output.as_json(said)
 

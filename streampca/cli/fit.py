@@ -152,8 +152,8 @@ def fit(
         bad.close(complete=complete)
         if not complete and store is None:
             bad.discard()
-    if not quiet and (text := run.order.said()) is not None:
-        output.say(text)
+    if not quiet:
+        report.notes(run)
     report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
 
 

@@ -91,6 +91,7 @@ class Fit:
         self._since = 0  # rows since the last checkpoint
         self._when = time.monotonic()
         self.n_rows = 0  # of this run
+        self._without_values = np.full(len(columns.names), columns.gaps)
 
     def run(self) -> None:
         """Read all sources to their ends.
@@ -149,6 +150,12 @@ class Fit:
     def n_lost(self) -> int:
         """Rows read that no checkpoint holds."""
         return self._since
+
+    @property
+    def silent(self) -> list[str]:
+        """Features that had no value in any row of this run."""
+        names = zip(self._columns.names, self._without_values.tolist(), strict=True)
+        return [name for name, never in names if never] if self.n_rows else []
 
     def _read(self, source: Source, behind: int) -> None:
         known = self.ledger.readings.get(source.place)
@@ -216,7 +223,10 @@ class Fit:
         times = None if rows.times is None else rows.times[first:last]
         if times is not None:
             self.order.add(times, keys)
-        self._models.learn(rows.values[first:last], keys, times)
+        values = rows.values[first:last]
+        if self._without_values.any():
+            self._without_values &= np.isnan(values).all(axis=0)
+        self._models.learn(values, keys, times)
 
     def _is_late(self) -> bool:
         seconds = self._interval.seconds

@@ -76,9 +76,8 @@ def plot(
     if kind not in _KINDS:
         raise typer.BadParameter(f"{kind!r}: give one of {', '.join(_KINDS)}")
     if Path(target).suffix not in _SUFFIXES:
-        raise typer.BadParameter(
-            f"--output {target or 'FILE'} is needed; the name must end with {', '.join(_SUFFIXES)}"
-        )
+        what = f"--output {target}: the name" if target else "--output FILE is needed; its name"
+        raise typer.BadParameter(f"{what} must end with {', '.join(_SUFFIXES)}")
     if bool(files) != (kind in _OF_ROWS):
         needs = "needs FILES of rows" if kind in _OF_ROWS else "draws no rows: leave FILES out"
         raise typer.BadParameter(f"{kind} {needs}")
@@ -86,13 +85,15 @@ def plot(
 
     if kind in _OF_ROWS:
         single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
-        how = said_rules.read_rules(rules, single, confidence, normal=False)
+        how, whence = said_rules.read_rules(rules, single, confidence, normal=False)
         mode = str(asked.pop("bad_rows", "fail"))
         sources = names.find(files or [], asked.get("input_format"))
         check_topics(sources, asked, table.flag, ends=True)
         names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
         using = Using(place, key, at, asked, moments=True)
-        figure = _of_rows(kind, using.first, last_rows(using, sources, mode, last), how, title)
+        figure = _of_rows(
+            kind, using.first, last_rows(using, sources, mode, last), (how, whence), title
+        )
     elif kind == "drift":
         figure = plots.plot_components(
             find_history(place, key), n_components=n_components, title=title
@@ -120,15 +121,15 @@ def _file(mode: str) -> str | None:
     return None if mode in ("fail", "skip") else mode
 
 
-def _of_rows(kind: str, model: Checkpoint, rows: LastRows, rules: Rules, title: Any) -> Any:
-    """A picture of rows beside a model."""
+def _of_rows(
+    kind: str, model: Checkpoint, rows: LastRows, how: tuple[Rules, str], title: Any
+) -> Any:
+    """A picture of rows beside a model; `how` is what `read_rules` gave."""
     from streampca import plots
 
-    X, x, confidence = (
-        rows.values,
-        rows.numbers if rows.times is None else rows.times,
-        rules.confidence,
-    )
+    rules, whence = how
+    X, confidence = rows.values, rules.confidence
+    x = rows.numbers if rows.times is None else rows.times
     if kind == "scores":
         return plots.plot_scores(model, X, confidence=confidence, title=title)
     if kind == "course":
@@ -136,14 +137,14 @@ def _of_rows(kind: str, model: Checkpoint, rows: LastRows, rules: Rules, title: 
     if kind == "biplot":
         return plots.plot_biplot(model, X, title=title)
     monitor = Monitor(model, n_components="auto")
-    method = monitor.limits(confidence)[2]
+    if kind == "control":  # of rows, not of running means
+        rules = dataclasses.replace(rules, ewma=None)
+    rules = said_rules.settled(monitor, rules, whence, "the model")
     if kind == "control":
-        spe, t2 = METHODS[method]
+        spe, t2 = METHODS[rules.method]
         return plots.plot_control(
             monitor, X, confidence=confidence, spe_method=spe, t2_method=t2, times=x, title=title
         )
-    if rules.ewma is None:
-        rules = dataclasses.replace(rules, method=method)
     watch = Watch(monitor, rules)
     told = {event.start: event for event in [*watch.add(X), *watch.finish()]}
     if not told:

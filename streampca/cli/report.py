@@ -12,7 +12,7 @@ from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
 from streampca.files import counted, no_rows
 
-__all__ = ["finished", "interrupted"]
+__all__ = ["finished", "interrupted", "notes"]
 
 
 def interrupted(run: Fit, store: str | None) -> str:
@@ -22,6 +22,18 @@ def interrupted(run: Fit, store: str | None) -> str:
     kept = run.ledger.n_rows - run.n_lost
     verb = "is" if kept == 1 else "are"
     return f"interrupted: {counted(kept, 'row')} {verb} in {store}; go on with --resume"
+
+
+def notes(run: Fit) -> None:
+    """Say what is odd about the rows of a run."""
+    text = run.order.said()
+    if text is not None:
+        output.say(text)
+    if run.silent:
+        shown = ", ".join(map(repr, run.silent[:8])) + (", ..." if len(run.silent) > 8 else "")
+        output.say(
+            f"no row has a value of {shown}: nothing was learned of it; leave it out with --exclude"
+        )
 
 
 def finished(

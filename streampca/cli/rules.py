@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from streampca.monitor import Rules
+from streampca.cli import output
+from streampca.files import counted
+from streampca.monitor import Monitor, Rules
 
-__all__ = ["Ewma", "HoldOff", "KofN", "Release", "Text", "read_rules"]
+__all__ = ["Ewma", "HoldOff", "KofN", "Release", "Text", "read_rules", "settled"]
 
 Text = Annotated[
     str | None,
@@ -48,8 +53,14 @@ Ewma = Annotated[
 ]
 
 
-def read_rules(text: str | None, single: dict[str, Any], confidence: float, normal: bool) -> Rules:
-    """Rules of a run: those of `--rules`, those with an option of their own, and the rest.
+def read_rules(
+    text: str | None, single: dict[str, Any], confidence: float, normal: bool
+) -> tuple[Rules, str]:
+    """Rules of a run, and where its limits come from.
+
+    Rules are those of `--rules`, those with an option of their own, and the rest. Limits are from
+    "normal" rows that are given, from "theory" or what the model was "calibrated" with if
+    `--rules` says so, else "auto": calibrated where they can be.
 
     Parameters
     ----------
@@ -62,9 +73,10 @@ def read_rules(text: str | None, single: dict[str, Any], confidence: float, norm
     normal : bool
         Whether there are rows to take limits from.
     """
-    said = Rules.read(text).as_dict()
-    if "method" in said and not normal:
-        raise typer.BadParameter("--rules method=empirical needs rows known to be normal: --normal")
+    rules = Rules.read(text)
+    said, asked_method = rules.as_dict(), _says_method(text)
+    if asked_method and normal and rules.method == "theory":
+        raise typer.BadParameter("--rules method=theory and --normal are two sources of limits")
     given = {name: value for name, value in single.items() if value is not None}
     if "k_of_n" in given:
         given |= _k_of_n(given.pop("k_of_n"))
@@ -73,8 +85,47 @@ def read_rules(text: str | None, single: dict[str, Any], confidence: float, norm
             raise typer.BadParameter(
                 f"--rules says {name}={said[name]}, an option of its own {given[name]}: give one"
             )
-    rules = Rules.read({"confidence": confidence} | said | given)
-    return dataclasses.replace(rules, method="empirical" if normal else "theory")
+    made = Rules.read({"confidence": confidence} | said | given)
+    if normal:
+        return dataclasses.replace(made, method="empirical"), "normal"
+    if not asked_method:
+        return made, "auto"
+    return made, "calibrated" if made.method == "empirical" else "theory"
+
+
+def settled(monitor: Monitor, rules: Rules, whence: str, whose: str) -> Rules:
+    """Rules with the method of a model's limits, where that is for its calibration to say."""
+    count, confidence = monitor.n_calibrated, rules.confidence
+    if whence == "calibrated" and not monitor.is_calibrated(confidence, rules.ewma):
+        by = "" if rules.ewma is None else f" --ewma {rules.ewma:g}"
+        raise typer.BadParameter(
+            f"--rules method=empirical: {whose} was calibrated with {counted(count, 'row')}, too "
+            f"few for --confidence {confidence:g}{by}: `streampca calibrate{by}` keeps limits of "
+            "rows known to be normal, or give such rows with --normal"
+        )
+    if whence != "auto":
+        return rules
+    if monitor.is_calibrated(confidence, rules.ewma):
+        return dataclasses.replace(rules, method="empirical")
+    if count:
+        least = math.ceil(1 / (1 - confidence) - 1e-6)
+        why = f"without --ewma {rules.ewma}"
+        if count < least:
+            why = f"too few for --confidence {confidence:g}, which needs {least:,}"
+        output.say(
+            f"{whose} was calibrated with {counted(count, 'row')}, {why}: its limits are those of "
+            "theory"
+        )
+    return rules
+
+
+def _says_method(text: str | None) -> bool:
+    """Whether rules name a method: theory is the default, and may be asked for all the same."""
+    if text is None:
+        return False
+    if text.strip().endswith(".json"):
+        return "method" in json.loads(Path(text.strip()).read_text("utf-8"))
+    return "method" in [each.partition("=")[0].strip() for each in text.split(",")]
 
 
 def _k_of_n(text: str) -> dict[str, int]:

@@ -11,14 +11,14 @@ import typer
 from numpy.typing import NDArray
 
 from streampca import Checkpoint
-from streampca.cli import options
+from streampca.cli import options, output
 from streampca.cli import rules as said_rules
 from streampca.cli.progress import Course, watching
 from streampca.cli.tally import Tally, Watch, report
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, Source, check_topics, names, no_rows
+from streampca.files import BadRows, Order, Source, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["score"]
@@ -83,16 +83,16 @@ def score(
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
-    how = said_rules.read_rules(rules, single, confidence, bool(normal))
+    how, whence = said_rules.read_rules(rules, single, confidence, bool(normal))
     kept = options.names(keep) or []
     kept_components = options.number_or_share(n_components) or "auto"
     watches: dict[int, Watch] = {}
     gaps = using.first.settings.get("missing") == "impute"
-    tally = Tally(max(show, 1))
+    tally, order = Tally(max(show, 1)), Order()
 
     def watch(model: Checkpoint) -> Watch:
         if id(model) not in watches:
-            watches[id(model)] = Watch(model, how, kept_components)
+            watches[id(model)] = Watch(model, how, kept_components, whence)
         return watches[id(model)]
 
     def rows_of(source: Source) -> Any:
@@ -109,6 +109,8 @@ def score(
             writer = stack.enter_context(Writer(target, output_format))
         for source in sources:
             for rows, groups in rows_of(source):
+                if rows.times is not None:
+                    order.add(rows.times, rows.keys)
                 out, known = _scored(source, rows, groups, watch, tally)
                 if writer is not None and out:
                     first = {name: _chosen(column, known) for name, column in rows.kept.items()}
@@ -119,6 +121,10 @@ def score(
             raise ValueError(no_rows(sources, bad.count))
     for watched in watches.values():
         watched.log.finish()
+    if order.n_back:
+        output.say(
+            f"{order.said()}: events are of rows in the order of the files; sort them by time"
+        )
     if target != "-":
         report(tally, list(watches.values()), bad.count, show, json=json)
     if fail_on_alarm and tally.n_alarms:

@@ -13,6 +13,7 @@ from streampca import Checkpoint
 from streampca.cli import output
 from streampca.cli.describe import feature_names
 from streampca.cli.events import EventLog, event_table
+from streampca.cli.rules import settled
 from streampca.files import counted
 from streampca.monitor import Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
@@ -23,25 +24,28 @@ __all__ = ["Tally", "Watch", "report"]
 class Watch:
     """One model's monitor with its two limits."""
 
-    def __init__(self, model: Checkpoint, rules: Rules, n_components: Any = "auto") -> None:
+    def __init__(
+        self, model: Checkpoint, rules: Rules, n_components: Any = "auto", whence: str = "auto"
+    ) -> None:
         self.names = feature_names(model)
-        if rules.method == "empirical":  # limits of other rows than those the model was kept with
+        if whence == "normal":  # limits of other rows than those the model was kept with
             model = dataclasses.replace(model, calibration={})
         self.monitor = Monitor(model, n_components=n_components)
+        self.key = model.key
+        self._log: EventLog | None = None
         k, p = self.monitor.n_components, len(model.components)
         if n_components == "auto" and k < p:
-            whose = "the model" if model.key is None else f"the model of {model.key}"
             output.say(
-                f"{whose} has {p} components, which leave nothing for SPE: the first {k} are used "
-                "(parallel analysis); --n-components says otherwise"
+                f"{self._whose} has {p} components, which leave nothing for SPE: the first {k} are "
+                "used (parallel analysis); --n-components says otherwise"
             )
-        self.key = model.key
-        self.rules = rules
-        self._log: EventLog | None = None
-        if rules.method == "theory":
-            if self.monitor.is_calibrated(rules.confidence, rules.ewma):
-                self.rules = dataclasses.replace(rules, method="empirical")  # the model's own
+        self.rules = settled(self.monitor, rules, whence, self._whose)
+        if whence != "normal":
             self.settle()
+
+    @property
+    def _whose(self) -> str:
+        return "the model" if self.key is None else f"the model of {self.key}"
 
     def settle(self) -> None:
         """Take the limits, once all rows known to be normal have been seen."""

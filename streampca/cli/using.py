@@ -107,6 +107,13 @@ class Using:
             asked = {**asked, "columns": columns}
         chosen = choose_columns(source, asked, **others)
         n = self._first.components.shape[1]
+        lost = [name for name in names or () if name not in chosen.names]
+        if lost and len(chosen.names) < n:
+            raise ValueError(
+                f"{source.name}: --columns leaves out {', '.join(map(repr, lost[:8]))}"
+                f"{', ...' if len(lost) > 8 else ''}, which the model has as features; name all of "
+                "its features, or leave out --columns"
+            )
         if len(chosen.names) != n:
             raise ValueError(
                 f"{source.name}: has {len(chosen.names)} columns of features, and the model "

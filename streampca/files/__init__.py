@@ -12,6 +12,7 @@ from streampca.files.atomic import complete
 from streampca.files.bad_rows import BadRow, BadRows
 from streampca.files.chunk import BEGIN, Place
 from streampca.files.columns import Columns, choose_columns
+from streampca.files.kafka import config_of
 from streampca.files.messages import BadMessage, reader_of
 from streampca.files.names import form_of
 from streampca.files.options import nearest
@@ -37,6 +38,7 @@ __all__ = [
     "check_topics",
     "choose_columns",
     "complete",
+    "config_of",
     "counted",
     "form_of",
     "local_path",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,17 +14,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streampca.arrays import sum_of_squares
-from streampca.files.dialect import NULLS
+from streampca.files.gaps import NUMBER, Missing, is_text
 from streampca.rows import is_number as is_number_of_arrow
 
 __all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
 
 Reasons = dict[int, str]
 
-ANY = "*"
-"""Among texts that stand for a missing number: every one that is no number."""
-
-_NUMBER = r"^\+?[-+]?(?i:\d+\.?\d*(e[-+]?\d+)?|\.\d+(e[-+]?\d+)?|inf|infinity)$"
+_DEFAULT = Missing.of()
 
 
 def matrix(
@@ -34,7 +30,7 @@ def matrix(
     *,
     gaps: bool = False,
     largest: float = math.inf,
-    na: Collection[str] = (),
+    missing: Missing = _DEFAULT,
 ) -> tuple[NDArray[Any], Reasons]:
     """Columns as a matrix (rows, features), and the rows that hold anything but finite numbers.
 
@@ -48,8 +44,8 @@ def matrix(
         Whether what is missing (null, NaN, an empty cell) is let through, as NaN.
     largest : float
         Numbers beyond it count as unusable too.
-    na : collection of str
-        More texts that stand for a missing number; "*" for all that are none.
+    missing : Missing
+        Which cells stand for a missing number.
 
     Examples
     --------
@@ -57,21 +53,20 @@ def matrix(
     (array([[1. , 3.5],
            [2. , nan]]), {1: "feature 'air' is 'wet', not a finite number"})
     """
-    nulls = NULLS | set(na)
     wrong: Reasons = {}
     if len(columns) == 1 and (len(names) > 1 or _are_lists(columns[0])):
         values, wrong = _of_lists(columns[0], len(names), names)
         entries = None
     else:
-        values = _side_by_side(columns, nulls)
+        values = missing.without(_side_by_side(columns, missing))
         entries = columns
     if _all_usable(values, largest):
         return values, wrong
-    return values, _unusable(values, names, entries, gaps, largest, nulls, wrong)
+    return values, _unusable(values, names, entries, gaps, largest, missing, wrong)
 
 
-def _side_by_side(columns: Sequence[Any], nulls: Collection[str]) -> NDArray[Any]:
-    arrays = [_numbers(column, nulls) for column in columns]
+def _side_by_side(columns: Sequence[Any], missing: Missing) -> NDArray[Any]:
+    arrays = [_numbers(column, missing) for column in columns]
     if len({array.dtype for array in arrays}) == 1 and len(arrays) > 1 and len(arrays[0]):
         batch = pa.RecordBatch.from_arrays(
             [pa.array(array) for array in arrays], [str(i) for i in range(len(arrays))]
@@ -87,15 +82,15 @@ def _side_by_side(columns: Sequence[Any], nulls: Collection[str]) -> NDArray[Any
 # --- one column -------------------------------------------------------------------------------
 
 
-def _numbers(column: Any, nulls: Collection[str]) -> NDArray[Any]:
+def _numbers(column: Any, missing: Missing) -> NDArray[Any]:
     """A column as float32 or float64, NaN where it holds no number."""
     if not isinstance(column, pa.Array):
         return np.array([_number(value) for value in column], "float64")
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _numbers(column.cast(kind.value_type), nulls)
+        return _numbers(column.cast(kind.value_type), missing)
     if is_text(kind):
-        return _parsed(column, nulls)
+        return _parsed(column, missing)
     if pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         column = column.cast(pa.float64() if not pa.types.is_boolean(kind) else pa.uint8())
         kind = column.type
@@ -106,17 +101,13 @@ def _numbers(column: Any, nulls: Collection[str]) -> NDArray[Any]:
     return np.full(len(column), np.nan)
 
 
-def _parsed(column: Any, nulls: Collection[str]) -> NDArray[np.float64]:
+def _parsed(column: Any, missing: Missing) -> NDArray[np.float64]:
     """Numbers of texts, as Arrow's CSV reader takes them."""
     text = pc.utf8_trim_whitespace(column)
-    fits = pc.match_substring_regex(text, _NUMBER)
-    fits = pc.and_(fits, pc.invert(pc.is_in(text, pa.array(sorted(nulls), text.type))))
+    fits = pc.match_substring_regex(text, NUMBER)
+    fits = pc.and_(fits, pc.invert(pc.is_in(text, pa.array(sorted(missing.texts), text.type))))
     found = pc.cast(pc.if_else(fits, pc.utf8_ltrim(text, "+"), None), pa.float64())
     return np.asarray(found.to_numpy(zero_copy_only=False))
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(_NUMBER, text) is not None
 
 
 def _number(value: Any) -> float:
@@ -161,7 +152,7 @@ def _of_lists(column: Any, width: int, names: Sequence[str]) -> tuple[NDArray[An
             reasons[row] = f"column {called!r} is {what}"
     flat = column.filter(pa.array(fits)).flatten()
     values = np.zeros((len(column), width), "float64")
-    some = _numbers(flat, ()).reshape(-1, width)
+    some = _numbers(flat, _DEFAULT).reshape(-1, width)
     if not reasons:
         return some, reasons
     values = values.astype(some.dtype)
@@ -189,7 +180,7 @@ def _unusable(
     columns: Sequence[Any] | None,
     gaps: bool,
     largest: float,
-    nulls: Collection[str],
+    missing: Missing,
     wrong: Reasons,
 ) -> Reasons:
     largest = min(largest, float(np.finfo(values.dtype).max))
@@ -201,23 +192,16 @@ def _unusable(
         for j in np.flatnonzero(~usable[row]).tolist():
             value = values[row, j].item() if columns is None else columns[j][row]
             value = value.as_py() if isinstance(value, pa.Scalar) else value
-            if not (gaps and _is_gap(value, nulls)) and row not in reasons:
+            if not (gaps and missing.holds(value)) and row not in reasons:
                 reasons[row] = (
-                    f"feature {names[j]!r} is {_trouble(value, float(values[row, j]), nulls)}"
+                    f"feature {names[j]!r} is {_trouble(value, float(values[row, j]), missing)}"
                 )
                 break
     return reasons
 
 
-def _is_gap(value: Any, nulls: Collection[str]) -> bool:
-    if isinstance(value, str):
-        text = value.strip()
-        return text in nulls or text.lower() == "nan" or (ANY in nulls and not _is_number(text))
-    return value is None or value != value
-
-
-def _trouble(value: Any, number: float, nulls: Collection[str]) -> str:
-    if value is None or (isinstance(value, str) and _is_gap(value, nulls)):
+def _trouble(value: Any, number: float, missing: Missing) -> str:
+    if missing.holds(value) and value == value:  # NaN is said as it is
         return "missing"
     if math.isfinite(number):
         return f"{short(value)}, too large to be squared and summed"
@@ -241,12 +225,6 @@ def is_number(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return is_number_of_arrow(kind) or bool(pa.types.is_null(kind))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text."""
-    types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -96,7 +96,7 @@ def choose_columns(
         raise ValueError(f"{source.name}: there are no columns left to be features")
     _check_features(source, found, chosen)
     names = _feature_names(source, asked, found, chosen)
-    tell(source, found, say)
+    tell(source, found, {*named, *chosen, *kept}, say)
     if timestamp is None and columns is None:
         for name in filter(_LIKE_TIMES.fullmatch, chosen):
             say(
@@ -142,12 +142,15 @@ def check_columns(source: Source, asked: Mapping[str, Any], columns: Columns) ->
     return found
 
 
-def tell(source: Source, found: Layout, say: Callable[[str], None]) -> None:
+def tell(source: Source, found: Layout, used: Collection[str], say: Callable[[str], None]) -> None:
     """Say once how a file is read, where that was guessed."""
     if not source.told:
         source.told = True
         for text in found.said:
             say(f"{source.name}: {text}")
+        unnamed = [name for name in found.unnamed if name not in used]
+        if unnamed and found.dialect is not None:
+            say(f"{source.name}: left out what has no name: {', '.join(unnamed)}")
 
 
 def _no_column(source: Source, name: str, found: Layout) -> str:

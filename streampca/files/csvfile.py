@@ -12,7 +12,8 @@ import pyarrow.csv
 
 from streampca.files.ahead import side_by_side
 from streampca.files.chunk import Broken, Chunk, Place
-from streampca.files.dialect import NULLS, Dialect
+from streampca.files.dialect import Dialect
+from streampca.files.gaps import NULLS
 from streampca.files.lines import Block, blocks, records
 from streampca.files.streams import Stream
 

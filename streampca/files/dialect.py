@@ -16,36 +16,14 @@ from typing import Any
 
 from streampca.files.chunk import Layout
 from streampca.files.encodings import SAMPLE
+from streampca.files.gaps import ANY, NULLS, like_number
 from streampca.files.lines import end_of_line, records
 from streampca.files.streams import Stream
 
-__all__ = ["NULLS", "Dialect", "is_number", "is_time", "layout"]
+__all__ = ["Dialect", "is_number", "is_time", "layout"]
 
 _ROWS = 200
 
-NULLS = frozenset(
-    [
-        "",
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "n/a",
-        "nan",
-        "null",
-        "<NA>",
-        "None",
-    ]
-)
 """Cells that stand for a missing number."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
@@ -241,8 +219,6 @@ def _names(
     names = [cell or f"column_{i + 1}" for i, cell in enumerate(names)]
     if trailing:
         said.append("rows that end with the sign between cells")
-    if unnamed:
-        said.append(f"{', '.join(unnamed)} without a name, left out unless an option names it")
     if len(set(names)) < len(names):
         twice = next(each for i, each in enumerate(names) if each in names[:i])
         raise ValueError(f"{name}: two columns are named {twice!r}; rename one")
@@ -259,6 +235,8 @@ def _is_units(
     words = 0
     for j, cell in enumerate(first):
         below = [row[j].strip() for row in rest if row[j].strip() not in nulls]
+        if ANY in nulls:
+            below = [each for each in below if like_number(each) or is_time(each)]
         if is_number(cell, decimal):
             return False
         if below and all(is_number(each, decimal) for each in below):

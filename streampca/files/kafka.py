@@ -1,6 +1,6 @@
 """A client of Kafka that reads one topic: partitions, offsets, messages, and what brokers say.
 
-It commits nothing to the broker: who reads keeps the offsets. What messages hold it does not know.
+Its own offsets it commits nowhere: who reads keeps them. What messages hold it does not know.
 """
 
 from __future__ import annotations
@@ -203,6 +203,22 @@ class Client:
             each.partition: self.limits(each.partition)[1] if each.offset < 0 else each.offset
             for each in found
         }
+
+    def leave(self, group: str, starts: Mapping[int, int]) -> None:
+        """Tell the brokers where another client is to begin, which reads as a group."""
+        make = self._kafka.TopicPartition
+        places = [make(self._topic, each, at) for each, at in starts.items()]
+        other = self._kafka.Consumer({**self._common, "group.id": group, **_OURS})
+        try:
+            left = self._asked(lambda: other.commit(offsets=places, asynchronous=False))
+        finally:
+            other.close()
+        for each in left:
+            if each.error is not None:
+                raise ValueError(
+                    f"{self._name}: the group {group!r} cannot begin at offset {each.offset} of "
+                    f"partition {each.partition} ({each.error.str()})"
+                )
 
     # --- messages -----------------------------------------------------------------------------
 

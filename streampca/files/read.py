@@ -16,6 +16,7 @@ from streampca.files.ahead import ahead
 from streampca.files.bad_rows import BadRow, BadRows
 from streampca.files.chunk import BEGIN, Chunk, Place
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
+from streampca.files.gaps import Missing
 from streampca.files.source import Source
 from streampca.files.times import times
 from streampca.files.topic import Topic, check_topics
@@ -206,24 +207,30 @@ def read_source(
     """
     if isinstance(source, Topic):
         source.say = say
-    tell(source, check_columns(source, asked, columns), say)
+    tell(source, check_columns(source, asked, columns), columns.all, say)
     n_rows = max(64, min(8192, _NUMBERS // max(len(columns.names), 1)))
     numbers = columns.features
     found = formats.chunks(source, asked, columns.all, numbers, columns.known, start, n_rows, part)
     made = (_checked(source, asked, columns, chunk, done) for chunk, done in found)
     yield from made if source.is_pipe or source.is_topic else ahead(made)
+    if source.texts:
+        most = ", ".join(f"{text!r} {count:,} x" for text, count in source.texts.most_common(8))
+        more = ", ..." if len(source.texts) > 8 else ""
+        say(f"{source.name}: texts taken for missing values: {most}{more}")
 
 
 def _checked(
     source: Source, asked: Mapping[str, Any], columns: Columns, chunk: Chunk, done: int
 ) -> Rows:
-    by_name = chunk.columns
+    by_name, missing = chunk.columns, Missing.of(asked.get("na", ()))
+    features = [by_name[name] for name in columns.features]
+    source.texts += missing.taken(features)
     values, reasons = cells.matrix(
-        [by_name[name] for name in columns.features],
+        features,
         columns.names,
         gaps=columns.gaps,
         largest=columns.largest,
-        na=asked.get("na", ()),
+        missing=missing,
     )
     when = None
     if columns.timestamp is not None:

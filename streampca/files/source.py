@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 import weakref
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ class Source:
         self.layout: Any = None  # what formats.layout returned
         self.text: Any = None  # a pipe's text, in UTF-8
         self.told = False  # whether it has been said how the file is read
+        self.texts: Counter[str] = Counter()  # those taken for missing numbers
 
     @cached_property
     def is_pipe(self) -> bool:

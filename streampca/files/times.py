@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from streampca.files.cells import Reasons, is_number, is_text, short
+from streampca.files.cells import Reasons, is_number, short
+from streampca.files.gaps import is_text
 from streampca.files.options import UNITS
+from streampca.files.values import offset_of
 
 __all__ = ["Rule", "rule_of", "times", "times_of"]
 
@@ -269,6 +271,9 @@ def _located(naive: Any, zone: str | None) -> tuple[Any, Reasons]:
     """Instants of local times, and the rows whose time there is twice or not at all."""
     if zone is None or zone == "UTC":
         return naive, {}
+    offset = offset_of(zone)
+    if offset is not None:
+        return pc.subtract(naive.cast(pa.int64()), offset), {}
     zoneinfo.ZoneInfo(zone)  # names what is missing where there is no database
     local = naive.cast(pa.timestamp("us"))
     early = _assumed(local, zone, "earliest", "earliest")

@@ -87,6 +87,16 @@ class Topic(Source):
         with self._client(asked) as client:
             return client.identity()
 
+    def leave(self, asked: Mapping[str, Any], group: str, starts: Mapping[int, int]) -> None:
+        """Tell the brokers where another client is to begin, which reads as a group."""
+        with self._client(asked) as client:
+            client.leave(group, starts)
+
+    def unread(self, asked: Mapping[str, Any], starts: Mapping[int, int]) -> dict[int, int]:
+        """How many messages each partition has from a place on, at most."""
+        with self._client(asked) as client:
+            return {n: client.limits(n)[1] - at for n, at in starts.items()}
+
     def settle(self, asked: Mapping[str, Any], before: Mapping[int, Place]) -> dict[int, Place]:
         """Where each partition is to be read from.
 

@@ -21,6 +21,7 @@ __all__ = [
     "list_of_names",
     "nearest",
     "number_or_share",
+    "offset_of",
     "whole",
 ]
 
@@ -59,14 +60,31 @@ def whole(value: Any, called: str) -> int:
     return int(text)
 
 
+def offset_of(zone: str) -> int | None:
+    """Microseconds by which a zone such as +01:00 is ahead of UTC; None where it has a name.
+
+    Examples
+    --------
+    >>> offset_of("-03:30") / 3.6e9, offset_of("Europe/Berlin")
+    (-3.5, None)
+    """
+    found = re.fullmatch(r"([+-])(\d{2}):?([0-5]\d)", zone)
+    if found is None or int(found[2]) > 14:
+        return None
+    minutes = 60 * int(found[2]) + int(found[3])
+    return (-1 if found[1] == "-" else 1) * minutes * 60_000_000
+
+
 def _check_zone(value: str, called: str) -> None:
+    if offset_of(value) is not None:
+        return
     try:
         zoneinfo.ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         hint = nearest(value, zoneinfo.available_timezones())
         raise ValueError(
             f"{called} {value}: there is no such time zone"
-            + (f"; did you mean {hint}?" if hint else "; give one such as Europe/Berlin")
+            + (f"; did you mean {hint}?" if hint else "; give one such as Europe/Berlin or +01:00")
         ) from None
 
 

@@ -120,7 +120,7 @@ class Learner(Generic[M]):
 
     def _add_sparse(self, rows: Minibatch) -> None:
         self.flush()
-        largest = self.options.largest
+        largest = self.options.largest_sparse(rows.n_rows, rows.X.shape[1], rows.X.nnz)
         for start in range(0, rows.n_rows, largest):
             with self.lock:
                 self._fold(rows.part(start, start + largest))

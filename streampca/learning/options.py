@@ -21,6 +21,11 @@ _NARROW, _LEAST_ROWS, _MOST_ROWS = 2**19, 2048, 2**14
 core. And rows, at least and at most. Calls of a few microseconds each are what rows of 10 features
 cost: in minibatches of 512 they take six times as long as bare X'X, in these once and a half."""
 
+_SPARSE_ROWS, _ENTRIES_AT_ONCE = 2**13, 2**21
+_FEW_ENTRIES = 0.03
+"""Rows, and entries, of a minibatch of sparse rows in factored memory, at most: 24 MB. And the
+share of entries stored up to which this is so."""
+
 _ROWS_THERE, _NUMBERS_THERE = 16_384, 2**25
 """Rows, and numbers, of a minibatch on a device, which takes some 50 calls of a few microseconds
 each for a minibatch, whatever its size."""
@@ -136,6 +141,19 @@ class Resolved:
     batch_size: int  # rows to wait for
     largest: int  # rows folded in at once when more arrive together
     forgetting: float  # gamma, per row
+    chosen: bool = False  # whether the size of minibatches was left open
+
+    def largest_sparse(self, n_rows: int, n_features: int, n_entries: int) -> int:
+        """Rows folded in at once of so many that store so many entries.
+
+        A minibatch costs factored memory passes over all directions, however few entries it has,
+        and room for entries alone, unless it may be made dense.
+        """
+        few = n_entries <= _FEW_ENTRIES * n_rows * n_features
+        if self.memory != "factored" or not self.chosen or not few:
+            return self.largest
+        rows = _ENTRIES_AT_ONCE * n_rows // max(n_entries, 1)
+        return max(self.largest, min(_SPARSE_ROWS, rows))
 
 
 def resolve_parameters(
@@ -202,7 +220,7 @@ def resolve_parameters(
     # dense minibatches are cut at fixed places of the stream, so that float32 sums are the same to
     # the bit however the rows arrive; factored ones gain more from folding in all that is there
     largest = 2 * batch_size if memory == "factored" and not given else batch_size
-    return Resolved(memory, why, count, q, batch_size, largest, forgetting(parameters))
+    return Resolved(memory, why, count, q, batch_size, largest, forgetting(parameters), not given)
 
 
 def _complete(parameters: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ rows in products always (sparse.py). This file says which, and is told nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -22,11 +23,12 @@ from streampca.arrays import (
     to_device,
 )
 from streampca.moments.implicit import looked_at, near_zero
+from streampca.moments.outer import crowded
 from streampca.moments.pairs import Pairs, row_weights
 from streampca.moments.parts import alike, one_less, parts, signed_sums
 from streampca.moments.precision import all_fit, fits, weighs_as_rows
 from streampca.moments.scatter import Scatter
-from streampca.moments.sparse import centre_sparse, crowded
+from streampca.moments.sparse import centre_sparse
 from streampca.moments.stream import Stream
 from streampca.rows import Look, Minibatch
 
@@ -148,13 +150,23 @@ class DenseRows:
 
 def centred(batch: Minibatch, about: Stream) -> CentredRows:
     """Centre the rows of a minibatch and join them to what `about` has seen."""
-    if batch.is_sparse and about.device is None and batch.n_rows > 1 and not crowded(batch.X):
-        return centre_sparse(batch._replace(X=batch.X.tocsr()), about)
-    if batch.is_sparse:
-        # Rows of many entries are faster so. Sparse kernels on devices differ too much; callers
-        # bound the number of rows. And one row about itself is exactly zero only where it is
-        # subtracted
-        batch = batch._replace(X=batch.X.toarray(), known=None)
+    if not batch.is_sparse:
+        return _of_dense(batch, about)
+    X = batch.X.tocsr()
+    if about.device is None and batch.n_rows > 1 and not crowded(X):
+        return centre_sparse(batch._replace(X=X), about)
+    # Rows of many entries are faster so. Sparse kernels on devices differ too much; callers bound
+    # the number of rows. And one row about itself is exactly zero only where it is subtracted
+    if about.device is not None:
+        return _of_dense(batch._replace(X=X.toarray(), known=None), about)
+    memory = about.scratch(batch.n_rows + 1, dtype_name(X))[:-1]
+    return _of_dense(batch._replace(X=X.toarray(out=memory)), about, again=X.toarray)
+
+
+def _of_dense(
+    batch: Minibatch, about: Stream, again: Callable[[], Array] | None = None
+) -> CentredRows:
+    """Centre dense rows; `again` makes them anew where they lie in the memory to work in."""
     equal = batch.equal and weighs_as_rows(about.weight)
     if isinstance(batch.known, Look):
         total = batch.known.total
@@ -171,6 +183,7 @@ def centred(batch: Minibatch, about: Stream) -> CentredRows:
     # on a device the answer would cost a wait
     asked = about.dtype == "float32" and about.device is None
     if asked and not all_fit(rows.total_squares, rows.Z):
+        batch = batch if again is None else batch._replace(X=again())
         return _explicitly(batch, about, "float64")
     return rows
 
@@ -195,7 +208,7 @@ def _explicitly(batch: Minibatch, about: Stream, dtype: str) -> DenseRows:
     if not about.center:
         Z[:] = X
     else:
-        shift = cast(mean if about.weight > 0 else X[0], dtype)
+        shift = cast(mean if about.weight > 0 else X[0] * 1, dtype)  # X may be in the buffer
         with np.errstate(over="ignore"):  # rows outside float32 are seen by all_fit
             xp.subtract(X, shift, out=Z)
         if total > 0:

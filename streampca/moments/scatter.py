@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, add_gram, dtype_name, namespace, writeable
+from streampca.moments.outer import add_outer
 
 ROWS_TOGETHER, MINIBATCHES_TOGETHER = 2**12, 64
 """Rows that are summed in the dtype they have, and the minibatches that they come in, at most. BLAS
@@ -21,9 +22,6 @@ FEW_FEATURES = 128
 
 _SUMMED = 2**10
 """Rows of which X'X is summed in their own dtype where features are few: then in float64."""
-
-_CROWDED = 0.25
-"""Share of a sparse product's entries from which it is added as an array, which is faster."""
 
 _LEAST_UNIT = 2.0**-16
 """Forgetting multiplies the unit of the sum, one number, down to this much; then all of the sum.
@@ -81,23 +79,20 @@ class Scatter:
         add_gram(recent, X, times)
 
     def add_sparse(self, X: Any, signed: Array, V: Array) -> None:
-        """Add X'X + signed' V for csr rows X (m, n), as for dense ones; all are of float64.
+        """Add X'X + signed' V for csr rows X (m, n), as for dense ones; vectors are of float64.
 
-        The product has an entry for each pair of entries that a row stores: these are added where
-        they belong, and the rest of the n x n array is not touched.
+        What rows have no entries for is not touched; the vectors, which touch all, wait.
         """
-        times, n = 1.0 / self._unit, X.shape[1]
-        product = (X.T @ X).tocsr()
-        if n <= FEW_FEATURES:
-            self._sum += (product.toarray() + signed.T @ V) * times
-            return
-        recent = self._waiting(X.dtype, False, signed, V)
-        if product.nnz >= _CROWDED * n * n:
-            recent += product.toarray() * times
-            return
-        rows = np.repeat(np.arange(n), np.diff(product.indptr))
-        upper = product.indices >= rows
-        recent[rows[upper], product.indices[upper]] += product.data[upper] * times
+        times = 1.0 / self._unit
+        if self._recent is not None or len(self._vectors) >= MINIBATCHES_TOGETHER:
+            self._settle()
+        self._sum = np.ascontiguousarray(self._sum)
+        add_outer(self._sum, X, times)
+        self._mirrored = False
+        if times != 1.0:
+            signed = signed * times
+        if len(V):
+            self._keep_apart(signed, V)
 
     def _waiting(
         self, dtype: Any, late: bool, signed: NDArray[Any], V: NDArray[Any]
@@ -106,14 +101,17 @@ class Scatter:
         if self._unit != 1.0:
             signed = signed * signed.dtype.type(1.0 / self._unit)
         full = late or len(self._vectors) >= MINIBATCHES_TOGETHER
-        if self._recent is not None and (full or self._recent.dtype != dtype):
+        if full or self._recent is None or self._recent.dtype != dtype:
             self._settle()
-        if self._recent is None:
             self._recent = np.zeros(self._sum.shape, dtype)
+        self._keep_apart(signed, V)
+        return self._recent
+
+    def _keep_apart(self, signed: NDArray[Any], V: NDArray[Any]) -> None:
+        """Vectors whose product is added later, with those of other minibatches."""
         self._signed.append(signed)
         self._vectors.append(V)
         self._corrected = self._corrected + (signed * V).sum(axis=0, dtype="float64")
-        return self._recent
 
     def scale(self, factor: float) -> None:
         """Multiply all of it by a factor >= 0."""
@@ -147,19 +145,24 @@ class Scatter:
         xp: Any = namespace(self._sum)
         diagonal = xp.diagonal(self._sum)
         if self._recent is not None:
-            diagonal = diagonal + np.diagonal(self._recent) + self._corrected
+            diagonal = diagonal + np.diagonal(self._recent)
+        if self._vectors:
+            diagonal = diagonal + self._corrected
         return diagonal if self._unit == 1.0 else diagonal * self._unit
 
     def _settle(self) -> None:
         """Bring what waits into the sum."""
-        if self._recent is None:
+        if not self._vectors:
             return
         recent, n = self._recent, len(self._sum)
         signed, V = np.concatenate(self._signed), np.concatenate(self._vectors)
         for start, stop in _blocks(n):
-            block = recent[start:stop, start:]
-            if len(V):
-                block += signed[:, start:stop].T @ V[:, start:]
+            if recent is None:
+                block = signed[:, start:stop].T @ V[:, start:]
+            else:
+                block = recent[start:stop, start:]
+                if len(V):
+                    block += signed[:, start:stop].T @ V[:, start:]
             self._sum[start:stop, start:] += block
         self._start_afresh()
         self._mirrored = False

@@ -24,10 +24,11 @@ from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
 from streampca.rows import Minibatch
 
-_DENSE, _AT_ONCE = 0.04, 2**24
-"""Share of entries stored from which products of dense rows are faster (sparse ones take as many
-steps as a row has pairs of entries, BLAS 20 or 30 times as many in that time), and the entries of
-a minibatch up to which it is made dense: 128 MB."""
+_BLOCK = 2**15
+"""Numbers that are worked on at once where features are many: they stay in the cache of a core."""
+
+_SAFE = 1e30
+"""A sum of squares below which a bound that is some times too large refuses nothing."""
 
 
 @dataclass
@@ -56,7 +57,12 @@ class SparseRows(Unformed):
 
     @property
     def total_squares(self) -> float:
-        return float(self.squares.sum())
+        X, most = self.X, 0.0
+        if "squares" not in self.__dict__:  # about zero they are no less, and fast to have
+            values = X.data * np.repeat(self.root, np.diff(X.indptr))
+            most = float(np.vdot(values, values))
+            most += 0.0 if self.between is None else float(np.vdot(self.between, self.between))
+        return most if 0.0 < most < _SAFE else float(self.squares.sum())
 
     def project(self, V: Array) -> Array:
         H = (self.X @ V - cast(self.shift, dtype_name(V)) @ V) * self.root[:, None]
@@ -67,10 +73,10 @@ class SparseRows(Unformed):
     def combine(self, H: Array) -> Array:
         m = self.X.shape[0]
         weighted = H[:m] * self.root[:, None]
-        G = self.X.T @ weighted - np.outer(self.shift, weighted.sum(axis=0))
+        vectors, factors = [self.shift], [-weighted.sum(axis=0)]
         if self.between is not None:
-            G += np.outer(self.between, H[m])
-        return G.astype(H.dtype, copy=False)
+            vectors, factors = [*vectors, self.between], [*factors, H[m]]
+        return _with_outer(self.X.T @ weighted, np.array(vectors), np.array(factors), H.dtype)
 
     def combined(self, signs: Array, count: int) -> Array:
         H = np.zeros((self.n_rows, count), signs.dtype)
@@ -79,9 +85,10 @@ class SparseRows(Unformed):
         return self.combine(H)
 
     def add_scatter(self, S: Scatter) -> None:
-        X = self.X.astype("float64")
+        X = self.X
         if (self.root != 1.0).any():
-            X = X.multiply(self.root[:, None]).tocsr()
+            data = X.data * np.repeat(self.root, np.diff(X.indptr))
+            X = type(X)((data, X.indices, X.indptr), shape=X.shape)
         shifts = [] if not self.shift.any() else [self.shift]
         joins = [] if self.between is None else [self.between]
         V = np.array([*shifts, *joins]).reshape(-1, len(self.shift))
@@ -93,6 +100,16 @@ class SparseRows(Unformed):
         if stop > m and self.between is not None:
             Z = np.concatenate([Z, self.between[None]])
         return Z
+
+
+def _with_outer(G: Array, vectors: Array, factors: Array, dtype: Any) -> Array:
+    """G (n, p) plus vectors' (k, n) factors (k, p), in another type: one pass over memory."""
+    n, p = G.shape
+    made, step = np.empty((n, p), dtype), max(1, _BLOCK // p)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        made[part] = G[part] + vectors[:, part].T @ factors
+    return made
 
 
 _ALIKE = 10
@@ -117,12 +134,6 @@ def _weight_of_gaps(X: Any, w: Array) -> Array:
     return gaps
 
 
-def crowded(X: Any) -> bool:
-    """Whether sparse rows are learned faster when they are made dense."""
-    m, n = X.shape
-    return bool(X.nnz >= _DENSE * m * n and m * n <= _AT_ONCE)
-
-
 def centre_sparse(batch: Minibatch, about: Stream) -> SparseRows:
     """Centre csr rows (m, n) on the host and join them to what `about` has seen."""
     X = batch.X
@@ -145,7 +156,8 @@ def centre_sparse(batch: Minibatch, about: Stream) -> SparseRows:
         shifted = _shifted(X.astype("float64"), origin)
     mean, shift = about._mean, np.zeros(n)
     if about.center and total > 0:
-        shift = np.asarray(shifted.T.astype("float64") @ w).ravel() / total
+        each = shifted.data * np.repeat(w, np.diff(shifted.indptr))
+        shift = np.bincount(shifted.indices, each, n).astype("float64") / total  # ints if empty
         mean = origin + shift
     between = about.between(mean, total)
     return SparseRows(total, pairs, mean, shift, shifted, np.sqrt(w), between, full)

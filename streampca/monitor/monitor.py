@@ -160,6 +160,12 @@ class Monitor(Distances):
         smooth = () if ewma is None else self._smooth(ewma).sketches
         return all(each.count * (1 - confidence) >= 1 - 1e-9 for each in (*rows, *smooth))
 
+    def __repr__(self) -> str:
+        key = getattr(self._fitted, "key", None)
+        model = f"model of {self._fitted.n_samples_seen:,} rows"
+        whose = "" if key is None else f", key {key!r}"
+        return f"Monitor(<{model}{whose}>, n_components={self.n_components})"
+
     def _repr_html_(self) -> str:
         k, p, n = self.n_components, len(self._fitted.components), self.n_features
         facts = [["rows learned", self._fitted.n_samples_seen], ["features", n]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from streampca.monitor.rules import Rules
 __all__ = ["Watch"]
 
 Float64 = NDArray[np.float64]
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class _Row(NamedTuple):
@@ -82,6 +84,10 @@ class Watch:
         names = self.monitor.feature_names
         self._names = names or tuple(f"feature {i}" for i in range(self.monitor.n_features))
 
+    def __repr__(self) -> str:
+        whose = "" if self.key is None else f", key={self.key!r}"
+        return f"Watch({self.monitor!r}, {self.rules!r}{whose})  # after {self._count:,} rows"
+
     def state(self) -> list[Any]:
         """All that is kept between rows, as JSON values."""
         return [self._count, self._events.state()]
@@ -93,7 +99,7 @@ class Watch:
         ----------
         X : array-like of shape (m, n)
         times : array-like of shape (m,), optional
-            When they were: UTC microseconds, or datetime64.
+            When they were: UTC microseconds, datetime64, datetime, or ISO 8601.
 
         Raises
         ------
@@ -167,12 +173,27 @@ def _micros(times: Any, count: int) -> list[int | None]:
     if times is None:
         return [None] * count
     when = np.asarray(times)
+    if when.dtype.kind in "OU":
+        when = np.array([_instant(each) for each in when.ravel().tolist()]).reshape(when.shape)
     if when.dtype.kind == "M":
         when = when.astype("datetime64[us]").astype("int64")
     if when.shape != (count,) or when.dtype.kind not in "iu":
         raise ValueError(
             f"times of shape {when.shape} and type {when.dtype} are not accepted: give one for "
-            f"each of {count} rows, as UTC microseconds or datetime64"
+            f"each of {count} rows, as UTC microseconds, datetime64, datetime or ISO 8601"
         )
     found: list[int | None] = when.tolist()
     return found
+
+
+def _instant(value: Any) -> int:
+    """UTC microseconds of a datetime, also of pandas, or of text; UTC where no zone is given."""
+    try:
+        found = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
+        zoned = found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+        return int((zoned - _EPOCH) // datetime.timedelta(microseconds=1))
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            f"time {value!r} is not accepted: give UTC microseconds, datetime64, datetime or "
+            "ISO 8601"
+        ) from None

@@ -28,6 +28,9 @@ _NOT_AS_USUAL = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError,
 # in this module it sends the row to where it is named
 warnings.filterwarnings("error", category=np.exceptions.ComplexWarning, module=re.escape(__name__))
 
+_MADE_ANEW = ("_bytes", "_spare", "_beside_one", "_beside_one_bytes")
+"""Memory to work in, which no copy has."""
+
 _USUAL = LARGEST * LARGEST
 """A sum of squares below this comes from numbers that are finite and not too large."""
 
@@ -116,9 +119,11 @@ class Records:
         self._block = block
         self._bytes = block.data.cast("B") if block.size else memoryview(b"")
         self._spare = np.empty((1, self.layout.n))
+        self._beside_one = np.ones(self.layout.n + 1)
+        self._beside_one_bytes = self._beside_one.data
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_bytes", "_spare")}
+        state = {k: v for k, v in self.__dict__.items() if k not in _MADE_ANEW}
         return state | {"_block": self._block[: self.n_held].copy(), "_rows": len(self._block)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -230,6 +235,22 @@ class Records:
                 spare[column] = self._number(value, "feature", feature)
         row = spare[:n]
         return row, not np.isnan(row).any()
+
+    def products(self, x: Record, W: Float64) -> list[float] | None:
+        """Products of W (k + 1, n + 1) with a row of all n features and a 1, but for the last one.
+
+        None where the row is to be read with care. The last row of W is to give the sum of all
+        numbers: it is NaN or infinite where one of them is, and large where one is.
+        """
+        layout = self.layout
+        if len(x) != layout.n or W.shape[1] != layout.n + 1:
+            return None
+        try:
+            layout.pack_into(self._beside_one_bytes, 0, *layout.values(x))
+        except _NOT_AS_USUAL:
+            return None
+        products: list[float] = W.dot(self._beside_one).tolist()
+        return products if -LARGEST < products.pop() < LARGEST else None
 
     def aligned(self, X: Float64, features: Sequence[Hashable]) -> Float64:
         """Rows (m, k) of some features as rows (m, n) of all, NaN where there are none."""

@@ -29,6 +29,10 @@ from streampca.rows import Minibatch
 Float64 = NDArray[np.float64]
 
 
+_DIGITS = 1e4
+"""Times the spread along a component that a mean may be where centring waits for the product."""
+
+
 class View:
     """What is read off a model for row after row, until the next one is solved."""
 
@@ -49,6 +53,25 @@ class View:
     def placed(self, D: Float64) -> Float64:
         """Rows (..., n) of what `centred` made of them."""
         return self.mean + (D if self.scale is None else D * self.scale)
+
+    def folded(self, directions: Float64) -> Float64 | None:
+        """What a row beside a 1 is multiplied with: (k + 1, n + 1) for directions (k, n).
+
+        Its products are the coordinates, centred in the product, and the sum of all numbers. None
+        where that costs coordinates more than four of their 16 digits, since means are far above
+        the spread: then the mean is taken away first.
+        """
+        by = directions if self.scale is None else directions / self.scale
+        reach = np.sqrt(self.model.eigenvalues)  # of the components as they are
+        lengths = np.linalg.norm(directions, axis=1)[: len(reach)]
+        lost = (np.abs(by) @ np.abs(self.mean))[: len(reach)]
+        if (lost > _DIGITS * reach * lengths).any():
+            return None
+        k, n = by.shape
+        folded = np.ones((k + 1, n + 1))
+        folded[:k, :n], folded[:k, n] = by, -(by @ self.mean)
+        folded[k, n] = 0.0
+        return folded
 
 
 class RecordPCA:

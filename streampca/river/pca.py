@@ -116,7 +116,8 @@ class PCA(base.MiniBatchTransformer):
         self.center = center
         self.scale = scale
         self._model = RecordPCA(parameters_of(self, PCA))
-        self._directions: tuple[View | None, Float64] = (None, np.zeros((0, 0)))
+        self._directions: tuple[View | None, Float64, Float64 | None]
+        self._directions = (None, np.zeros((0, 0)), None)
 
     # --- learning ------------------------------------------------------------------------------
 
@@ -175,8 +176,11 @@ class PCA(base.MiniBatchTransformer):
         view = self._model.recent()
         if view is None:
             return dict.fromkeys(range(self._n_outputs), 0.0)
-        centred = view.centred(self._model.row(x, view))
-        return dict(enumerate(self._projection(view).dot(centred).tolist()))
+        directions, folded = self._projections(view)
+        coordinates = None if folded is None else self._model.records.products(x, folded)
+        if coordinates is None:
+            coordinates = directions.dot(view.centred(self._model.row(x, view))).tolist()
+        return dict(enumerate(coordinates))
 
     def transform_many(self, X: Any) -> Any:
         """Coordinates of the rows of a data frame, as a frame of the same kind and index."""
@@ -186,7 +190,7 @@ class PCA(base.MiniBatchTransformer):
             Z = np.zeros((len(values), self._n_outputs))
         else:
             rows = self._model.rows(values, features, view)
-            Z = view.centred(rows) @ self._projection(view).T
+            Z = view.centred(rows) @ self._projections(view)[0].T
         like = utils.dataframe.into_frame(X)
         return utils.dataframe.to_native_frame(dict(enumerate(Z.T)), like=like)
 
@@ -258,14 +262,15 @@ class PCA(base.MiniBatchTransformer):
         """Coordinates there are in any case."""
         return self.n_components if isinstance(self.n_components, int) else 0
 
-    def _projection(self, view: View) -> Float64:
-        """(outputs, n), made once for each view."""
-        made_for, directions = self._directions
+    def _projections(self, view: View) -> tuple[Float64, Float64 | None]:
+        """(outputs, n), and the same with centring where that may be; made once for each view."""
+        made_for, directions, folded = self._directions
         if made_for is not view:
             p, n = view.components.shape
             directions = np.zeros((max(p, self._n_outputs), n))
             directions[:p] = view.components
             if self.whiten:
                 directions[:p] *= view.model.scales(view.components)[:, None]
-            self._directions = view, directions
-        return directions
+            folded = view.folded(directions)
+            self._directions = view, directions, folded
+        return directions, folded

@@ -41,6 +41,8 @@ def check_entries(
         squares = Squares(float(each.sum()), each)
     elif isinstance(values, np.ndarray) and values.flags.c_contiguous:
         squares = Squares(sum_of_squares(values))
+    elif not is_tensor(values) and not isinstance(values, np.ndarray):
+        squares = Squares(sum_of_squares(values.data[None]))
     if squares is not None and _shows(squares.total, largest):
         return squares
     if is_tensor(values):

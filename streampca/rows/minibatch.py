@@ -85,11 +85,25 @@ class Minibatch(NamedTuple):
             return self
         known = self.known
         return Minibatch(
-            self.X[start:stop],
+            self._rows(start, stop),
             None if self.weights is None else self.weights[start:stop],
             None if self.decay is None else self.decay[start:stop],
             Squares(known.total) if isinstance(known, Squares) else known,
         )
+
+    def _rows(self, start: int, stop: int) -> Array:
+        X = self.X
+        if not isinstance(getattr(X, "indptr", None), np.ndarray):
+            return X[start:stop]
+        pointers = X.indptr[start : stop + 1]
+        entries = slice(int(pointers[0]), int(pointers[-1]))
+        rows = type(X)((len(pointers) - 1, X.shape[1]), dtype=X.dtype)
+        # views, of which the constructor would make copies, as slices of csr arrays do
+        rows.data, rows.indices = X.data[entries], X.indices[entries]
+        rows.indptr = pointers - pointers[0]
+        if X.has_canonical_format:
+            rows.has_canonical_format = True
+        return rows
 
     def chosen(self, rows: NDArray[np.int64]) -> Minibatch:
         """Some of the rows, copied."""

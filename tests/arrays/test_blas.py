@@ -75,17 +75,17 @@ def test_both_ways_agree(monkeypatch):
 
 def test_a_numpy_that_does_not_show_its_blas_is_no_error(monkeypatch):
     for found in (lambda name: None, lambda name: sys.modules["json"].__spec__):
-        blas._numpys_library.cache_clear()
+        blas.numpys_library.cache_clear()
         monkeypatch.setattr(blas, "find_spec", found)
-        assert blas._numpys_library() is None
-    monkeypatch.setattr(blas, "_numpys_library", lambda: None)
+        assert blas.numpys_library() is None
+    monkeypatch.setattr(blas, "numpys_library", lambda: None)
     blas._syrk.cache_clear()
     P = np.zeros((3, 3))
     add_gram(P, np.eye(3))
     np.testing.assert_array_equal(np.triu(P), np.eye(3))
     monkeypatch.undo()
     blas._syrk.cache_clear()
-    blas._numpys_library.cache_clear()
+    blas.numpys_library.cache_clear()
 
 
 @pytest.mark.skipif(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import apache_beam as beam
 import engines
@@ -133,23 +132,10 @@ def job(folder, store, *flags):
     return subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
 
 
-def workers_of(process):
-    """Processes that a pool has started."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = status.read_text()
-        except OSError:
-            continue
-        if int(text.rpartition(")")[2].split()[1]) == process.pid:
-            found.append(int(status.parent.name))
-    return found
-
-
 def kill(prism, pool, who, after):
     """Kill -9 a worker or Prism, after so many seconds."""
     time.sleep(after)
-    victims = workers_of(pool.process) if who == "worker" else [prism.process.pid]
+    victims = engines.workers_of(pool.process) if who == "worker" else [prism.process.pid]
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
 

@@ -10,8 +10,10 @@ import pytest
 from apache_beam.ml.anomaly.thresholds import FixedThreshold, QuantileThreshold
 from apache_beam.ml.anomaly.transforms import AnomalyDetection
 from apache_beam.ml.inference.base import ModelMetadata, RunInference
+from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.pvalue import AsSingleton
 from apache_beam.testing.util import assert_that
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, TimestampedValue
 from streams import stream
 
 from beam_pipelines.anomaly import PCAReconstruction
@@ -182,6 +184,58 @@ def test_a_path_from_a_side_input_is_used(store, tmp_path, engine):
             | RunInference(handler, model_metadata_pcoll=AsSingleton(update).pvalue)
         )
         assert_that(found, check)
+
+
+def test_paths_of_windows_are_used_in_their_windows(store, tmp_path, engine):
+    paths = [
+        CheckpointStore(tmp_path / f"{p}").write(
+            StreamingPCA(p).fit(X).checkpoint(window_end=180_000_000)
+        )
+        for p in (3, 4)
+    ]
+    updates = [TimestampedValue(ModelMetadata(path, path), 60 * i) for i, path in enumerate(paths)]
+    rows = [TimestampedValue(x, 60 * (i % 2) + 5) for i, x in enumerate(X)]
+
+    def check(sizes):
+        assert sorted(sizes) == [3] * 40 + [4] * 40
+
+    with engines.pipeline() as p:
+        update = (
+            p
+            | "Paths" >> beam.Create(updates).with_output_types(ModelMetadata)
+            | "PathsOfWindows" >> beam.WindowInto(FixedWindows(60))
+        )
+        found = (
+            p
+            | beam.Create(rows)
+            | beam.WindowInto(FixedWindows(60))
+            | RunInference(
+                StreamingPCAModelHandler(store.uri),
+                model_metadata_pcoll=AsSingleton(update).pvalue,
+            )
+            | beam.Map(lambda result: len(result.inference.coordinates))
+            | "OneWindow" >> beam.WindowInto(GlobalWindows())
+        )
+        assert_that(found, check)
+
+
+@pytest.mark.engines
+@pytest.mark.xfail(
+    reason="Prism has no side inputs that are triggered in the global window: Beam #31438",
+    strict=True,
+)
+def test_paths_that_beam_watches_for_on_prism(store):
+    if engines.prism_path() is None:
+        pytest.skip("there is no Prism: make prism, which needs Go")
+    engines.use("prism")
+    try:
+        p = engines.pipeline(streaming=True)
+        update = p | WatchFilePattern(file_pattern=f"{store.uri}/s-*/*.parquet", interval=1)
+        handler = StreamingPCAModelHandler(store.uri)
+        _ = p | beam.Create(list(X)) | RunInference(handler, model_metadata_pcoll=update)
+        p.run().cancel()
+    finally:
+        engines.use("direct")
 
 
 def test_what_is_missing_is_named(store):

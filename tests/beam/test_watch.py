@@ -159,10 +159,10 @@ def test_options_of_watching_need_it(tmp_path, option):
         read_arguments(given)
 
 
-def test_a_topic_is_refused_with_what_reads_it(tmp_path):
+def test_a_topic_is_no_file_to_watch_for(tmp_path):
     given = arguments(tmp_path)
     given[1] = "kafka://broker:9092/rows"
-    with pytest.raises(ValueError, match="streampca fit reads a topic"):
+    with pytest.raises(ValueError, match="--watch is for files .* is a topic"):
         read_arguments(given)
 
 

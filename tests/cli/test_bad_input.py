@@ -93,3 +93,18 @@ def test_an_error_says_what_to_do_about_a_text_and_a_gap(cli, write):
     assert "is missing" in said
     assert "--missing impute" in said
     cli("fit", path, "--na", "*", "--missing", "impute")
+
+
+def test_a_sensor_that_never_gave_a_value_is_said(cli, write):
+    X = np.random.default_rng(0).normal(size=(40, 4)).astype(str)
+    X[:, 2] = "Bad"
+    X[0, 2] = "3"
+    path = write("dead.csv", X)
+    assert "no row has a value" not in cli("fit", path, "--na", "Bad", "--missing", "impute").err
+    X[0, 2] = "Bad"
+    write("a.csv", np.full((1, 4), "1"))
+    cli("fit", "a.csv", "--missing", "impute", "-o", "store")
+    names = ",".join(CheckpointStore("store").latest().feature_names)
+    said = cli("fit", write("b.csv", X), "--na", "Bad", "--missing", "impute", "--columns", names)
+    third = CheckpointStore("store").latest().feature_names[2]
+    assert f"no row has a value of {third!r}" in said.err

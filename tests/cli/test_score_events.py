@@ -189,3 +189,49 @@ def test_calibrate_each_key_and_a_file(cli, write, rows):
     assert "50 rows kept in one.bytes" in cli("calibrate", "one.bytes", "few.csv").out
     assert "normal" not in cli("score", "one.bytes", "few.csv").err
     assert "there is no key" in cli("calibrate", "store", "few.csv", "--key", "c", code=2).err
+
+
+def test_rules_may_ask_for_either_method(cli, watched):
+    def method(*more):
+        return cli("score", "store", "odd.csv", "--json", *more).json["limits"][0]["method"]
+
+    assert method() == method("--rules", "method=theory") == "theory"
+    assert (
+        "calibrate" in cli("score", "store", "odd.csv", "--rules", "method=empirical", code=2).err
+    )
+    cli("calibrate", "store", "calm.csv")
+    assert method() == method("--rules", "method=empirical") == "empirical"
+    assert method("--rules", "method=theory") == "theory"
+    assert method("--rules", "method=empirical", "--normal", "calm.csv") == "empirical"
+    said = cli(
+        "score", "store", "odd.csv", "--rules", "method=theory", "--normal", "calm.csv", code=2
+    )
+    assert "two sources" in said.err
+
+
+def test_too_few_rows_to_calibrate_with_are_said(cli, watched, write, rows):
+    write("ten.csv", rows[:10])
+    assert "10 rows are too few for limits at 0.99" in cli("calibrate", "store", "ten.csv").err
+    said = cli("score", "store", "odd.csv").err
+    assert "calibrated with 10 rows, too few for --confidence 0.99, which needs 100" in said
+    cli("calibrate", "store", "calm.csv")
+    said = cli("score", "store", "odd.csv", "--confidence", 0.9999).err
+    assert "calibrated with 600 rows, too few for --confidence 0.9999, which needs 10,000" in said
+    assert "without --ewma 0.2" in cli("score", "store", "odd.csv", "--ewma", 0.2).err
+    assert cli("score", "store", "odd.csv").err.count("calibrated with") == 0
+
+
+def test_rows_out_of_their_order_are_said(cli, watched, write):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 1)) @ np.ones((1, 4)) + 0.2 * rng.normal(size=(60, 4))
+    times = [f"2026-01-01T{i // 6:02}:{i % 6}0" for i in range(60)]
+    for name, order in (("up.csv", slice(None)), ("down.csv", slice(None, None, -1))):
+        write(name, X[order], time=times[order])
+        said = cli("score", "store", name, "--timestamp-column", "time").err
+        assert ("59 rows came after a later one: events" in said) == (name == "down.csv")
+
+
+def test_columns_that_leave_a_feature_out_are_named(cli, watched):
+    names = CheckpointStore("store").latest().feature_names
+    said = cli("score", "store", "odd.csv", "--columns", ",".join(names[:2]), code=2).err
+    assert f"--columns leaves out {names[2]!r}" in said

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -266,3 +267,35 @@ def test_an_event_is_json():
         assert (
             Event(**json.loads(json.dumps(event.as_dict(), allow_nan=False))).start == event.start
         )
+
+
+def test_times_are_taken_as_notebooks_have_them():
+    X = process(40, 3)
+    X[20:30] += 40
+    base = pd.date_range("2026-01-01", periods=40, freq="min", tz="Europe/Berlin")
+    utc = base.tz_convert("UTC")
+    ways = {
+        "micros": utc.tz_localize(None).to_numpy().astype("datetime64[us]").astype("int64"),
+        "datetime64": utc.tz_localize(None).to_numpy(),
+        "aware": base,
+        "series": pd.Series(base),
+        "datetimes": base.to_pydatetime(),
+        "list": list(base.to_pydatetime()),
+        "naive datetimes": list(utc.tz_localize(None).to_pydatetime()),
+        "text": [each.isoformat() for each in base],
+    }
+    found = {way: Watch(MODEL).add(X, times)[0].start_time for way, times in ways.items()}
+    assert len(set(found.values())) == 1, found
+    assert min(found.values()) >= ways["micros"][0]
+    with pytest.raises(ValueError, match="time 'noon' is not accepted"):
+        Watch(MODEL).add(X[:2], ["noon", "later"])
+    with pytest.raises(ValueError, match="one for each of 3 rows"):
+        Watch(MODEL).add(X[:3], ["2026-01-01"])
+
+
+def test_watches_and_monitors_say_what_they_are_of():
+    watch = Watch(MODEL, "k=2, n=3", key="press 4")
+    watch.add(process(7, 3))
+    text = repr(watch)
+    assert text.startswith("Watch(Monitor(<model of ")
+    assert "Rules(k=2, n=3), key='press 4')  # after 7 rows" in text

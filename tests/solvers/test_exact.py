@@ -99,7 +99,7 @@ def test_a_second_reading_costs_little_more_than_a_first_where_steps_are_slow():
 
 
 def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
-    n = 200
+    n = 400
     moments, X, *_ = problem(n, 4000, spectrum=np.r_[100.0, 50.0, 25.0, np.full(n - 3, 1e-3)])
     first = exact.solve(moments, 3)
     moments.update(Minibatch(X[:4]))

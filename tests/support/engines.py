@@ -136,19 +136,24 @@ def wait_for(port, process, log, seconds=60):
 class _Server:
     """A process that listens on a port, in a folder of its own."""
 
-    def __init__(self, command, environment=None):
+    def __init__(self, command, environment=None, seconds=60):
         self.folder = Path(tempfile.mkdtemp(prefix="engine-"))
         self.port, self.log = free_port(), self.folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command(self.port), cwd=self.folder, env=environment, stdout=log, stderr=log
             )
-        wait_for(self.port, self.process, self.log)
+        wait_for(self.port, self.process, self.log, seconds)
 
     def stop(self):
         self.process.terminate()
         self.process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_server(command, seconds):
+    """A process that listens on the port that `command` is given; `stop` ends it."""
+    return _Server(command, seconds=seconds)
 
 
 def start_prism(*more):
@@ -172,6 +177,19 @@ def start_pool(path=f"{Path(sys.executable).parent}:/usr/bin:/bin"):
             "OPENBLAS_NUM_THREADS": "1",
         },
     )
+
+
+def workers_of(process):
+    """Processes that a pool has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = status.read_text()
+        except OSError:
+            continue
+        if int(text.rpartition(")")[2].split()[1]) == process.pid:
+            found.append(int(status.parent.name))
+    return found
 
 
 def _prism():

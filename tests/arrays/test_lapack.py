@@ -1,0 +1,70 @@
+"""Leading eigenpairs by numpy's own LAPACK are those of a full decomposition."""
+
+import numpy as np
+import pytest
+
+from streampca.arrays import lapack, leading_eigh
+from streampca.moments import DenseMoments
+from streampca.rows import Minibatch
+
+SPECTRA = {
+    "1/i": lambda n, draws: 1.0 / np.arange(1, n + 1),
+    "noise": lambda n, draws: draws.uniform(0.9, 1.1, n),
+    "few": lambda n, draws: np.where(np.arange(n) < 3, 5.0, 0.0),
+    "all equal": lambda n, draws: np.ones(n),
+    "all zero": lambda n, draws: np.zeros(n),
+    "pairs": lambda n, draws: np.repeat(1.0 / np.arange(1, n), 2)[:n],
+    "far apart": lambda n, draws: 10.0 ** -np.arange(n),
+    "huge": lambda n, draws: 1e140 / np.arange(1, n + 1),
+    "tiny": lambda n, draws: 1e-140 / np.arange(1, n + 1),
+}
+
+shown = pytest.mark.skipif(lapack._syevr() is None, reason="numpy's library does not show it")
+
+
+@shown
+@pytest.mark.parametrize("n", [81, 128, 250])
+@pytest.mark.parametrize("spectrum", SPECTRA.values(), ids=SPECTRA)
+def test_they_are_those_of_the_full_decomposition(spectrum, n):
+    draws = np.random.default_rng(n)
+    Q, _ = np.linalg.qr(draws.normal(size=(n, n)))
+    values = spectrum(n, draws)
+    S = (Q * values) @ Q.T
+    S = (S + S.T) / 2
+    before = S.copy()
+    for k in (1, 3, n // 10):
+        pairs = leading_eigh(S, k)
+        if pairs is None:  # LAPACK gives up on vectors of many equal values
+            assert values[0] == values[-1]
+            continue
+        found, vectors = pairs
+        rounding = n * 1e-15 * max(values.max(), 1e-300)
+        np.testing.assert_allclose(found, np.linalg.eigvalsh(S)[::-1][:k], rtol=0, atol=rounding)
+        assert (np.diff(found) <= 0).all()
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(k), atol=1e-12)
+        np.testing.assert_allclose(S @ vectors, vectors * found, rtol=0, atol=rounding)
+    np.testing.assert_array_equal(S, before)
+
+
+@pytest.mark.parametrize(("n", "k"), [(80, 1), (5, 1), (200, 21), (200, 200)])
+def test_all_pairs_are_asked_of_numpy(n, k):
+    assert leading_eigh(np.eye(n), k) is None
+
+
+def test_what_is_not_finite_is_left_to_numpy():
+    S = np.full((100, 100), np.nan)
+    assert leading_eigh(S, 2) is None
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["shown", "not shown"])
+def test_readings_are_the_same_where_the_library_does_not_show_it(there, monkeypatch):
+    if not there:
+        monkeypatch.setattr(lapack, "_syevr", lambda: None)
+    draws, n = np.random.default_rng(0), 150
+    X = draws.normal(size=(400, n)) / np.arange(1, n + 1)
+    moments = DenseMoments(n, dtype="float64", device=None)
+    moments.update(Minibatch(X))
+    A, values = moments.leading(4)
+    expected, vectors = np.linalg.eigh(np.cov(X.T))
+    np.testing.assert_allclose(values, expected[::-1][:4], rtol=1e-12)
+    np.testing.assert_allclose(np.abs((A * vectors[:, ::-1][:, :4]).sum(axis=0)), 1, rtol=1e-12)
