@@ -165,14 +165,14 @@ class Site:
 
 def check_same(store, other):
     """The same checkpoints, of the same rows, as an uninterrupted job has written."""
-    paths = {path.relative_to(store) for path in store.rglob("*.parquet")}
-    assert paths == {path.relative_to(other) for path in other.rglob("*.parquet")}
-    for key in "ab":
+    assert CheckpointStore(store).keys() == CheckpointStore(other).keys()
+    for key in CheckpointStore(other).keys():  # noqa: SIM118 - a method of stores
         pairs = zip(
             CheckpointStore(store).history(key), CheckpointStore(other).history(key), strict=True
         )
         for mine, whole in pairs:
             assert mine.n_samples_seen == whole.n_samples_seen
+            assert (mine.window_end, mine.sequence) == (whole.window_end, whole.sequence)
             # rows of a topic are added up as they come: sums of a few thousand round differently
             np.testing.assert_allclose(mine.components, whole.components, rtol=0, atol=1e-11)
             np.testing.assert_allclose(mine.mean, whole.mean, rtol=1e-12)
