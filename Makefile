@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check prism engines engines-suite kafka kafka-jars kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
+.PHONY: help install run test check runners prism engines engines-suite kafka kafka-jars kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
     fuzz fuzz-same kill soak dask gloo spark flink others lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
@@ -31,8 +31,8 @@ test: $(STAMP)  ## the tests and the examples in docstrings (ARGS="-k wire" pick
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	    -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-# Each step takes longer than the one before; the tests come last, so that their summary closes the log.
-CHECKS := lint types docs fuzz-same smoke lowest outside no-torch test
+# What fails fastest comes first; the tests come last, so that their summary closes the log.
+CHECKS := lint types docs fuzz-same smoke lowest outside runners no-torch test
 check: $(STAMP)  ## all that continuous integration runs; it stops at the first failure
 	@for step in $(CHECKS); do \
 	    echo "== make $$step"; $(MAKE) --no-print-directory ARGS= $$step || exit 1; \
@@ -87,6 +87,12 @@ kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, an
 	@test -x "$(PRISM)" || $(MAKE) prism
 	KILLS=$${KILLS:-50} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) \
 	    $(BIN)/python -m pytest -q -s -m engines -k killed tests/beam/test_engines.py $(ARGS)
+
+# Where Go, Java or Maven is missing, the tests that need it are skipped, and say so.
+runners:  ## what continuous integration runs of engines: Prism, a broker of Kafka, Dask, gloo, Spark; a few kills of each
+	KILLS=3 $(MAKE) --no-print-directory engines
+	KILLS=5 JOB_KILLS=1 $(MAKE) --no-print-directory kafka
+	$(MAKE) --no-print-directory others
 
 lint: $(STAMP)  ## ruff: rules and layout
 	$(BIN)/ruff check .
