@@ -41,6 +41,7 @@ ALLOWED = {
     ("import_module", "streampca/_extras.py"),
     # The routine of numpy's own BLAS that numpy calls for X.T @ X, by a name in the source.
     ("ctypes", "streampca/arrays/blas.py"),
+    ("ctypes", "streampca/arrays/lapack.py"),  # of its LAPACK, in the same way
 }
 
 
