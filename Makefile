@@ -15,7 +15,7 @@ LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_res
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check runners prism engines engines-suite kafka kafka-jars kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
+.PHONY: help install run test check runners prism engines engines-suite kafka kafka-jars object-store kill-engines lint format house types bench fast peers cost paper docs docs-serve clean \
     fuzz fuzz-same kill soak dask gloo spark flink others lowest no-torch imports outside dist smoke audit
 
 help:  ## list the targets
@@ -83,6 +83,12 @@ kafka: $(STAMP)  ## a real broker of Kafka: 200 kills of a fit, 30 of a job of B
 	    KAFKA_JARS="$(abspath $(KAFKA_JARS))" BEAM_JARS="$(abspath $(BEAM_JARS))" $(ALONE) $(BIN)/python -m pytest -q -s \
 	    -m kafka -n 0 --tb=native tests/cli/test_kafka.py tests/beam/test_kafka_job.py $(ARGS)
 
+object-store: $(STAMP)  ## stores on a server that speaks S3, killed between any two requests
+	$(UV) venv --quiet --clear --python $(BIN)/python build/$@
+	$(UV) pip install --quiet --python build/$@/bin/python "moto[s3,server]>=5.1"
+	MOTO="$(abspath build/$@/bin/moto_server)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
+	    -m object_store -n 0 tests/checkpoint/test_object_store.py $(ARGS)
+
 kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, and resumed (KILLS=200)
 	@test -x "$(PRISM)" || $(MAKE) prism
 	KILLS=$${KILLS:-50} OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PRISM="$(abspath $(PRISM))" $(ALONE) \
@@ -92,6 +98,7 @@ kill-engines: $(STAMP)  ## 50 jobs on Prism whose worker or runner is killed, an
 runners:  ## what continuous integration runs of engines: Prism, a broker of Kafka, Dask, gloo, Spark; a few kills of each
 	KILLS=3 $(MAKE) --no-print-directory engines
 	KILLS=5 JOB_KILLS=1 $(MAKE) --no-print-directory kafka
+	$(MAKE) --no-print-directory object-store
 	$(MAKE) --no-print-directory others
 
 lint: $(STAMP)  ## ruff: rules and layout

@@ -132,7 +132,8 @@ def _skipped(sample: bytes, eol: bytes, skip: int) -> tuple[int, int]:
 def _cells(record: bytes, delimiter: str) -> list[str]:
     text = record.decode("utf-8", "replace").rstrip("\r")
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [""])
+        # a line that is nothing but ends of lines has one cell, too
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), []) or [""]
     except csv.Error:
         return text.split(delimiter)
 
