@@ -35,9 +35,9 @@ Order = Literal["C", "F"]
 Layout = tuple[str, str, tuple[int, ...], Order]  # name, dtype, shape, order
 
 
-def _schema(named: tuple[tuple[str, str], ...], header: bytes) -> pa.Schema:
+def _schema(named: tuple[tuple[str, str], ...], header: bytes, version: int) -> pa.Schema:
     """The columns of arrays of these names and types, with the header that says the rest."""
-    return pa.schema(_fields(named), {VERSION_KEY: str(SCHEMA_VERSION), _HEADER_KEY: header})
+    return pa.schema(_fields(named), {VERSION_KEY: str(version), _HEADER_KEY: header})
 
 
 _kept_schema = functools.lru_cache(maxsize=256)(_schema)
@@ -116,4 +116,5 @@ def read_header(schema: pa.Schema) -> Header:
 
 def schema_of(named: tuple[tuple[str, str], ...], header: bytes) -> pa.Schema:
     """The columns of these names and types, with a header that says the rest."""
-    return (_kept_schema if len(header) <= _MOST_CACHED else _schema)(named, header)
+    made = _kept_schema if len(header) <= _MOST_CACHED else _schema
+    return made(named, header, SCHEMA_VERSION)

@@ -48,7 +48,7 @@ def test_state_and_what_waits_outlive_an_update_across_schema_versions(
     def later(row):
         """The row at second 45 is the first that the updated job sees."""
         if row[0] == X[45, 0]:
-            for module in ("wire.sealed", "wire.arrays", "checkpoint.columns"):
+            for module in ("wire.sealed", "wire.header", "checkpoint.columns", "checkpoint.table"):
                 monkeypatch.setattr(f"streampca.{module}.SCHEMA_VERSION", update)
         versions.append(sealed.SCHEMA_VERSION)
         return row

@@ -31,7 +31,7 @@ def version(monkeypatch):
     """Sets the schema version of this library."""
 
     def use(number):
-        for module in ("wire.sealed", "wire.arrays", "checkpoint.columns"):
+        for module in ("wire.sealed", "wire.header", "checkpoint.columns", "checkpoint.table"):
             monkeypatch.setattr(f"streampca.{module}.SCHEMA_VERSION", number)
 
     return use
