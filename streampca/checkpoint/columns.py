@@ -114,7 +114,8 @@ def as_checkpoint_error(what: str) -> Iterator[None]:
     except (*UNREADABLE, TypeError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's or the network's trouble, not the file's; Arrow's own has no number
-        raise CheckpointError(f"This {what} is not a readable checkpoint: {error}") from error
+        these = f"These {what} are" if what == "bytes" else f"This {what} is"
+        raise CheckpointError(f"{these} not a readable checkpoint: {error}") from error
 
 
 # --- one row --------------------------------------------------------------------------------------

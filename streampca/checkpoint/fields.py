@@ -176,7 +176,8 @@ def equal(left: Any, right: Any) -> bool:
 
 def _whole(name: str, value: Any, least: int) -> int:
     if not is_whole(value):
-        raise ValueError(f"{name} must be a whole number, not {value!r}")
+        unit = "; give UTC microseconds" if name.startswith("window_") else ""
+        raise ValueError(f"{name} must be a whole number, not {value!r}{unit}")
     if not least <= int(value) < 2**63:
         raise ValueError(f"{name} must lie between {least} and {2**63 - 1}, not {value}")
     return int(value)

@@ -239,6 +239,8 @@ def bundled(
 def write(places: Places, checkpoints: Iterable[Checkpoint]) -> list[str]:
     """Write checkpoints into as few files as can be; their relative paths."""
     checkpoints = list(checkpoints)
+    for each in checkpoints:
+        check_kind(each)
     # before anything is written: what a writer puts in its place from now on is newer than ours
     alone = _alone(places, checkpoints)
     made = []
@@ -269,6 +271,14 @@ def _alone(places: Places, checkpoints: list[Checkpoint]) -> dict[str, Stamp | N
     return found
 
 
+def check_kind(checkpoint: Any) -> None:
+    """TypeError unless it is a checkpoint, with what to give instead."""
+    if not isinstance(checkpoint, Checkpoint):
+        hint = ": give its .checkpoint()" if hasattr(checkpoint, "checkpoint") else ""
+        kind = type(checkpoint).__name__
+        raise TypeError(f"a store holds checkpoints, not an object of type {kind}{hint}")
+
+
 def relative_path(checkpoint: Checkpoint) -> str:
     """Where in a store a checkpoint's own file lies, with "/", for writing it in other ways.
 
@@ -280,6 +290,7 @@ def relative_path(checkpoint: Checkpoint) -> str:
     >>> relative_path(pca.checkpoint(key="press 4", window_end=60_000_000))
     's-press_204-f39f907668ef7ded/w0000000000060000000-s0000000000-kf39f907668ef7ded.parquet'
     """
+    check_kind(checkpoint)
     folder = paths.key_folder(checkpoint.key)
     name = paths.file_name(checkpoint.key, checkpoint.window_end, checkpoint.sequence)
     return f"{folder}/{name}"

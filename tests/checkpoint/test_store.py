@@ -5,12 +5,14 @@ import datetime
 import os
 import random
 
+import numpy as np
 import pytest
 from checkpoints import KEYS, MINUTE, make
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from streampca import StreamingPCA
 from streampca.checkpoint import Checkpoint, CheckpointStore, relative_path
 from streampca.checkpoint.paths import file_name, folder_key, key_folder, parse_file_name
 
@@ -240,3 +242,16 @@ def test_the_resume_point_is_what_was_written_last_of_one_line(store):
     anew = make(window_end=9 * MINUTE, n_samples_seen=200)
     store.write(anew)
     assert store.resume_point() == anew
+
+
+@pytest.mark.parametrize("verb", ["write", "write_many"])
+def test_what_is_no_checkpoint_is_refused_with_what_to_give(tmp_path, verb):
+    store = CheckpointStore(tmp_path)
+    pca = StreamingPCA(1).partial_fit(np.eye(3))
+    for wrong, message in (
+        (pca, "not an object of type StreamingPCA: give its .checkpoint()"),
+        (pca.checkpoint().to_bytes(), "not an object of type bytes$"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            getattr(store, verb)([wrong] if verb == "write_many" else wrong)
+    assert list(tmp_path.iterdir()) == []
