@@ -220,15 +220,17 @@ def test_a_watching_job_that_was_killed_is_resumed_and_learns_every_row_once(tmp
         pytest.skip("there is no Prism: make prism, which needs Go")
     (tmp_path / "landing").mkdir()
     data, chance = [], random.Random(0)
+    victims = ["job", "worker", "prism"]  # the job's own process, one of the pool's, the runner
     land(tmp_path, data, slice(0, 4), 0)
     command = [sys.executable, "-m", "beam_pipelines.run"]
     command += arguments(tmp_path, "--watch-delay", "3h")
     environment = os.environ | {"PYTHONPATH": str(engines.ROOT)}
     landings = [slice(4, 5), slice(5, 7), slice(7, 8)]  # each closes a window or two
     for turn, landing in enumerate(landings):
-        prism = engines.start_prism()
+        prism, pool = engines.start_prism(), engines.start_pool()
         flags = ["--runner=PortableRunner", f"--job_endpoint=localhost:{prism.port}"]
-        flags += ["--environment_type=LOOPBACK", *(["--resume"] if turn else [])]
+        flags += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{pool.port}"]
+        flags += ["--resume"] if turn else []
         with (tmp_path / "log").open("ab") as log:
             process = subprocess.Popen([*command, *flags], env=environment, stdout=log, stderr=log)
         before = len(list((tmp_path / "store").rglob("*.parquet")))
@@ -238,9 +240,14 @@ def test_a_watching_job_that_was_killed_is_resumed_and_learns_every_row_once(tmp
             assert time.monotonic() < end, (tmp_path / "log").read_text()
             time.sleep(0.05)
         time.sleep(chance.random())
-        os.kill(chance.choice([process.pid, prism.process.pid]), signal.SIGKILL)
+        pids = {"job": [process.pid], "prism": [prism.process.pid]}
+        pids["worker"] = engines.workers_of(pool.process)
+        for pid in pids[victims[turn]]:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(1)
         process.kill()
         process.wait(60)
+        pool.stop()
         prism.stop()
     land(tmp_path, data, slice(8, None), 0)
     more = ["--watch-for", "15s", "--watch-delay", "3h", "--resume"]
