@@ -20,7 +20,7 @@ pytest.importorskip("confluent_kafka")
 import brokers
 import java_side
 import topic_rows
-from topic_rows import Rows, arguments, n_files, on
+from topic_rows import Rows, arguments, n_checkpoints, on
 
 from beam_pipelines.program.progress import Progress
 from streampca import CheckpointStore
@@ -93,11 +93,11 @@ def test_rows_that_come_while_it_runs(topics, java, prism, tmp_path):
     process = topic_rows.start(arguments(rows, store, java, *more), log)
     try:
         for turn in range(3, 6):  # a row that is 20 s later than its end closes a window
-            wait_until(lambda: n_files(store) >= 2 * (turn - 1), process, log)  # noqa: B023
+            wait_until(lambda: n_checkpoints(store) >= 2 * (turn - 1), process, log)  # noqa: B023
             rows.send(60 * turn, 60 * turn + 60, disorder=10, bad=1)
         rows.send_one(401, 0)
         rows.send_one(402, 1)
-        wait_until(lambda: n_files(store) == 12, process, log)
+        wait_until(lambda: n_checkpoints(store) == 12, process, log)
         wait_until(lambda: len(list(bad.glob("bad-*"))) >= 5, process, log)
         interrupted(process, log)
     finally:
@@ -115,9 +115,9 @@ def test_a_row_that_comes_late_is_learned_by_allowed_lateness(topics, java, pris
     given = arguments(rows, store, java, "--allowed-lateness", "1h", *on(prism))
     process = topic_rows.start(given, log)
     try:
-        wait_until(lambda: n_files(store) >= 6, process, log)
+        wait_until(lambda: n_checkpoints(store) >= 6, process, log)
         rows.send_one(10)
-        wait_until(lambda: n_files(store) >= 7, process, log)
+        wait_until(lambda: n_checkpoints(store) >= 7, process, log)
         interrupted(process, log)
     finally:
         process.kill()
@@ -187,17 +187,17 @@ def test_killed_at_random_moments_it_is_resumed_and_learns_every_row_once(topics
     try:
         for turn in range(1, KILLS + 1):
             rows.send(60 * turn, 60 * turn + 60, disorder=10, bad=int(turn % 3 == 1))
-            before = n_files(store)
+            before = n_checkpoints(store)
             site.start(rows, store, "--bad-rows", str(bad))
             if chance.random() < 0.75:  # at work
-                wait_until(lambda: n_files(store) > before, site.job, site.log)  # noqa: B023
+                wait_until(lambda: n_checkpoints(store) > before, site.job, site.log)  # noqa: B023
                 time.sleep(chance.random())
             else:
                 time.sleep(chance.random() * 20)
             who = chance.choice(["prism", "java", "worker"])
             site.kill(who)
             killed[who] += 1
-            moments["after a file" if n_files(store) > before else "before"] += 1
+            moments["after a file" if n_checkpoints(store) > before else "before"] += 1
             reached = Progress.read(str(store))
             from_then += reached is not None and reached.since is not None
         end = 60 * KILLS + 60
@@ -205,7 +205,7 @@ def test_killed_at_random_moments_it_is_resumed_and_learns_every_row_once(topics
             rows.send_one(end + 20, partition)
         for place in (store, tmp_path / "whole"):
             site.start(rows, place, "--bad-rows", str(bad if place == store else tmp_path / "wbad"))
-            wait_until(lambda: n_files(place) == 2 * (KILLS + 1), site.job, site.log)  # noqa: B023
+            wait_until(lambda: n_checkpoints(place) == 2 * (KILLS + 1), site.job, site.log)  # noqa: B023
             time.sleep(5)
             site.end()
             site.servers.pop("prism").stop()
