@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -87,7 +88,14 @@ def start(given, log):
     command = [sys.executable, "-m", "beam_pipelines.run", *given]
     environment = os.environ | {"PYTHONPATH": str(engines.ROOT)}
     with log.open("ab") as file:
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        return subprocess.Popen(
+            command, env=environment, stdout=file, stderr=file, preexec_fn=_hears_ctrl_c
+        )
+
+
+def _hears_ctrl_c():
+    """Also where the tests were started in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def n_checkpoints(store):
