@@ -90,7 +90,7 @@ def plant_file() -> Path:
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         inside = "bibmon/real_process_data/real_process_data.csv"
-        _fetch_wheel("bibmon==1.2.0", {inside: kept})
+        _fetch_wheel("bibmon==1.2.0", {inside: kept}, ["--retries", "1"])
     return kept
 
 

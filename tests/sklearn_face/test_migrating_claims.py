@@ -190,7 +190,7 @@ def parameters():
         StreamingPCA(4).partial_fit(X).set_params(memory="factored").partial_fit(X)
 
 
-@claim("pandas or polars out, metadata routing, HTML")
+@claim("pandas or polars out, metadata routing")
 def containers():
     assert hasattr(IncrementalPCA, "set_output")
     assert not hasattr(StreamingPCA, "set_output")
