@@ -135,8 +135,13 @@ def test_every_checkpoint_can_be_reached(page, store, fill):
     page.find("later").click()
     page.until(lambda: "150 rows" in page.text("summary"))
     page.find("shares").find_element(By.TAG_NAME, "summary").click()
-    windows = page.find("shares").find_elements(By.CSS_SELECTOR, "tbody th")
-    assert [each.text for each in windows] == [f"1970-01-01 0{hour}:00" for hour in (3, 2, 1)]
+
+    def windows():
+        shown = page.find("shares").find_elements(By.CSS_SELECTOR, "tbody th")
+        return [each.text for each in shown]
+
+    # the table is drawn when it is opened, a moment after the click
+    page.until(lambda: windows() == [f"1970-01-01 0{hour}:00" for hour in (3, 2, 1)])
 
 
 def test_a_late_window_takes_its_place_among_the_times(page, store, fill):
