@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from streampca.checkpoint.temporary import hold, lock, sweep, temporary
 
-__all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable"]
+__all__ = ["Entry", "Files", "LocalFiles", "Opened", "Unusable", "content"]
 
 MAX_FILE_BYTES = 2**32  # dense moments of 16,384 features are half of this
 
@@ -162,9 +162,7 @@ class LocalFiles:
     def read(self, relative: str, look: Look) -> bytes:
         """All of a regular file."""
         with self.opened(relative) as file:
-            if file.size > LOOK:
-                look(file.read_at, file.size)
-            return file.read_at(0, file.size)
+            return content(file, look)
 
     def stamp(self, relative: str) -> Stamp | None:
         """Which file it is: one that replaces it is another."""
@@ -229,6 +227,13 @@ class LocalFiles:
             break
         _sync_folder(place.parent)
         sweep(waiting, now)
+
+
+def content(file: Opened, look: Look) -> bytes:
+    """All of a file that is open, once a large one has passed `look`."""
+    if file.size > LOOK:
+        look(file.read_at, file.size)
+    return file.read_at(0, file.size)
 
 
 def check_size(size: int) -> None:

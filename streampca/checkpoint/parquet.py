@@ -6,7 +6,7 @@ It is checked first, so that no torn or flipped byte reaches a Parquet parser; t
 declares is compared with the size of the file. So the file is not compressed, which random digits
 hardly would be, and has no dictionaries or statistics, which one row does not need.
 
-Before that seal stands another one, since version 0.9: the CRC-32 of all but the moments and the
+Before that seal stands another one: the CRC-32 of all but the moments and the
 seals. Who wants no moments, of n x n numbers, does not read them. Older readers take it for a part
 of the pages.
 """
@@ -47,23 +47,18 @@ def to_parquet(batch: pa.RecordBatch) -> bytes:
         use_dictionary=False,
         write_statistics=False,
     )
-    return _sealed(_sealed_light(sink.getvalue()))
+    return _sealed(sink.getvalue(), light=True)
 
 
-def _sealed(data: bytes) -> bytes:
+def _sealed(data: bytes, *, light: bool = False) -> bytes:
     view: memoryview = memoryview(data).cast("B")
     at = footer_start(view)
     pages, footer = view[:at], view[at:]
-    return b"".join([pages, _SEAL.pack(_MAGIC, _checksum(pages, footer)), footer])
-
-
-def _sealed_light(data: bytes) -> bytes:
-    view: memoryview = memoryview(data).cast("B")
-    at = footer_start(view)
-    pages, footer = view[:at], view[at:]
-    begin, end = pages_of(bytes(footer), "moments")
-    checksum = _checksum(pages[:begin], pages[end:], footer)
-    return b"".join([pages, _SEAL.pack(_LIGHT, checksum), footer])
+    seal = b""
+    if light:
+        begin, end = pages_of(bytes(footer), "moments")
+        seal = _SEAL.pack(_LIGHT, _checksum(pages[:begin], pages[end:], footer))
+    return b"".join([pages, seal, _SEAL.pack(_MAGIC, _checksum(pages, seal, footer)), footer])
 
 
 def _checksum(*parts: Any) -> int:

@@ -19,7 +19,7 @@ from streampca.checkpoint.bundle import (
 )
 from streampca.checkpoint.bundle_index import Name, key_order
 from streampca.checkpoint.fields import Key
-from streampca.checkpoint.files import Stamp, Unusable
+from streampca.checkpoint.files import Stamp, Unusable, content
 from streampca.checkpoint.parquet import from_parquet, look, read_light
 from streampca.checkpoint.places import Place, Places, counting
 from streampca.checkpoint.record import Checkpoint
@@ -98,13 +98,12 @@ class _Reader:
         return checkpoint
 
     def _fields(self, relative: str) -> dict[str, Any]:
-        files = self._places.files
-        if not self._moments:
-            with files.opened(relative) as file:
-                light = read_light(file)
+        with self._places.files.opened(relative) as file:
+            light = None if self._moments else read_light(file)
             if light is not None:
                 return light
-        return from_parquet(files.read(relative, look), moments=self._moments)
+            data = content(file, look)
+        return from_parquet(data, moments=self._moments)
 
     def _row(self, place: Place, row: int) -> Checkpoint | None:
         if self._opened[0] != place.relative:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pyarrow import fs
 
-from streampca.checkpoint.files import LOOK, TEMPORARY, Entry, Look, Stamp, check_size
+from streampca.checkpoint.files import TEMPORARY, Entry, Look, Stamp, check_size, content
 from streampca.checkpoint.temporary import SUFFIX, UNTOUCHED_DAY
 
 __all__ = ["RemoteFiles"]
@@ -70,9 +70,7 @@ class RemoteFiles:
     def read(self, relative: str, look: Look) -> bytes:
         """All of a file."""
         with self.opened(relative) as file:
-            if file.size > LOOK:
-                look(file.read_at, file.size)
-            return file.read_at(0, file.size)
+            return content(file, look)
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and time of writing, which is all there is to tell."""
