@@ -18,9 +18,9 @@ from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.program.record import read_beside, write_beside
+from beam_pipelines.program.record import read_value, write_beside
 from beam_pipelines.sources import Mark
-from streampca.wire import WireError, decode, encode
+from streampca.wire import encode
 
 __all__ = ["NAME", "KeepProgress", "Progress"]
 
@@ -49,18 +49,14 @@ class Progress(NamedTuple):
         ValueError
             If it cannot be read.
         """
-        try:
-            data = read_beside(store, NAME)
-            if data is None:
-                return None
-            meta = decode(data, kind=_KIND).meta
-            since = None if meta["since"] is None else int(meta["since"])
-            offsets = {int(number): int(at) for number, at in meta["offsets"]}
-            return cls(str(meta["topic"]), since, offsets)
-        except (WireError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{NAME} in {store} does not say how far a topic was read ({error})"
-            ) from error
+        refusal = f"{NAME} in {store} does not say how far a topic was read"
+        return read_value(store, NAME, _KIND, cls._of, refusal)
+
+    @classmethod
+    def _of(cls, meta: dict[str, Any]) -> Self:
+        since = None if meta["since"] is None else int(meta["since"])
+        offsets = {int(number): int(at) for number, at in meta["offsets"]}
+        return cls(str(meta["topic"]), since, offsets)
 
     def write(self, store: str) -> None:
         """Write it in one step."""

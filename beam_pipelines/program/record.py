@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
@@ -21,6 +22,8 @@ NAME = "_job.arrow"
 _KIND = "job"
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class JobRecord(NamedTuple):
@@ -44,15 +47,13 @@ class JobRecord(NamedTuple):
         ValueError
             If it cannot be read.
         """
-        path = _path(store, NAME)
-        try:
-            data = read_beside(store, NAME)
-            if data is None:
-                return None
-            meta = decode(data, kind=_KIND).meta
-            return cls(dict(meta["asked"]), list(meta["input"]), bool(meta["alone"]))
-        except (WireError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no record of a job ({error})") from error
+        return read_value(
+            store,
+            NAME,
+            _KIND,
+            lambda meta: cls(dict(meta["asked"]), list(meta["input"]), bool(meta["alone"])),
+            f"{_path(store, NAME)} is no record of a job",
+        )
 
     def write(self, store: str) -> None:
         """Write the record in one step."""
@@ -70,6 +71,23 @@ class JobRecord(NamedTuple):
             return f"{changed} was {'not ' if changed in files else ''}among the files"
         changed_files = sorted(path for path in files if files[path] != known[path])
         return f"{changed_files[0]} has changed since" if changed_files else ""
+
+
+def read_value(
+    store: str, name: str, kind: str, make: Callable[[dict[str, Any]], T], refusal: str
+) -> T | None:
+    """What a file beside checkpoints says, as a value; None if it is not there.
+
+    Raises
+    ------
+    ValueError
+        With the refusal, if it cannot be read.
+    """
+    try:
+        data = read_beside(store, name)
+        return None if data is None else make(decode(data, kind=kind).meta)
+    except (WireError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{refusal} ({error})") from error
 
 
 def read_beside(store: str, name: str) -> bytes | None:
