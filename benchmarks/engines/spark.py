@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -131,49 +131,79 @@ def session(folder: Path) -> SparkSession:
     return made_session
 
 
-def pids(word: str) -> list[int]:
-    """Processes whose command line has this word, below this one."""
-    found = subprocess.run(["pgrep", "-f", "--", word], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in found.stdout.split() if int(pid) != os.getpid()]
+class Kills:
+    """Executors of this program that are ended with SIGKILL, each while one of its tasks runs.
+
+    A task says so by a file, and holds its rows back until all kills are done: how fast a machine
+    is does not matter. Spark starts another executor for each, and its tasks anew.
+    """
+
+    def __init__(self, times: int, folder: Path) -> None:
+        self.times, self.folder, self.done = times, folder, 0
+        folder.mkdir()
+        self._thread = threading.Thread(target=self._kill)
+        self._thread.start()
+
+    def _kill(self) -> None:
+        """End the executor above each Python process that has begun a task, once."""
+        seen: set[Path] = set()
+        until = time.monotonic() + 300.0
+        while self.done < self.times and time.monotonic() < until:
+            for task in sorted(set(self.folder.glob("task-*")) - seen):
+                seen.add(task)
+                self.done += _end_executor_above(int(task.name.removeprefix("task-")))
+                if self.done == self.times:
+                    break
+            time.sleep(0.2)
+        (self.folder / "over").touch()
+
+    def hold(self) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+        """What `mapInArrow` calls; it crosses to the executors, and knows the folder alone."""
+        folder = self.folder
+
+        def held(batches):
+            for batch in batches:
+                (folder / f"task-{os.getpid()}").touch()
+                while not (folder / "over").exists():
+                    time.sleep(0.05)
+                yield batch
+
+        return held
+
+    def join(self) -> int:
+        """How many were ended; it is an error if that is not all."""
+        self._thread.join()
+        if self.done != self.times:
+            raise SystemExit(f"{self.done} of {self.times} executors could be killed")
+        return self.done
 
 
-def killing(times: int, every: float) -> tuple[threading.Thread, list[int]]:
-    """End one of this program's executors with SIGKILL now and then; Spark starts another."""
-    done: list[int] = []
-    mark = f"--driver-url.*{SparkSession.active().sparkContext.getConf().get('spark.driver.port')}"
-
-    def kill() -> None:
-        for _ in range(times):
-            time.sleep(every)
-            for pid in pids(mark)[:1]:
-                os.kill(pid, signal.SIGKILL)
-                done.append(pid)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    return thread, done
+def _end_executor_above(pid: int) -> bool:
+    """Whether the executor of this Python process could be ended: the first Java above it."""
+    while pid > 1:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False  # it ended with the executor that was killed before
+        if "(java)" in stat:
+            os.kill(pid, signal.SIGKILL)
+            return True
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return False
 
 
-def slowly(batches):
-    """Rows that take their time, so that there is something to kill."""
-    for batch in batches:
-        time.sleep(3.0)
-        yield batch
-
-
-def batch(frame: DataFrame, X: np.ndarray, kills: int = 2) -> None:
+def batch(frame: DataFrame, X: np.ndarray, folder: Path, kills: int = 2) -> None:
     """Cold, warm, with executors killed; coordinates."""
     version = pyspark.__version__
     for what in ("batch, cold", "batch, warm"):
         with measured() as cost:
             pca = components_of(frame.drop("key"))
         report("Spark", version, what, len(X), check(pca, X), 0, cost)
-    thread, done = killing(kills, 4.0)
+    killer = Kills(kills, folder / "kills")
     with measured() as cost:
-        pca = components_of(frame.drop("key").mapInArrow(slowly, frame.drop("key").schema))
-    if thread.is_alive() or len(done) != kills:
-        raise SystemExit(f"the job ended after {len(done)} of {kills} kills")
-    report("Spark", version, "batch, executors killed", len(X), check(pca, X), len(done), cost)
+        pca = components_of(frame.drop("key").mapInArrow(killer.hold(), frame.drop("key").schema))
+    done = killer.join()
+    report("Spark", version, "batch, executors killed", len(X), check(pca, X), done, cost)
     schema = ", ".join(f"z{j} double" for j in range(P))
     with measured() as cost:
         Z = frame.drop("key").mapInArrow(scorer(pca), schema).toPandas().to_numpy()
@@ -226,7 +256,7 @@ def main() -> None:
         folder = Path(name)
         spark = session(folder)
         frame = spark.read.parquet(str(written(X, folder, 8)))
-        batch(frame, X)
+        batch(frame, X, folder)
         keys(frame, X)
         theirs(frame, X)
         spark.stop()

@@ -27,7 +27,7 @@ def main() -> None:
         folder = Path(name)
         spark = session(folder)
         frame = spark.read.parquet(str(written(X, folder, 4)))
-        batch(frame, X, kills=1)
+        batch(frame, X, folder, kills=1)
         keys(frame, X)
         measure("batches", X, once, files=2)
         measure("states", X, once, files=2)

@@ -5,13 +5,19 @@ make spark
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pandas as pd
@@ -19,8 +25,8 @@ import pyspark
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StatefulProcessor
 
-from benchmarks.engines.common import check, killed, made, measured, report
-from benchmarks.engines.spark import Learner, killing, session, written
+from benchmarks.engines.common import below, check, killed, made, measured, report
+from benchmarks.engines.spark import Learner, session, written
 from streampca import Checkpoint, StreamingPCA, merge_all
 
 # --8<-- [start:state]
@@ -87,11 +93,25 @@ def stream(spark: SparkSession, which: str, folder: Path) -> None:
 def program(which: str, folder: Path, executors: int) -> None:
     """What is killed and begun again: a stream in a session of its own, that loses executors."""
     spark = session(folder)
-    thread, done = killing(executors, 6.0)
+    done: list[int] = []
+    thread = threading.Thread(target=end_executors, args=(executors, done))
+    thread.start()
     stream(spark, which, folder)
     thread.join()
     (folder / "executors").write_text(str(len(done)))
     spark.stop()
+
+
+def end_executors(times: int, done: list[int]) -> None:
+    """End one of this program's executors with SIGKILL now and then; Spark starts another."""
+    for _ in range(times):
+        time.sleep(6.0)
+        for pid in below(os.getpid()):
+            with suppress(OSError):  # it may end meanwhile
+                if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+                    done.append(pid)
+                    break
 
 
 def through_kills(which: str, folder: Path, kills: int = 2, executors: int = 1) -> int:
@@ -142,9 +162,20 @@ def judged_batches(folder: Path, X: np.ndarray) -> tuple[float, str]:
     return off, f"foreachBatch ({times} batches came again)"
 
 
+def committed(folder: Path) -> list[str]:
+    """The files that Spark says are there; a task that was killed leaves others behind."""
+    lines = [
+        json.loads(line)
+        for note in (folder / "_spark_metadata").iterdir()
+        if not note.name.startswith(".")
+        for line in note.read_text().splitlines()[1:]
+    ]
+    return sorted({unquote(urlparse(line["path"]).path) for line in lines})
+
+
 def judged_states(folder: Path, X: np.ndarray) -> tuple[float, str]:
     """The last model of each key; a model is never given twice."""
-    models = pd.read_parquet(folder / "models", columns=["key", "seen", "model"])
+    models = pd.concat(map(pd.read_parquet, committed(folder / "models")))
     if models.duplicated(["key", "seen"]).any():
         raise SystemExit("a model was given twice")
     last = models.sort_values("seen").groupby("key").last()["model"]
