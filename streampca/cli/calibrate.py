@@ -14,9 +14,10 @@ from streampca.cli.find import is_store, open_store
 from streampca.cli.progress import Course, watching
 from streampca.cli.transform import Files, Place, refuse_inputs
 from streampca.cli.using import Using
-from streampca.files import BadRows, atomic, check_topics, counted, names, no_rows
+from streampca.files import BadRows, atomic, check_topics, names, no_rows
 from streampca.files import options as table
 from streampca.monitor import Monitor, Rules
+from streampca.words import counted
 
 __all__ = ["calibrate"]
 

@@ -10,7 +10,6 @@ from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import is_bundle
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
-from streampca.files import require_readable
 
 __all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
 
@@ -56,6 +55,8 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
     CheckpointError
         If the file is torn, changed, foreign or newer.
     """
+    from streampca.files import require_readable
+
     require_readable(place)
     data = Path(place).read_bytes()
     if is_bundle(data):

@@ -15,9 +15,10 @@ from streampca.cli import rules as said_rules
 from streampca.cli.find import find, find_history
 from streampca.cli.rows import LastRows, last_rows
 from streampca.cli.using import Using
-from streampca.files import atomic, check_topics, counted, names
+from streampca.files import atomic, check_topics, names
 from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
+from streampca.words import counted
 
 __all__ = ["plot"]
 
