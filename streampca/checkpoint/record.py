@@ -286,10 +286,7 @@ class Checkpoint(InNotebook):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Checkpoint):
             return NotImplemented
-        return all(
-            fields.equal(getattr(self, field.name), getattr(other, field.name))
-            for field in dataclasses.fields(self)
-        )
+        return fields.equal(self.__getstate__(), other.__getstate__())
 
     def __hash__(self) -> int:
         return hash((self.key, self.window_end, self.sequence, self.n_samples_seen))

@@ -15,6 +15,8 @@ __all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store
 
 Key = str | int | None
 _NONE = "none"
+_MOST_DIGITS = 1000
+"""No key has more."""
 
 
 class Found(NamedTuple):
@@ -80,6 +82,10 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
     ValueError
         If there is no such key, or there are several to choose from.
     """
+    if key is not None:
+        for spelled in _spelled(key):
+            if any(True for _ in store.places.newest_first(spelled)):  # reads no other days' files
+                return spelled
     keys = store.keys()
     if not keys:
         raise ValueError(f"{store.uri}: holds no checkpoint that can be read")
@@ -91,12 +97,16 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
         raise ValueError(
             f"{store.uri}: has {len(keys):,} keys; choose one with --key: {Found(keys)}"
         )
-    for found in keys:
-        if found is not None and str(found) == key:
-            return found
     if key == _NONE and None in keys:
         return None
     raise ValueError(f"{store.uri}: there is no key {key!r}; it has {Found(keys)}")
+
+
+def _spelled(key: str) -> list[str | int]:
+    """What keys a text may stand for: a number before a text, as keys are listed."""
+    number = key.removeprefix("-")
+    is_number = number.isascii() and number.isdecimal() and len(key) < _MOST_DIGITS
+    return [int(key), key] if is_number and str(int(key)) == key else [key]
 
 
 def find(
