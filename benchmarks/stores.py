@@ -81,9 +81,8 @@ def main() -> None:
         cpu = time.process_time() - begin
         after = _files(folder)
         fewer = before / after
-        _say(
-            f"compact: {took:.0f} s ({cpu:.0f} s of processor), files {before:,} -> {after:,}, {fewer:.0f} times fewer"
-        )
+        _say(f"compact: {took:.0f} s ({cpu:.0f} of it the processor's)")
+        _say(f"files {before:,} -> {after:,}, {fewer:.0f} times fewer")
         _ask(folder, keys, windows)
         _check(store, keys, windows)
         _say(f"compact again: {_timed(store.compact):.1f} s, files {_files(folder):,}")
