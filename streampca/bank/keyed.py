@@ -225,9 +225,11 @@ class KeyedPCA(Models):
             `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
         """
         wanted = list(self if keys is None else keys)
-        self._solved.refresh(self._numbers(wanted))
-        for key in wanted:
-            yield self[key].checkpoint(key=key, **where)
+        models = self._numbers(wanted)
+        self._solved.refresh(models)
+        same = {"feature_names": self._feature_names, "settings": self._settings()} | where
+        for key, model in zip(wanted, models.tolist(), strict=True):
+            yield Checkpoint(key=key, **self._solved.fields(model), **same)
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Iterable[Checkpoint]) -> Self:

@@ -126,6 +126,23 @@ class Solved:
             np.array(self.residuals[model]),
         )
 
+    def fields(self, model: int) -> dict[str, Any]:
+        """The fields of a checkpoint of one model that say what has been learned."""
+        one, counts = self.one(model), self._bank.counts
+        there = one.total_variance > 0
+        ratio = (
+            one.explained_variance / one.total_variance
+            if there
+            else np.zeros_like(one.explained_variance)
+        )
+        found = {name: getattr(one, name) for name in one._fields}
+        return found | {
+            "n_samples_seen": int(counts("n_samples")[model]),
+            "weight": float(counts("weight")[model]),
+            "mean": one.moments["mean"],
+            "explained_variance_ratio": ratio,
+        }
+
     def scales(self, models: Models, dtype: str) -> Float64:
         """1 / standard deviation of each coordinate (k, p), 0 where there is none."""
         own, double = (float(np.finfo(d).eps) for d in (self.components.dtype, "float64"))

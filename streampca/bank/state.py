@@ -69,6 +69,9 @@ class Models(Parameters):
         own = {name: getattr(self, name) for name in SHARED}
         return StreamingPCA().get_params() | own | {"memory": "dense"}
 
+    def _settings(self) -> dict[str, Any]:
+        return StreamingPCA(**self._single)._settings()
+
     def _start(self, n_features: int, dtype: str, names: tuple[str, ...] | None) -> None:
         parameters = self._single
         check_parameters(parameters)
