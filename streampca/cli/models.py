@@ -121,7 +121,8 @@ class Models:
                 self.by_key[key] = self._new()
             self.by_key[key].changed = True
         if times is not None:
-            first, last = np.full((2, len(numbers)), times[0])
+            limits = np.iinfo("int64")
+            first, last = (np.full(len(numbers), end) for end in (limits.max, limits.min))
             np.minimum.at(first, codes, times)
             np.maximum.at(last, codes, times)
             for key, *ends in zip(numbers, first.tolist(), last.tolist(), strict=True):

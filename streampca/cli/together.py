@@ -34,7 +34,10 @@ def learns_together(options: Mapping[str, Any], n_features: int) -> bool:
     count = options.get("n_components")
     if other or n_features > _MOST_FEATURES or not (count is None or isinstance(count, int)):
         return False
-    return bool(resolve_parameters(parameters, n_features).memory == "dense")
+    try:
+        return bool(resolve_parameters(parameters, n_features).memory == "dense")
+    except ValueError:  # which the first rows will say
+        return False
 
 
 class Together:
