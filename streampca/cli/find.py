@@ -71,7 +71,10 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
             return Checkpoint.from_parquet_bytes(data, moments=moments)
         return Checkpoint.from_bytes(data)
     except ValueError as error:
-        raise type(error)(f"{place}: {error}") from error
+        said = f"{place}: {error}"
+        if "streampca did not write" in said:
+            said += " If these are rows, give the store first, the folder that fit --output made"
+        raise type(error)(said) from error
 
 
 def store_key(store: CheckpointStore, key: str | None) -> Key:
@@ -99,6 +102,11 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
         )
     if key == _NONE and None in keys:
         return None
+    if keys == [None]:
+        raise ValueError(
+            f"{store.uri}: there is no key {key!r}; its only model is one without a key: leave out "
+            "--key"
+        )
     raise ValueError(f"{store.uri}: there is no key {key!r}; it has {Found(keys)}")
 
 

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from streampca import Checkpoint
     from streampca.files.options import Option
 
-__all__ = ["At", "Json", "KeyOption", "names", "number_or_share", "read_time", "with_options"]
+__all__ = [
+    "At",
+    "Json",
+    "KeyOption",
+    "names",
+    "number_or_share",
+    "read_time",
+    "refuse_more",
+    "with_options",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, with the keys of docs/cli.md.")]
 KeyOption = Annotated[
@@ -93,6 +103,17 @@ def number_or_share(text: str | None) -> int | float | str | None:
         return table.number_or_share(text)
     except ValueError as error:
         raise typer.BadParameter(f"--n-components {error}") from None
+
+
+def refuse_more(n_components: int | float | str | None, checkpoint: Checkpoint) -> None:
+    """Raise where a model has fewer components than --n-components says."""
+    p = len(checkpoint.components)
+    if isinstance(n_components, int) and n_components > p:
+        has = "1 component" if p == 1 else f"{p} components"
+        raise typer.BadParameter(
+            f"--n-components {n_components}: the model has {has}; give at most {p}, or learn more "
+            "with fit --n-components"
+        )
 
 
 def read_time(text: str | None) -> datetime.datetime | None:
