@@ -55,9 +55,7 @@ def calibrate(
     check_topics(sources, asked, table.flag, ends=True)
     refuse_inputs(sources, place, None, bad_rows)
     using = Using(place, key, at, asked, moments=True)
-    components = options.number_or_share(n_components) or "auto"
-    if using.key_column is None:
-        options.refuse_more(options.number_or_share(n_components), using.first)
+    components = using.checked(options.number_or_share(n_components))
     gaps = using.first.settings.get("missing") == "impute"
     monitors: dict[int, Monitor] = {}
     with BadRows(bad_rows) as bad, watching(sources, quiet=False) as watch:

@@ -80,17 +80,14 @@ def score(
         raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
     bad_rows = str(asked.pop("bad_rows", "fail"))
     form = asked.get("input_format")
-    sources = sources_of(files, form, place)
-    calm = sources_of(normal, form, place) if normal else []
+    sources, calm = (sources_of(some, form, place) if some else [] for some in (files, normal))
     check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
     how, whence = said_rules.read_rules(rules, single, confidence, bool(normal))
     kept = options.names(keep) or []
-    kept_components = options.number_or_share(n_components) or "auto"
-    if using.key_column is None:
-        options.refuse_more(options.number_or_share(n_components), using.first)
+    kept_components = using.checked(options.number_or_share(n_components))
     watches: dict[int, Watch] = {}
     gaps = using.first.settings.get("missing") == "impute"
     tally, order = Tally(max(show, 1)), Order()

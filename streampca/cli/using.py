@@ -12,7 +12,7 @@ from streampca import Checkpoint
 from streampca.cli import output
 from streampca.cli.find import Key, find, find_in, open_store
 from streampca.cli.models import grouped
-from streampca.cli.options import read_time
+from streampca.cli.options import read_time, refuse_more
 from streampca.files import (
     BadRow,
     BadRows,
@@ -92,6 +92,12 @@ class Using:
     def first(self) -> Checkpoint:
         """The only model, or the one by whose features columns are chosen."""
         return self._first
+
+    def checked(self, n_components: int | float | str | None) -> int | float | str:
+        """What --n-components says; raises where it is more than the model has."""
+        if self.key_column is None:
+            refuse_more(n_components, self._first)
+        return n_components or "auto"
 
     def columns(self, source: Source, *, kept: Sequence[str], gaps: bool) -> Columns:
         """The columns of a source that the models want.
