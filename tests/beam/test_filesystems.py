@@ -243,6 +243,7 @@ def test_what_neither_beam_nor_arrow_knows_is_named():
         open_store("nowhere://x")
 
 
+@pytest.mark.needs("this process")
 def test_a_uri_of_a_local_folder_is_a_local_folder(tmp_path, engine):
     learn(tmp_path.as_uri(), X, TIMES)
     assert_equals_batch(open_store(tmp_path.as_uri()).latest("press 4"), X)
