@@ -20,11 +20,10 @@ from streampca.checkpoint import (
     Checkpoint,
     CheckpointError,
     CheckpointWarning,
+    Key,
     all_in,
     rows_that_count,
 )
-
-Key = str | int | None
 
 UNREADABLE = "unreadable"
 
