@@ -166,7 +166,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if job.watching is not None:
         end(job.record, str(job.output))
-    text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
+    # A number only where it was counted: some runners lose what the timers of windows count.
+    lost = summary.learned_rows > 0 and summary.checkpoints == 0
+    number = "" if lost else f"{summary.checkpoints:,} "
+    text = f"{number}checkpoints of {summary.rows:,} rows in {job.output}"
     if job.bad_rows is not None:
         text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"
     elif summary.bad_rows:

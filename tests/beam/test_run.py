@@ -90,7 +90,8 @@ def test_every_format_gives_batch_pca_of_each_key_at_each_window(tmp_path, capsy
     assert code == 0
     read_as = "read as ';'-separated\n"  # said where it is not plain
     assert err.replace(f"{tmp_path / 'rows.csv'}: {read_as}", "") in SAID
-    assert out == f"8 checkpoints of 240 rows in {store}\n"
+    number = "" if engine == "bundle_based" else "8 "  # it loses what timers count: nothing is said
+    assert out == f"{number}checkpoints of 240 rows in {store}\n"
     micros = int(START.timestamp() * 1e6)
     for start, key in enumerate(["press 4", "press 5"]):
         history = CheckpointStore(store).history(key)

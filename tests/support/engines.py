@@ -30,6 +30,7 @@ _RETRIES = "Prism ends the job at the first bundle that fails: it never runs one
 _POOL = "what a test changes in this process is not changed in the workers of a pool"
 _COUNTERS = "BundleBasedDirectRunner loses counters that timers update (Beam #19736 and others)"
 _HOLDS = "BundleBasedDirectRunner has no watermark holds for timers: what follows is late there"
+_NO_WINDOW = "BundleBasedDirectRunner fails at a row that is in no window (gaps between windows)"
 _ONCE = "FnApiRunner ends the job at the first bundle that fails"
 IN_STEP = "Prism does not wait for early panes before TestStream goes on: what they hold is chance"
 """Not an expected failure but skipped: it fails or not."""
@@ -56,6 +57,7 @@ LACKS = {
     "a clock in step": dict.fromkeys(ON_PRISM, IN_STEP),
     "counters": {"bundle_based": _COUNTERS},
     "holds": {"bundle_based": _HOLDS},
+    "rows in no window": {"bundle_based": _NO_WINDOW},
 }
 """What a test may need: the runners that lack it, each with the reason."""
 
