@@ -11,7 +11,7 @@ from extras import needs_torch
 from reruns import CASES, KEYS, content, write
 
 from beam_pipelines import run
-from beam_pipelines.program import record
+from beam_pipelines.run import record
 from streampca import CheckpointStore
 
 

@@ -204,7 +204,7 @@ def test_rows_that_the_runner_lost_are_told(tmp_path, capsys, monkeypatch, learn
     def run_and_lose(*given):
         return real(*given)._replace(rows=40, learned_rows=learned)
 
-    monkeypatch.setattr(run, "run", run_and_lose)
+    monkeypatch.setattr("beam_pipelines.run.steps.run", run_and_lose)
     ended, out, err = main(capsys, *arguments(path, tmp_path / "store"))
     assert ended == code
     assert "40 rows" in out

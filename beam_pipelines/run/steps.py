@@ -1,11 +1,4 @@
-r"""The main job: files of rows in, checkpoints of ordered components out.
-
-    python -m beam_pipelines.run --input 'plant/*.parquet' --timestamp-column time \
-        --key-column press --window 1h --n-components 4 --output checkpoints
-
-Any Beam pipeline option may follow, for example ``--runner=DataflowRunner``; by default everything
-runs in this process on Beam's FnApiRunner, which needs no network.
-"""
+"""The steps of the main job, and its command: what it prints, and with which code it ends."""
 
 from __future__ import annotations
 
@@ -21,21 +14,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows
 
-from beam_pipelines.program import (
-    Job,
-    KafkaInput,
-    KeepProgress,
-    WriteBadFiles,
-    bad_line,
-    begin,
-    check_workers,
-    end,
-    grain_of,
-    reach_of,
-    read_arguments,
-    say,
-)
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.run.bad_files import WriteBadFiles, bad_line
+from beam_pipelines.run.job import Job, read_arguments, say
+from beam_pipelines.run.progress import KeepProgress
+from beam_pipelines.run.record import begin, end
+from beam_pipelines.run.submission import check_workers
+from beam_pipelines.run.topic_job import KafkaInput, grain_of, reach_of
 from beam_pipelines.sources import Incoming, ReadRows, WatchFiles, source_of
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
@@ -242,7 +227,3 @@ def reason(error: BaseException) -> str:
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"\s*\[while running .*\]$", "", line)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
