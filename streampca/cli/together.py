@@ -13,7 +13,7 @@ from streampca.learning import resolve_parameters
 
 __all__ = ["Together", "learns_together"]
 
-_OWN = ("n_components", "dtype", "half_life")
+_OWN = ("n_components", "scale", "dtype", "half_life")
 _LOOP_ONLY = ("batch_size",)  # which says how rows wait, and changes nothing that is learned
 
 _MOST_FEATURES = 128
