@@ -38,6 +38,7 @@ def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry, engine):
         assert_equals_batch(on_time[2], X[third])
 
 
+@pytest.mark.needs("this process")
 def test_rows_later_than_allowed_change_nothing_and_are_counted(tmp_path, told, engine):
     X, times = stream(60)
     events = played(
@@ -101,9 +102,8 @@ def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
     assert_equals_batch(store.at(90 * SECOND), X)
 
 
-@pytest.mark.needs("late rows in sessions")
-@pytest.mark.parametrize("carry", [True, False])
-def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine):
+def assert_lengthened(folder, carry):
+    """A late row that lengthens a session counts once."""
     X, times = stream(60)
     times = np.concatenate([times[:30], [35, *range(50, 79)]])
     late = np.isin(times, [35])
@@ -115,9 +115,18 @@ def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine
         rows_at(X[31:], times[31:]),
     )
     history = sorted(
-        run_events(events, tmp_path, Sessions(10), carry=carry).history(),
+        run_events(events, folder, Sessions(10), carry=carry).history(),
         key=lambda c: c.sequence,
     )
     assert [c.window_end // SECOND for c in history] == [39, 45, 88]
     assert_equals_batch(history[1], X[:31])
     assert_equals_batch(history[2], X if carry else X[31:])
+
+
+def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, engine):
+    assert_lengthened(tmp_path, carry=True)
+
+
+@pytest.mark.needs("late rows in sessions")
+def test_a_late_row_that_lengthens_a_session_of_its_own_counts_once(tmp_path, engine):
+    assert_lengthened(tmp_path, carry=False)
