@@ -113,7 +113,7 @@ class PCAReconstruction(AnomalyDetector):
         return row
 
 
-def _to_spec(detector: PCAReconstruction) -> Spec:
+def _to_spec(detector: Any) -> Spec:
     spec = Specifiable.to_spec(detector)
     return _Spec(spec.type, spec.config)
 
