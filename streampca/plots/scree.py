@@ -106,7 +106,7 @@ def _with_sums(axes: Axes, shares: NDArray[np.float64]) -> None:
 
 
 def _beside_chance(axes: Axes, checkpoint: Any, shares: NDArray[np.float64]) -> None:
-    """What chance gives, and a line behind the last component that is larger."""
+    """The shares that chance gives, and a line behind the last component above them."""
     x = _bars(axes, shares)
     total = max(checkpoint.total_variance, np.finfo(float).tiny)
     chance = chance_of(checkpoint)[: len(shares)] / total

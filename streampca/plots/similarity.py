@@ -26,7 +26,7 @@ def plot_acs(
 ) -> Figure:
     """Draw the absolute cosine similarity of every component with every reference direction.
 
-    Found in their places, components make a black diagonal on white.
+    Components in their right places make a black diagonal on white.
 
     Parameters
     ----------
