@@ -36,16 +36,13 @@ def plot_scree(
     parallel : bool, default=False
         Whether to draw the shares that chance gives (Horn's parallel analysis), and the elbow: how
         many components are larger than that.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Bars of the shares, and a line of their sums.
 
     Examples
     --------
