@@ -24,7 +24,7 @@ from beam_pipelines.run.topic_job import KafkaInput, grain_of, reach_of
 from beam_pipelines.sources import Incoming, ReadRows, WatchFiles, source_of
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
-from streampca.files import Order, no_rows
+from streampca.files import Order, counted, no_rows
 
 _HOUR = 3_600_000_000
 """Microseconds of bad rows in a file, where windows give no length."""
@@ -168,12 +168,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         end(job.record, str(job.output))
     # A number only where it was counted: some runners lose what the timers of windows count.
     lost = summary.learned_rows > 0 and summary.checkpoints == 0
-    number = "" if lost else f"{summary.checkpoints:,} "
-    text = f"{number}checkpoints of {summary.rows:,} rows in {job.output}"
+    made = "checkpoints" if lost else counted(summary.checkpoints, "checkpoint")
+    text = f"{made} of {counted(summary.rows, 'row')} in {job.output}"
+    bad = counted(summary.bad_rows, "bad row")
     if job.bad_rows is not None:
-        text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"
+        text += f"; {bad} in {job.bad_rows}"
     elif summary.bad_rows:
-        text += f"; {summary.bad_rows:,} bad rows skipped"
+        text += f"; {bad} skipped"
     order = Order(summary.rows_out_of_order, summary.repeated_times).said()
     if order is not None:
         say(order)

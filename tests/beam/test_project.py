@@ -29,6 +29,7 @@ class Keep(beam.DoFn):
             print(*line, file=file)
 
 
+@pytest.mark.needs("holds")
 @pytest.mark.parametrize("lag", [0, 1])
 def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag, engine):
     X, times = stream(120)

@@ -156,6 +156,7 @@ def test_a_key_that_was_not_silent_for_long_enough_goes_on(tmp_path, engine):
     assert_equals_batch(history[-1], X)
 
 
+@pytest.mark.needs("this process")
 def test_the_state_of_a_silent_key_is_freed(tmp_path, told, engine):
     X, times = stream(60)
     events = played(
@@ -197,6 +198,7 @@ def test_a_hot_key_is_dealt_to_many_workers(tmp_path, engine):
         assert_equals_batch(history[-1], X if carry else X[200:])
 
 
+@pytest.mark.needs("counters")
 def test_many_keys_are_learned_in_one_run(tmp_path, engine):
     rng = np.random.default_rng(0)
     n_keys, each = 100, 20

@@ -222,7 +222,7 @@ def test_or_it_is_written_elsewhere_and_the_others_are_learned(
         given += ["--key-column", "press"]
     code, out, _ = main(capsys, *given, "--bad-rows", bad)
     assert code == 0
-    assert out.endswith(f"of 239 rows in {tmp_path / 'store'}; 1 bad rows in {bad}\n")
+    assert out.endswith(f"of 239 rows in {tmp_path / 'store'}; 1 bad row in {bad}\n")
     (line,) = bad.read_text().splitlines()
     assert json.loads(line)["reason"].startswith(f"{path}, {message}")
     if "press" not in change:
