@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from apache_beam.transforms.window import FixedWindows, Sessions, SlidingWindows
-from streams import assert_equals_batch, learn, played, rows_at, run_events, stream, timed
+from streams import (
+    assert_equals_batch,
+    learn,
+    played,
+    rows_at,
+    run_events,
+    stream,
+    timed,
+    with_late_rows,
+)
 
 SECOND = 1_000_000
 
@@ -90,13 +99,7 @@ def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path, engi
 
 @pytest.mark.needs("late rows together")
 def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
-    X, times = stream(90)
-    late = np.isin(times, range(5, 15))
-    events = played(
-        rows_at(X[~late], times[~late]),
-        65,
-        rows_at(X[late], times[late]),
-    )
+    X, events = with_late_rows()
     store = run_events(events, tmp_path, SlidingWindows(60, 30))
     assert {c.window_end // SECOND for c in store.history() if c.late} == {30, 60}
     assert_equals_batch(store.at(90 * SECOND), X)
