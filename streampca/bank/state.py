@@ -29,7 +29,7 @@ from streampca.learning import (
 from streampca.moments import DenseMoments, MomentsBank
 from streampca.rows import LARGEST, check_weighted, read_rows, read_weights
 
-SHARED = ("n_components", "whiten", "forgetting_factor", "half_life", "center", "dtype")
+SHARED = ("n_components", "whiten", "scale", "forgetting_factor", "half_life", "center", "dtype")
 """Parameters of a bank, with the names and meanings of `StreamingPCA`'s."""
 
 _CHANGEABLE = ("whiten", "forgetting_factor", "half_life")
@@ -57,6 +57,9 @@ class Models(Parameters):
         own = {name: getattr(self, name) for name in SHARED}
         return StreamingPCA().get_params() | own | {"memory": "dense"}
 
+    def _settings(self) -> dict[str, Any]:
+        return StreamingPCA(**self._single)._settings()
+
     def _start(self, n_features: int, dtype: str, names: tuple[str, ...] | None) -> None:
         parameters = self._single
         check_parameters(parameters)
@@ -69,7 +72,7 @@ class Models(Parameters):
         options = resolve_parameters(parameters, n_features)
         self._used = {name: parameters[name] for name in SHARED}
         self._bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
-        self._solved = Solved(self._bank, options.n_components)
+        self._solved = Solved(self._bank, options.n_components, scaled=parameters["scale"])
         self._models: dict[Key, int] = {}
         self._spare: list[int] = []  # numbers of models whose keys have been deleted
         self._learners: dict[Key, ComponentLearner] = {}

@@ -13,10 +13,10 @@ import pyarrow as pa
 from streampca.files import cells, formats
 from streampca.files.chunk import BEGIN, Layout
 from streampca.files.dialect import is_time
-from streampca.files.options import nearest
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
+from streampca.words import nearest
 
 __all__ = ["Columns", "check_columns", "choose_columns"]
 

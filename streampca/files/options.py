@@ -15,10 +15,10 @@ from streampca.files.values import (
     CHECKS,
     half_life_of,
     list_of_names,
-    nearest,
     number_or_share,
     whole,
 )
+from streampca.words import nearest
 
 __all__ = [
     "LEARNING",

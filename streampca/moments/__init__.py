@@ -14,6 +14,7 @@ from streampca.moments.factored import SKETCHED, FactoredMoments
 from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
+from streampca.moments.stream import is_constant
 
 __all__ = [
     "FEW_FEATURES",
@@ -27,6 +28,7 @@ __all__ = [
     "Moments",
     "MomentsBank",
     "default_directions",
+    "is_constant",
     "look",
     "make_moments",
     "moments_from_state",

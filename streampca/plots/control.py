@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from streampca.monitor import Monitor
 from streampca.plots.models import how_many, when
 from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
+from streampca.words import counted
 
 __all__ = ["plot_contributions", "plot_control"]
+
+_OTHERS = {"saddlepoint": " (saddlepoint)", "box": " (Box)", "chi2": " (χ²)"}
+"""Methods that somebody asked for: there is no room for the names of all."""
 
 
 def plot_control(
@@ -65,8 +69,8 @@ def plot_control(
     drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
     upper, lower = drawn.axes
     limits = monitor.spe_limit(confidence, spe_method), monitor.t2_limit(confidence, t2_method)
-    _chart(upper, x, spe, limits[0], confidence)
-    _chart(lower, x, t2, limits[1], confidence)
+    _chart(upper, x, spe, limits[0], confidence, _whence(monitor, spe_method))
+    _chart(lower, x, t2, limits[1], confidence, _whence(monitor, t2_method))
     dress(upper, ylabel="SPE")
     dress(lower, ylabel="T²", xlabel="time (UTC)" if x.dtype.kind == "M" else "row")
     upper.tick_params(labelbottom=False)
@@ -74,8 +78,20 @@ def plot_control(
     return drawn.finish()
 
 
+def _whence(monitor: Monitor, method: str) -> str:
+    """Where a limit comes from, in a few words."""
+    if method == "empirical":
+        return f"from {counted(monitor.n_calibrated, 'normal row')}"
+    return f"by theory{_OTHERS.get(method, '')}"
+
+
 def _chart(
-    axes: Axes, x: NDArray[Any], values: NDArray[np.float64], limit: float, confidence: float
+    axes: Axes,
+    x: NDArray[Any],
+    values: NDArray[np.float64],
+    limit: float,
+    confidence: float,
+    whence: str,
 ) -> None:
     above = values > limit
     axes.plot(x, values, color="#808080", linewidth=0.8)
@@ -96,7 +112,7 @@ def _chart(
         floor = max(float(positive.min()), 1e-4 * (limit if 0 < limit < np.inf else 1.0))
         axes.set_ylim(bottom=0.7 * min(floor, limit if limit > 0 else floor))
     axes.set_title(
-        f"{100 * confidence:.4g} % limit {limit:.3g} (dashed): {above.sum():,} above, {share:.1%}",
+        f"{100 * confidence:.4g} % limit {limit:.3g} {whence}: {above.sum():,} above, {share:.1%}",
         loc="left",
         fontsize=SMALL,
     )

@@ -19,6 +19,7 @@ WINGS = (
     "streampca/exceptions.py",
     "streampca/version.py",
     "streampca/html.py",
+    "streampca/words.py",
     "streampca/arrays",
     "streampca/loss.py",
     "streampca/metrics.py",
