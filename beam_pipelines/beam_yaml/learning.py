@@ -23,7 +23,7 @@ _ROWS = tuple(
     if option.name
     in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
-"""Options that say something of rows that are there already; the others are about files."""
+"""Options that concern rows; the others concern files."""
 
 
 @takes(*_ROWS, *job_options.NUMBERS, *job_options.CHOICES)
@@ -104,7 +104,7 @@ class LearnComponents(beam.PTransform):
         )  # fmt: skip
 
     def _features(self, rows: Any) -> list[str]:
-        """The features, held against the fields that the rows have, as far as that is known."""
+        """The features, checked against the fields of the rows where these are known."""
         try:
             fields = [name for name, _ in named_fields_from_element_type(rows.element_type)]
         except (TypeError, ValueError):

@@ -99,7 +99,7 @@ class KeepProgress(beam.PTransform):
 
 
 def _note(_: Any) -> tuple[str, None]:
-    """Something has been written: what counts is that it is no longer on its way."""
+    """The same element for whatever has been written."""
     return "all", None
 
 

@@ -27,7 +27,7 @@ from beam_pipelines.transforms import LearnComponents
 from streampca.files import Order, counted, no_rows
 
 _HOUR = 3_600_000_000
-"""Microseconds of a file of bad rows, where windows say no better."""
+"""Microseconds of bad rows in a file, where windows give no length."""
 
 
 class Summary(NamedTuple):
@@ -41,8 +41,8 @@ class Summary(NamedTuple):
     learned_rows: int = 0
 
 
-class Found(NamedTuple):
-    """What a job learns, and what its next steps need."""
+class Outputs(NamedTuple):
+    """The outputs of the steps that learn."""
 
     checkpoints: Any
     bad_rows: Any  # in the global window; None: they fail the job
@@ -71,7 +71,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         _ = (found.marks, *written) | "KeepProgress" >> keep
 
 
-def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Found:
+def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Outputs:
     """What a job learns of its input, and its bad rows, if they are an output."""
     learn = LearnComponents(
         job.n_components,
@@ -89,10 +89,10 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Found:
         | "LearnComponents" >> learn
     )
     if not bad_rows:
-        return Found(found, None, read.marks)
+        return Outputs(found, None, read.marks)
     late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
     bad = (read.bad_rows, late_found) | "BadRows" >> beam.Flatten()
-    return Found(found.checkpoints, bad, read.marks)
+    return Outputs(found.checkpoints, bad, read.marks)
 
 
 def _read(pipeline: Any, job: Job, learn: LearnComponents, bad_rows: bool) -> Incoming:

@@ -208,7 +208,7 @@ class _BeamFiles(fs.FileSystemHandler):
 
 
 def _info(path: str) -> fs.FileInfo:
-    """Whether a file is there, and by what it is known to be the same later."""
+    """The identity of a file, by which it is recognised later, and whether it is there."""
     if not FileSystems.exists(path):
         return fs.FileInfo(path, fs.FileType.NotFound)
     try:

@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
 
 _NUMBERS = 2**18
-"""Of rows that are worked on at once: 2 MB, a few times."""
+"""Numbers of the rows that are computed with at once: 2 MB, a few times."""
 
 _FITS = 1e300
 """Sums of squares up to here are well inside float64."""

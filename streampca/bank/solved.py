@@ -19,7 +19,7 @@ Models = NDArray[np.int64]
 
 
 class One(NamedTuple):
-    """What has been read off one model's moments, as a learner goes on from it (`Saved`)."""
+    """One model's moments and their solution, from which a learner goes on (`Saved`)."""
 
     moments_kind: str
     moments: dict[str, NDArray[Any]]
@@ -115,7 +115,7 @@ class Solved:
         self._is_fresh[models], self._was_read[models] = True, True
 
     def put(self, model: int, saved: Any) -> None:
-        """What was read of a model elsewhere, of the rows that it has."""
+        """The solution of a model that was read elsewhere, with the rows that it has."""
         self._grow()
         self.components[model] = saved.components
         self.values[model], self.residuals[model] = saved.explained_variance, saved.residuals

@@ -56,7 +56,7 @@ def _schema(source: Source) -> pa.Schema:
 
 
 def parts(source: Source) -> list[int | None]:
-    """What can be read in parallel: the row groups of a Parquet file, else all of it."""
+    """Parts that can be read in parallel: row groups of a Parquet file, else the file."""
     if source.form != "parquet":
         return [None]
     with source.open_searchable() as file:

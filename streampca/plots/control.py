@@ -45,16 +45,13 @@ def plot_control(
         Of `Monitor.spe_limit` and `Monitor.t2_limit`; "empirical" needs a calibrated Monitor.
     times : array-like of shape (m,), optional
         When each row was; numbers, or datetime64 in UTC.
-    ax : two matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, two axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Upper panel: SPE. Lower panel: T²; both with their limits.
 
     Examples
     --------
@@ -140,16 +137,13 @@ def plot_contributions(
     statistic : {"spe", "t2"}
     n_features : int, optional
         How many features to draw; by default at most 10.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A bar for each feature with a large part.
 
     Notes
     -----

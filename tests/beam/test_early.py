@@ -33,6 +33,7 @@ def test_a_window_is_reported_before_its_end(tmp_path, carry, engine):
     assert store.at(60 * SECOND).sequence == 3  # the last word on that window
 
 
+@pytest.mark.needs("a clock in step")
 def test_early_reports_forget_as_the_last_one_does(tmp_path, engine):
     X, times = stream(60)
     events = played(

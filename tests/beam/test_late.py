@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from apache_beam.transforms.window import FixedWindows, Sessions, SlidingWindows
-from streams import assert_equals_batch, learn, played, rows_at, run_events, stream, timed
+from streams import (
+    assert_equals_batch,
+    learn,
+    played,
+    rows_at,
+    run_events,
+    stream,
+    timed,
+    with_late_rows,
+)
 
 SECOND = 1_000_000
 
@@ -38,6 +47,7 @@ def test_late_rows_make_their_windows_checkpoint_again(tmp_path, carry, engine):
         assert_equals_batch(on_time[2], X[third])
 
 
+@pytest.mark.needs("this process")
 def test_rows_later_than_allowed_change_nothing_and_are_counted(tmp_path, told, engine):
     X, times = stream(60)
     events = played(
@@ -89,21 +99,14 @@ def test_late_rows_weigh_what_they_would_if_they_had_been_on_time(tmp_path, engi
 
 @pytest.mark.needs("late rows together")
 def test_late_rows_of_sliding_windows_count_once(tmp_path, engine):
-    X, times = stream(90)
-    late = np.isin(times, range(5, 15))
-    events = played(
-        rows_at(X[~late], times[~late]),
-        65,
-        rows_at(X[late], times[late]),
-    )
+    X, events = with_late_rows()
     store = run_events(events, tmp_path, SlidingWindows(60, 30))
     assert {c.window_end // SECOND for c in store.history() if c.late} == {30, 60}
     assert_equals_batch(store.at(90 * SECOND), X)
 
 
-@pytest.mark.needs("late rows in sessions")
-@pytest.mark.parametrize("carry", [True, False])
-def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine):
+def assert_lengthened(folder, carry):
+    """A late row that lengthens a session counts once."""
     X, times = stream(60)
     times = np.concatenate([times[:30], [35, *range(50, 79)]])
     late = np.isin(times, [35])
@@ -115,9 +118,18 @@ def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, carry, engine
         rows_at(X[31:], times[31:]),
     )
     history = sorted(
-        run_events(events, tmp_path, Sessions(10), carry=carry).history(),
+        run_events(events, folder, Sessions(10), carry=carry).history(),
         key=lambda c: c.sequence,
     )
     assert [c.window_end // SECOND for c in history] == [39, 45, 88]
     assert_equals_batch(history[1], X[:31])
     assert_equals_batch(history[2], X if carry else X[31:])
+
+
+def test_a_late_row_that_lengthens_a_session_counts_once(tmp_path, engine):
+    assert_lengthened(tmp_path, carry=True)
+
+
+@pytest.mark.needs("late rows in sessions")
+def test_a_late_row_that_lengthens_a_session_of_its_own_counts_once(tmp_path, engine):
+    assert_lengthened(tmp_path, carry=False)

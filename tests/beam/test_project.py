@@ -50,6 +50,7 @@ def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag
         np.testing.assert_allclose(t2, Monitor(pca).t2(row)[0])
 
 
+@pytest.mark.needs("holds")
 @pytest.mark.parametrize(("size", "period", "lag"), [(60, 30, 0), (60, 30, 1), (60, 30, 2)])
 def test_sliding_windows_each_use_their_own(size, period, lag, engine):
     X, times = stream(120)
@@ -69,6 +70,7 @@ def test_sliding_windows_each_use_their_own(size, period, lag, engine):
         assert_that(projected | beam.Map(with_end), check)
 
 
+@pytest.mark.needs("holds")
 def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path, engine):
     X, _ = stream(60, 3)
     kinds = {
@@ -100,6 +102,7 @@ def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path, engine):
         assert_that(rows | ProjectComponents(checkpoints, spe=True), check)
 
 
+@pytest.mark.needs("holds")
 def test_bad_rows_and_rows_without_a_checkpoint_are_named(engine):
     X, _ = stream(60, 2)
     bad = [("k", {"x": "wet", "y": 1.0}), ("other", X[0]), ("k", np.ones(3)), (1.5, X[0])]
@@ -119,6 +122,7 @@ def test_bad_rows_and_rows_without_a_checkpoint_are_named(engine):
     assert counters(p.result)["rows_without_checkpoint"] == 1
 
 
+@pytest.mark.needs("holds")
 def test_without_that_output_a_bad_row_fails_the_pipeline(engine):
     p = engines.pipeline()
     checkpoints = p | "L" >> beam.Create([("k", np.eye(2))]) | LearnComponents(1)

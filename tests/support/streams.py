@@ -67,6 +67,13 @@ def played(*steps):
     return events.advance_watermark_to_infinity()
 
 
+def with_late_rows():
+    """Rows (90, 6), and a TestStream in which those of seconds 5 to 14 come when it is 65."""
+    X, times = stream(90)
+    late = np.isin(times, range(5, 15))
+    return X, played(rows_at(X[~late], times[~late]), 65, rows_at(X[late], times[late]))
+
+
 def run_events(events, folder, windowfn, lateness=1000, flags=(), **options):
     """Run LearnComponents over a TestStream; the store that it wrote."""
     with engines.pipeline(*flags, streaming=True) as p:
