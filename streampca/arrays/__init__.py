@@ -20,6 +20,7 @@ from streampca.arrays.lapack import leading_eigh
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
 from streampca.arrays.linalg import (
     apart,
+    column_lengths,
     eigh_descending,
     gram64,
     householder,
@@ -45,6 +46,7 @@ __all__ = [
     "as_last",
     "as_pays",
     "cast",
+    "column_lengths",
     "column_squares",
     "completed",
     "device_name",

@@ -169,6 +169,16 @@ def unit_columns(R: Array) -> tuple[Array, Array]:
     return R, cast(largest, "float64") * lengths
 
 
+def column_lengths(R: Array) -> Array:
+    """Length of each column of R, in float64."""
+    if namespace(R) is np:
+        squares = column_squares(R)
+        least, most = _SQUARED[dtype_name(R)]
+        if ((squares > least) & (squares < most)).all():
+            return np.sqrt(squares)
+    return unit_columns(R)[1]
+
+
 def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
     """Columns of R at length 1 without their part in span(A), A orthonormal.
 

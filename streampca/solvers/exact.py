@@ -18,12 +18,12 @@ from streampca.arrays import (
     Array,
     apart,
     cast,
+    column_lengths,
     column_squares,
     eigh_descending,
     namespace,
     orthonormal,
     orthonormal_beside,
-    unit_columns,
     whitener,
 )
 from streampca.moments import Moments
@@ -209,5 +209,4 @@ def _residuals(state: ExactState) -> Array:
     xp = namespace(state.A)
     R = state.SA - state.A * state.eigenvalues
     largest = state.eigenvalues[:1]
-    _, lengths = unit_columns(R)
-    return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
+    return column_lengths(R) / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
