@@ -18,9 +18,9 @@ from streampca.arrays.blas import add_gram
 from streampca.arrays.inverse import inverse_on_range
 from streampca.arrays.lapack import leading_eigh
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
+from streampca.arrays.lengths import column_lengths, unit_columns
 from streampca.arrays.linalg import (
     apart,
-    column_lengths,
     eigh_descending,
     gram64,
     householder,
@@ -31,7 +31,6 @@ from streampca.arrays.linalg import (
     safe_factor,
     singular,
     towards_orthonormal,
-    unit_columns,
     whitener,
 )
 from streampca.arrays.ordering import completed, oriented

@@ -110,7 +110,7 @@ def _routines() -> _Routines | None:
         "dormtr": [letter] * 3 + [pointer] * 10 + [length] * 3,
     }
     for name in _NAMES:
-        found = [getattr(library, name.format(routine), None) for routine in types]
+        found: list[Any] = [getattr(library, name.format(r), None) for r in types]
         if None not in found:
             for routine, arguments in zip(found, types.values(), strict=True):
                 routine.argtypes, routine.restype = arguments, None

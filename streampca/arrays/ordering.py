@@ -47,7 +47,7 @@ def oriented(components: Float64, previous: NDArray[Any] | None) -> Float64:
     if previous is not None and previous.shape == components.shape:
         own = np.einsum("ij,ij->i", components, previous)
         if np.abs(own).min() > _CLEARLY:
-            return components * np.sign(own)[:, None]
+            return np.asarray(components * np.sign(own)[:, None])
     rows = np.arange(components.shape[0])
     signs = np.sign(components[rows, np.abs(components).argmax(axis=1)])
     if previous is not None and previous.shape[0]:

@@ -32,7 +32,6 @@ from streampca.moments.sparse import centre_sparse
 from streampca.moments.stream import Stream
 from streampca.rows import Look, Minibatch
 
-
 _FEW_ROWS = 16
 """Rows up to which the passes that products save cost less than to find out whether they may: two
 rows of 300 features took 130 microseconds, and take 80."""
