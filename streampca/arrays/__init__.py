@@ -2,6 +2,7 @@
 
 from streampca.arrays.backend import (
     cast,
+    column_parts,
     column_squares,
     device_name,
     dtype_name,
@@ -46,6 +47,7 @@ __all__ = [
     "as_pays",
     "cast",
     "column_lengths",
+    "column_parts",
     "column_squares",
     "completed",
     "device_name",

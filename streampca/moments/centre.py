@@ -16,6 +16,7 @@ import numpy as np
 from streampca.arrays import (
     Array,
     cast,
+    column_parts,
     column_squares,
     dtype_name,
     namespace,
@@ -232,7 +233,8 @@ def _explicitly(batch: Minibatch, about: Stream, dtype: str) -> DenseRows:
     else:
         shift = cast(mean if about.weight > 0 else X[0] * 1, dtype)  # X may be in the buffer
         with np.errstate(over="ignore"):  # rows outside float32 are seen by all_fit
-            xp.subtract(X, shift, out=Z)
+            for columns in column_parts(X):
+                xp.subtract(X[:, columns], shift[columns], out=Z[:, columns])
         if total > 0:
             ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
             with one_thread():  # a pass over memory: a second thread saves little
