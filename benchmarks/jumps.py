@@ -174,15 +174,13 @@ def kinds(kind: str) -> tuple[Work, Work]:
     n, p = 300, 10
     X = rows_of(8192, n)
     one = {
-        "float32": lambda: X,
         "float64": lambda: X.astype("float64"),
         "float16": lambda: X.astype("float16"),
         "int64": lambda: (1000 * X).astype("int64"),
         "uint8": lambda: np.clip(100 + 50 * X, 0, 255).astype("uint8"),
         "by columns": lambda: np.asfortranarray(X),
         "every other row": lambda: np.repeat(X, 2, axis=0)[::2],
-        "half_life": lambda: X,
-    }[kind]()
+    }.get(kind, lambda: X)()
     more = {"half_life": 1000.0} if kind == "half_life" else {}
     ours, plain = StreamingPCA(p, memory="dense", **more), StreamingPCA(p, memory="dense")
     return calls_of(one, 1024, ours.partial_fit), calls_of(X, 1024, plain.partial_fit)
@@ -191,6 +189,7 @@ def kinds(kind: str) -> tuple[Work, Work]:
 # --- walks ---------------------------------------------------------------------------------------
 
 FEATURES = (5, 10, 20, 50, 100, 127, 128, 129, 200, 300, 511, 512, 513, 784, 1000, 1024, 1025)
+KINDS = ("float64", "float16", "int64", "uint8", "by columns", "every other row")
 COMPONENTS = (1, 2, 5, 10, 20, 50, 100, 140, 155, 160, 200, 300, 500, 700, 1000)
 
 WALKS = {
@@ -241,10 +240,7 @@ WALKS = {
     ),
     "kinds": Walk(
         "dense, 300 features, rows of other kinds beside contiguous float32 (no walk)",
-        (
-            *("float32", "float64", "float16", "int64", "uint8"),
-            *("by columns", "every other row", "half_life"),
-        ),
+        ("float32", *KINDS, "half_life"),
         kinds,
     ),
 }
@@ -262,17 +258,16 @@ def walk(of: Walk, say: Callable[[str], None]) -> int:
     say(f"\n{of.said}")
     costs = [measured(of.pair(value)) for value in of.values]
     for i, j in pairwise(range(len(costs))):
-        if jumps(costs[i], costs[j]):  # by chance?
-            for k in (i, j):
-                again = measured(of.pair(of.values[k]))
-                costs[k] = Cost(*map(min, zip(costs[k], again, strict=True)))
+        for k in (i, j) if jumps(costs[i], costs[j]) else ():  # by chance?
+            again = measured(of.pair(of.values[k]))
+            costs[k] = Cost(*map(min, zip(costs[k], again, strict=True)))
     count, named = 0, [f"{v:,}" if isinstance(v, int) else str(v) for v in of.values]
     for i, (name, cost) in enumerate(zip(named, costs, strict=True)):
         step = theirs = 1.0
         if i:
             step = cost.ours / costs[i - 1].ours
             theirs = cost.yardstick / costs[i - 1].yardstick
-        marked = bool(i) and jumps(costs[i - 1], cost)
+        marked = bool(i) and isinstance(of.values[i], int) and jumps(costs[i - 1], cost)
         count += marked
         say(
             f"  {name:>15}{cost.ours * 1e6:>11.2f} us a row, step {step:>5.2f}; yardstick"
