@@ -190,7 +190,7 @@ def kinds(kind: str) -> tuple[Work, Work]:
 
 FEATURES = (5, 10, 20, 50, 100, 127, 128, 129, 200, 300, 511, 512, 513, 784, 1000, 1024, 1025)
 KINDS = ("float64", "float16", "int64", "uint8", "by columns", "every other row")
-COMPONENTS = (1, 2, 5, 10, 20, 50, 100, 140, 155, 160, 200, 300, 500, 700, 1000)
+COMPONENTS = (1, 2, 5, 10, 20, 50, 100, 120, 134, 135, 200, 300, 500, 700, 1000)
 
 WALKS = {
     "features": Walk(

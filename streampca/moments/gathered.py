@@ -13,21 +13,21 @@ from streampca.arrays import cast
 from streampca.moments.compress import Compressed, Directions, leading_pairs
 from streampca.moments.scatter import FEW_FEATURES, Scatter
 
-_SHARE = 3
-"""Part of the features from which directions are too many for sketches. Measured with 1,000
+_SHARE = 2 / 7
+"""Share of the features from which directions are too many for sketches. Measured with 1,000
 features and calls of 1,000 rows: microseconds a row by sketches, of the first 4,000 rows and of
 60,000, with 216 directions 43 and 13, 312 83 and 22, 424 168 and 35, 616 310 and 54; by sums 10
-with any. But a reading is then one of all features, 0.2 s: with 216 directions three times what it
-takes after a sketch, with more than 312 no longer."""
+with any. But directions are then written down as those of all features, 0.2 s: with 216 that is
+five times what it takes after a sketch, with 312 twice, with 424 no more."""
 
 MOST_FEATURES = 2048
 """Features up to which sums are taken: 32 MiB, and half of that while rows wait. They are at most
-three times what directions and a sketch are. With more, writing directions down takes long."""
+3.5 times what directions and a sketch are. With more, writing directions down takes long."""
 
 
 def gathers(n_features: int, n_directions: int) -> bool:
     """Whether rows are summed as n x n; few features cost next to nothing either way."""
-    return FEW_FEATURES < n_features <= MOST_FEATURES and _SHARE * n_directions >= n_features
+    return FEW_FEATURES < n_features <= MOST_FEATURES and n_directions >= _SHARE * n_features
 
 
 def begun(old: Directions) -> Scatter:

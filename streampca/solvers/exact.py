@@ -208,5 +208,7 @@ def _residuals(state: ExactState) -> Array:
     """||Sigma a - lambda a|| / lambda_1 for each component; 0 where Sigma is zero."""
     xp = namespace(state.A)
     R = state.SA - state.A * state.eigenvalues
-    largest = state.eigenvalues[:1]
-    return column_lengths(R) / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
+    largest, lengths = state.eigenvalues[:1], column_lengths(R)
+    if xp is np and largest > 0:
+        return lengths / largest
+    return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
