@@ -20,7 +20,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning import LAST_OF_ALL, Span
 from beam_pipelines.rows import BAD_ROWS, BadRow, key_text, keyed
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint, Key
 
 
 def check_lag(lag: Any) -> None:
@@ -149,6 +149,12 @@ class Apply(beam.DoFn):
                 self._made.clear()
             self._made[place] = made
         return self._made[place]
+
+
+def apply(make: Any, side: Any, kind: Any, main: str, bad_rows: bool) -> Any:
+    """The step that gives (key, kind) of rows; with bad rows, two outputs, of which one is main."""
+    applied = beam.ParDo(Apply(make, bad_rows), side).with_output_types(tuple[Key, kind])
+    return applied.with_outputs(BAD_ROWS, main=main) if bad_rows else applied
 
 
 def _newest(checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:

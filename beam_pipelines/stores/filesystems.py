@@ -13,7 +13,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from pyarrow import fs
 
-from streampca import CheckpointStore
+from streampca.checkpoint import CheckpointStore
 
 _OBJECT_STORES = ("gs", "s3", "azfs")
 """Their files appear complete, when they are closed, in the place of what was there before."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name, to_numpy
 from streampca.bank.keys import read_keys
-from streampca.bank.learning import learn
+from streampca.bank.learning import Rows, learn
 from streampca.bank.solved import Solved
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimator import StreamingPCA
@@ -39,18 +39,6 @@ class Same(NamedTuple):
     """The key of all rows."""
 
     key: Key
-
-
-class Rows(NamedTuple):
-    """Rows that count, checked, and whose they are."""
-
-    X: NDArray[Any]
-    weights: NDArray[np.float64] | None
-    keys: list[Key]
-    codes: NDArray[np.int64]
-    names: tuple[str, ...] | None
-    squares: float | None = None
-    """At least the sum of all squares of X, where that is known."""
 
 
 class Models(Parameters):
@@ -90,9 +78,7 @@ class Models(Parameters):
     @property
     def _begun(self) -> MomentsBank:
         if self._bank is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
+            raise NotFittedError.of(self)
         return self._bank
 
     # --- rows -----------------------------------------------------------------------------------
@@ -143,7 +129,7 @@ class Models(Parameters):
         new = np.flatnonzero(models < 0)
         models[new] = self._numbers_of_new(len(new))
         gamma = resolve_parameters(self._single, self._begun.n_features).forgetting
-        learn(self._begun, models, rows.codes, rows.X, rows.weights, gamma, rows.squares)
+        learn(self._begun, models, rows, gamma)
         self._entered({rows.keys[i]: int(models[i]) for i in new})
         self._changed(models)
 

@@ -89,9 +89,7 @@ class Fitted(Parameters, Generic[L]):
     @property
     def _started_learner(self) -> L:
         if self._learner is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
+            raise NotFittedError.of(self)
         return self._learner
 
     @property

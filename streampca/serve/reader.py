@@ -16,11 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from starlette.exceptions import HTTPException
 
-from streampca import Checkpoint, CheckpointStore
+from streampca.checkpoint import Checkpoint, CheckpointStore, Key
 
 __all__ = ["Key", "Name", "Reader", "Shared"]
 
-Key = str | int | None
 Name = tuple[int | None, int]
 T = TypeVar("T")
 

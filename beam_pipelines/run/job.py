@@ -15,11 +15,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines.learning import parse
-from beam_pipelines.program import job_options
-from beam_pipelines.program.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
-from beam_pipelines.program.record import JobRecord
-from beam_pipelines.program.submission import check
-from beam_pipelines.program.topic_job import OWN_TIME, KafkaInput, kafka_input
+from beam_pipelines.run import job_options
+from beam_pipelines.run.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
+from beam_pipelines.run.record import JobRecord
+from beam_pipelines.run.submission import check
+from beam_pipelines.run.topic_job import OWN_TIME, KafkaInput, kafka_input
 from beam_pipelines.sources import (
     TOPICS,
     PubSubInput,

@@ -21,8 +21,8 @@ from apache_beam.transforms.window import (
 )
 
 from beam_pipelines.learning import slots
-from beam_pipelines.program.progress import Progress
-from beam_pipelines.program.submission import check_answer
+from beam_pipelines.run.progress import Progress
+from beam_pipelines.run.submission import check_answer
 from beam_pipelines.sources import (
     Holding,
     Incoming,
