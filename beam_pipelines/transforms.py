@@ -24,12 +24,12 @@ from beam_pipelines.learning import (
     Arrived,
     CarryModel,
     Grouped,
-    MomentsFn,
     OneCopy,
     Options,
     OwnWindow,
     RerunModel,
     ResumeModel,
+    RowsOrMomentsFn,
     TagRows,
     TagWindow,
     early_trigger,
@@ -243,7 +243,7 @@ class LearnComponents(beam.PTransform):
             grouped = blocks | "Moments" >> Grouped()
             tag = TagRows(windowfn, asked.carry)
         else:
-            moments = MomentsFn(features=asked.features, **asked.options)
+            moments = RowsOrMomentsFn(features=asked.features, **asked.options)
             combine = beam.CombinePerKey(moments).with_output_types(tuple[str, bytes])
             grouped = blocks | "Moments" >> combine
             tag = TagWindow(windowfn, asked.carry)

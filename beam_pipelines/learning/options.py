@@ -148,7 +148,8 @@ class Options:
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)
         half_life = None if self.half_life is None else _micros(self.half_life)
-        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments)
+        in_order = self.needs_rows
+        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments, in_order)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""

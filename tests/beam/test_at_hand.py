@@ -63,6 +63,9 @@ class Timer:
     def set(self, when, dynamic_timer_tag):
         pass
 
+    def clear(self, dynamic_timer_tag):
+        pass
+
 
 class Key:
     """The state of one key, and its timers fired by hand."""
@@ -86,7 +89,7 @@ class Key:
     def fire(self, fn, minute):
         """The checkpoints of a timer at the end of a minute."""
         end = Time((minute + 1) * MINUTE - 1)
-        found = fn.close(self.text, end, self.bag, *self.cells, silent=None)
+        found = fn.close(self.text, end, self.bag, *self.cells, silent=None, timer=Timer())
         return [timestamped.value[1] for timestamped in found]
 
 

@@ -65,8 +65,8 @@ def test_few_rows_cross_workers_as_rows(m):
     merged = fn.merge_accumulators([coder.decode(coder.encode(part)) for part in parts])
     data = fn.extract_output(merged)
     moments, _ = moments_from_bytes(data)
-    assert ("factor" in moments.state()) == (2 * (m - 1) < 50)
-    assert len(data) < 8 * 50 * min(m, 50) + 3500
+    assert ("factor" in moments.state()) == (2 * m < 50)
+    assert len(data) < 8 * 50 * (m if 2 * m < 50 else 50) + 3500
     np.testing.assert_allclose(moments.mean, X.mean(0))
     np.testing.assert_allclose(moments.scatter, np.cov(X.T, ddof=0) * m, atol=1e-12 * m)
 
