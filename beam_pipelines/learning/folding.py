@@ -10,7 +10,7 @@ import numpy as np
 from beam_pipelines.rows import Names
 from streampca.arrays import one_thread
 from streampca.learning import resolve_parameters
-from streampca.moments import Moments, make_moments
+from streampca.moments import Moments, dense_of_few, make_moments
 from streampca.rows import Minibatch
 
 _FEWEST, _MOST = 128, 512
@@ -60,7 +60,19 @@ class Folding:
 
     def alone(self, blocks: list[Any]) -> Moments:
         """Moments of these rows."""
+        if len(blocks) == 1 and self._is_plain(blocks[0]):
+            few = dense_of_few(blocks[0], center=self._parameters["center"])
+            if few is not None:
+                return few
         return self(None, blocks)
+
+    def _is_plain(self, X: Any) -> bool:
+        """Whether rows are kept in dense moments of float64 on the host."""
+        n, parameters = X.shape[1], self._parameters
+        if n not in self._chosen:
+            self._chosen[n] = _choice(parameters, n)
+        double = (parameters["dtype"] or X.dtype.name) == "float64"
+        return self._chosen[n][0] == "dense" and double and parameters["device"] is None
 
     def tidy(self) -> None:
         """Give back the memory worked in."""

@@ -8,9 +8,10 @@ numpy does it.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,28 @@ Float64 = NDArray[np.float64]
 
 _NAMES = (("scipy_dsyevr_64_", np.int64), ("dsyevr_64_", np.int64))
 
-_SMALL, _SHARE = 80, 10
+_SMALL, _SHARE = 16, 10
 """Up to so many rows, or with more than a tenth of the pairs, all of them take no longer: of 10
-pairs the share of numpy's time was 0.9 at n = 100, 0.6 at 200, 0.5 at 300 and 0.4 at 784."""
+pairs the share of numpy's time was 0.9 at n = 100, 0.6 at 200, 0.5 at 300 and 0.4 at 784; of 2
+pairs 0.6 at n = 24, 0.5 at 40 and 0.4 at 50."""
+
+_KEPT = 128
+"""Rows up to which memory to work in is kept: making it takes as long as the routine at n = 32."""
+
+
+class _Place(NamedTuple):
+    """Memory that the routine reads and writes, for one n and k, and where it lies."""
+
+    A: Float64  # (n, n) overwritten
+    values: Float64  # (n,)
+    Z: Float64  # (n, k)
+    found: NDArray[Any]
+    info: NDArray[Any]
+    pointers: tuple[int, ...]
+    kept: tuple[NDArray[Any], ...]  # what else the pointers point to
+
+
+_places = threading.local()
 
 
 def leading_eigh(S: Float64, k: int) -> tuple[Float64, Float64] | None:
@@ -36,29 +56,41 @@ def leading_eigh(S: Float64, k: int) -> tuple[Float64, Float64] | None:
     if routine is None or n <= _SMALL or _SHARE * k > n:
         return None
     call, whole = routine
-    A = np.array(S.T, "float64", order="F")  # symmetric, and overwritten
-    values, Z = np.empty(n), np.empty((n, k), order="F")
-    found, support, info = np.zeros(1, whole), np.zeros(2 * n, whole), np.zeros(1, whole)
-    work, more = np.empty(40 * n), np.empty(10 * n, whole)
-    sizes = {name: np.array([v], whole) for name, v in _sizes(n, k, work, more).items()}
-    bound = np.zeros(1)
-    call(
-        *(b"V", b"I", b"L"),
-        *(sizes["n"].ctypes.data, A.ctypes.data, sizes["n"].ctypes.data),
-        *(bound.ctypes.data, bound.ctypes.data),
-        *(sizes["first"].ctypes.data, sizes["n"].ctypes.data, bound.ctypes.data),
-        *(found.ctypes.data, values.ctypes.data, Z.ctypes.data, sizes["n"].ctypes.data),
-        *(support.ctypes.data, work.ctypes.data, sizes["work"].ctypes.data),
-        *(more.ctypes.data, sizes["more"].ctypes.data, info.ctypes.data),
-        *(1, 1, 1),  # lengths of the letters, as Fortran passes them
-    )
-    if info[0] or found[0] != k or not np.isfinite(Z).all():
+    place = _place(n, k, whole)
+    np.copyto(place.A, S.T)  # symmetric
+    call(b"V", b"I", b"L", *place.pointers, 1, 1, 1)  # lengths of the letters, as Fortran has them
+    Z = place.Z[:, ::-1].copy(order="C")
+    if place.info[0] or place.found[0] != k or not np.isfinite(Z).all():
         return None
-    return values[:k][::-1].copy(), np.ascontiguousarray(Z[:, ::-1])
+    return place.values[:k][::-1].copy(), Z
 
 
-def _sizes(n: int, k: int, work: NDArray[Any], more: NDArray[Any]) -> dict[str, int]:
-    return {"n": n, "first": n - k + 1, "work": len(work), "more": len(more)}
+def _place(n: int, k: int, whole: Any) -> _Place:
+    """Memory to work in, which each thread has of its own."""
+    if n > _KEPT:
+        return _made(n, k, whole)
+    known = _places.__dict__.setdefault("known", {})
+    if (n, k) not in known:
+        if len(known) >= 16:
+            known.clear()
+        known[n, k] = _made(n, k, whole)
+    place: _Place = known[n, k]
+    return place
+
+
+def _made(n: int, k: int, whole: Any) -> _Place:
+    A, values, Z = np.empty((n, n), order="F"), np.empty(n), np.empty((n, k), order="F")
+    found, support, info = np.zeros(1, whole), np.zeros(2 * n, whole), np.zeros(1, whole)
+    work, more, bound = np.empty(40 * n), np.empty(10 * n, whole), np.zeros(1)
+    size, first, n_work, n_more = (
+        np.array([value], whole) for value in (n, n - k + 1, len(work), len(more))
+    )
+    order = (
+        *(size, A, size, bound, bound, first, size, bound),
+        *(found, values, Z, size, support, work, n_work, more, n_more, info),
+    )
+    pointers = tuple(array.ctypes.data for array in order)
+    return _Place(A, values, Z, found, info, pointers, order)
 
 
 @cache
