@@ -7,7 +7,8 @@ any timer. A timer that finds nothing due does nothing, so a repeated one does n
 
 A key has a timer at the end of the first window that waits, which also holds the watermark of what
 comes after, and, once that has fired, one at the end of the last: where the watermark has passed
-thousands of windows at once, as on bounded input, one timer closes them all.
+thousands of windows at once, one timer closes them all. On bounded input, where it always does, one
+at the end of time makes sure that a single bundle does.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ class CarryModel(beam.DoFn):
         timers = self._timers.get(text)
         if timers is None:
             timers = self._timers[text] = Timers()
+            if self._learning.bounded:
+                timer.set(Timestamp(micros=LAST_OF_ALL), dynamic_timer_tag="end")
         timers.reach(window.last, timer)
         if not early:
             return

@@ -143,7 +143,7 @@ class Options:
             "largest": float(np.finfo("float32").max) if single else LARGEST,
         }
 
-    def learning(self, allowed_lateness: Any) -> Learning:
+    def learning(self, allowed_lateness: Any, bounded: bool = False) -> Learning:
         """How every key learns, in microseconds."""
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)

@@ -32,6 +32,7 @@ class Learning:
     lateness: int = 0  # microseconds for which a window takes late rows
     moments: str | int = "all"  # which checkpoints hold them: "last", "none", or every so many
     in_order: bool = False  # whether rows are learned as they come, and not by window
+    bounded: bool = False  # whether the input ends: then the watermark passes all windows at once
 
     @cached_property
     def folding(self) -> Folding:

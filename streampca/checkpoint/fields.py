@@ -168,7 +168,12 @@ def settings(value: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, setting in value.items():
         # JSON as they are
-        if setting is None or type(setting) in (bool, str, int):
+        kind = type(setting)
+        if (
+            setting is None
+            or kind in (bool, str, int)
+            or (kind is float and math.isfinite(setting))
+        ):
             found[str(name)] = setting
             continue
         try:
