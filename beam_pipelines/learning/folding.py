@@ -71,8 +71,8 @@ class Folding:
         n, parameters = X.shape[1], self._parameters
         if n not in self._chosen:
             self._chosen[n] = _choice(parameters, n)
-        double = (parameters["dtype"] or X.dtype.name) == "float64"
-        return self._chosen[n][0] == "dense" and double and parameters["device"] is None
+        single = parameters["dtype"] == "float32"
+        return self._chosen[n][0] == "dense" and not single and parameters["device"] is None
 
     def tidy(self) -> None:
         """Give back the memory worked in."""

@@ -15,7 +15,7 @@ from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
-from streampca.checkpoint import keeps_moments, measure_drift
+from streampca.checkpoint import keeps_moments, measure_drift, of_solved
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
@@ -96,7 +96,7 @@ class Running:
         if before is not None:
             components = np.asarray(fields["components"])
             fields["drift"] = measure_drift(components, before.components)
-        checkpoint = Checkpoint(
+        checkpoint = (Checkpoint if moments else of_solved)(
             key=self._key,
             window_start=window.span.start,
             window_end=window.span.end,

@@ -209,5 +209,18 @@ def _residuals(state: ExactState) -> Array:
     xp = namespace(state.A)
     R = state.SA - state.A * state.eigenvalues
     largest = state.eigenvalues[:1]
-    _, lengths = unit_columns(R)
+    lengths = _lengths(R)
     return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
+
+
+def _lengths(R: Array) -> Array:
+    """Lengths of the columns of R, float64."""
+    if namespace(R) is np and R.dtype == np.float64:
+        squares = column_squares(R)
+        if squares.min() > _INSIDE and squares.max() < 1.0 / _INSIDE:
+            return np.sqrt(squares)
+    return unit_columns(R)[1]
+
+
+_INSIDE = 1e-200
+"""Sums of squares between this and its inverse have lost nothing of small entries that counts."""
