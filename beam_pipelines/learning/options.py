@@ -148,8 +148,16 @@ class Options:
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)
         half_life = None if self.half_life is None else _micros(self.half_life)
-        in_order = self.needs_rows
-        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments, in_order)
+        return Learning(
+            self.options,
+            self.carry,
+            half_life,
+            idle,
+            lateness,
+            self.moments,
+            in_order=self.needs_rows,
+            bounded=bounded,
+        )
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""
