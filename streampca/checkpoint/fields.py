@@ -133,7 +133,7 @@ def finite(found: NDArray[Any]) -> bool:
     zeros = _ZEROS.get(found.dtype.char)
     if zeros is None or found.size > len(zeros):
         return bool(np.isfinite(found).all())
-    return bool(np.dot(found.ravel("K"), zeros[: found.size]) == 0)
+    return bool(np.vdot(found.ravel("K"), zeros[: found.size]) == 0)  # dot would warn
 
 
 def calibration(value: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
