@@ -53,11 +53,15 @@ def leading_eigh(S: Float64, k: int) -> tuple[Float64, Float64] | None:
     """
     n = len(S)
     routine = _syevr()
-    if routine is None or n <= _SMALL or _SHARE * k > n:
+    # of NaN the routine counts more pairs than there is room for
+    if routine is None or n <= _SMALL or _SHARE * k > n or not np.isfinite(S).all():
         return None
     call, whole = routine
     place = _place(n, k, whole)
     np.copyto(place.A, S.T)  # symmetric
+    # what is left of another matrix must not be taken for this one's
+    place.Z.fill(np.nan)
+    place.found[0] = 0
     call(b"V", b"I", b"L", *place.pointers, 1, 1, 1)  # lengths of the letters, as Fortran has them
     Z = place.Z[:, ::-1].copy(order="C")
     if place.info[0] or place.found[0] != k or not np.isfinite(Z).all():
@@ -81,7 +85,9 @@ def _place(n: int, k: int, whole: Any) -> _Place:
 def _made(n: int, k: int, whole: Any) -> _Place:
     A, values, Z = np.empty((n, n), order="F"), np.empty(n), np.empty((n, k), order="F")
     found, support, info = np.zeros(1, whole), np.zeros(2 * n, whole), np.zeros(1, whole)
-    work, more, bound = np.empty(40 * n), np.empty(10 * n, whole), np.zeros(1)
+    # Where it counts no pair among equal values, the routine writes to the number before the first:
+    # there is room around what it is told of.
+    work, more, bound = np.empty(42 * n)[n:-n], np.empty(12 * n, whole)[n:-n], np.zeros(1)
     size, first, n_work, n_more = (
         np.array([value], whole) for value in (n, n - k + 1, len(work), len(more))
     )
