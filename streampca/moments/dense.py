@@ -27,6 +27,7 @@ from streampca.arrays import (
 )
 from streampca.moments.base import Moments
 from streampca.moments.centre import CentredRows
+from streampca.moments.pairs import Pairs
 from streampca.moments.scatter import Scatter
 from streampca.moments.thin import ThinScatter
 
@@ -77,6 +78,19 @@ class DenseMoments(Moments):
             self._thin = ThinScatter.empty(n_features)
         else:
             self._sum = Scatter(zeros((n_features, n_features), "float64", device))
+
+    def begin_with(
+        self, thin: ThinScatter, mean: NDArray[np.float64] | None, pairs: Pairs, n_rows: int
+    ) -> None:
+        """Have seen so many rows of weight 1, whose scatter and mean (n,) these are, and no others.
+
+        No mean stands for zero, where rows are not centred.
+        """
+        self._thin, self._sum = thin, None
+        if mean is not None:
+            self._mean = mean
+        self.n_samples, self.n_copies, self.weight = n_rows, float(n_rows), float(n_rows)
+        self.pairs = pairs
 
     # --- in which of two ways -------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Leading eigenpairs by numpy's own LAPACK are those of a full decomposition."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -51,9 +53,23 @@ def test_all_pairs_are_asked_of_numpy(n, k):
     assert leading_eigh(np.eye(n), k) is None
 
 
-def test_what_is_not_finite_is_left_to_numpy():
-    S = np.full((100, 100), np.nan)
-    assert leading_eigh(S, 2) is None
+@pytest.mark.parametrize("n", [50, 100, 200])
+def test_what_is_not_finite_is_left_to_numpy(n):
+    leading_eigh(np.diag(np.arange(n, 0.0, -1.0)), 2)  # whose answer may lie in the same memory
+    assert leading_eigh(np.full((n, n), np.nan), 2) is None
+
+
+@shown
+def test_answers_are_not_written_over_by_later_ones():
+    draws = np.random.default_rng(0)
+    matrices = [X.T @ X for X in draws.normal(size=(20, 80, 40))]
+    found = [leading_eigh(S, 2) for S in matrices]
+    with ThreadPoolExecutor(8) as pool:
+        again = list(pool.map(lambda S: leading_eigh(S, 2), matrices * 20))
+    for i, (values, vectors) in enumerate(again):
+        np.testing.assert_array_equal(values, found[i % 20][0])
+        np.testing.assert_array_equal(vectors, found[i % 20][1])
+        assert not np.shares_memory(vectors, found[i % 20][1])
 
 
 @shown
