@@ -82,13 +82,9 @@ class DenseMoments(Moments):
     def begin_with(
         self, thin: ThinScatter, mean: NDArray[np.float64] | None, pairs: Pairs, n_rows: int
     ) -> None:
-        """Have seen so many rows of weight 1, whose scatter and mean (n,) these are, and no others.
-
-        No mean stands for zero, where rows are not centred.
-        """
+        """Have seen so many rows of weight 1, of this scatter and mean (n,); no mean is a zero."""
         self._thin, self._sum = thin, None
-        if mean is not None:
-            self._mean = mean
+        self._mean = self._mean if mean is None else mean
         self.n_samples, self.n_copies, self.weight = n_rows, float(n_rows), float(n_rows)
         self.pairs = pairs
 
