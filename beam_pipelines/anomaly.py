@@ -7,10 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from apache_beam.ml.anomaly.base import AnomalyDetector
-from apache_beam.ml.anomaly.specifiable import specifiable
+from apache_beam.ml.anomaly.specifiable import Spec, Specifiable, specifiable
 from apache_beam.pvalue import Row
 
 from streampca.records import RecordScorer
+
+
+class _Spec(Spec):
+    """A spec that brings its detector along.
+
+    A worker makes a detector of its spec by name, among those that were imported there. This
+    class is pickled by reference: to read such a spec is to import this module.
+    """
 
 
 @specifiable
@@ -103,3 +111,11 @@ class PCAReconstruction(AnomalyDetector):
             except (TypeError, OverflowError):
                 return None
         return row
+
+
+def _to_spec(detector: Any) -> Spec:
+    spec = Specifiable.to_spec(detector)
+    return _Spec(spec.type, spec.config)
+
+
+setattr(PCAReconstruction, "to_spec", _to_spec)  # noqa: B010 - over what `specifiable` put there

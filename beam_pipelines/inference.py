@@ -14,9 +14,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from beam_pipelines.rows import keyed
 from beam_pipelines.scoring import Projected, Projector
 from beam_pipelines.stores import open_store
-from streampca import Checkpoint
-
-Key = str | int | None
+from streampca.checkpoint import Checkpoint, Key
 
 
 class Absent(enum.Enum):

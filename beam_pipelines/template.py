@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from beam_pipelines.program import NEEDED, job_options, parser
+from beam_pipelines.run import NEEDED, job_options, parser
 
 __all__ = ["metadata"]
 

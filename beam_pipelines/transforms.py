@@ -45,9 +45,8 @@ from beam_pipelines.rows import (
     RowReader,
     TimedBlocks,
 )
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint, Key
 
-Key = str | int | None
 Seconds = float | datetime.timedelta
 
 

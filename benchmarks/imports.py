@@ -1,4 +1,4 @@
-"""What importing takes: `import streampca` beside what it cannot do without.
+"""What importing takes: `from streampca import ...` beside what it cannot do without.
 
     python -m benchmarks.imports            the fastest of nine processes each, a minute at most
     python -m benchmarks.imports --times 3
@@ -6,8 +6,9 @@
 Each line is a new process, with the files in the cache of the operating system; lines take turns,
 so that a busy moment of the machine meets all of them, and the fastest counts: other work on the
 machine only ever adds to a time. Time to start Python itself is left out.
-`import streampca` is to take no more than 0.25 s. A machine that needs longer for numpy and pyarrow
-alone is slow or busy: there the limit is twice what these take. The process ends with 1 above it.
+`from streampca import StreamingPCA` is to take no more than 0.25 s. A machine that needs longer for
+numpy and pyarrow alone is slow or busy: there the limit is twice what these take. The process ends
+with 1 above it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import time
 
 LIMIT = 0.25
 ALLOWED = 2.0
-"""Times what numpy and pyarrow take; on a quiet machine `import streampca` takes 1.4 times that."""
+"""Times what numpy and pyarrow take; on a quiet machine the estimators take 1.4 times that."""
 
 LINES = {
     "numpy, pyarrow": "import numpy, pyarrow",
-    "streampca": "import streampca",
-    "streampca, torch": "import streampca, torch",
+    "streampca": "from streampca import KeyedPCA, StreamingPCA, merge_all",
+    "streampca, torch": "from streampca import StreamingPCA; import torch",
     "streampca.river": "import streampca.river",
     "beam_pipelines": "import beam_pipelines",
     "streampca --help": "from streampca.cli import main; sys.argv[1:] = ['--help']; main()",

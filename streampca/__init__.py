@@ -1,16 +1,17 @@
 """Ordered principal components of a stream that never ends."""
 
+import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from streampca.bank import KeyedPCA
-from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
-from streampca.estimator import StreamingPCA
-from streampca.exceptions import NotFittedError, UnknownKeyError
-from streampca.merging import merge_all
-from streampca.regression import StreamingReducedRankRegression
-
 if TYPE_CHECKING:
+    from streampca.bank import KeyedPCA
+    from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
+    from streampca.estimator import StreamingPCA
+    from streampca.exceptions import NotFittedError, UnknownKeyError
     from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
+    from streampca.merging import merge_all
+    from streampca.regression import StreamingReducedRankRegression
 
 __all__ = [
     "Checkpoint",
@@ -27,21 +28,37 @@ __all__ = [
     "nested_mse_loss",
 ]
 
-_LAYER = ("NestedLinearAutoencoder", "NestedMSELoss", "nested_mse_loss")
+_WINGS = {
+    "Checkpoint": "checkpoint",
+    "CheckpointStore": "checkpoint",
+    "CheckpointWarning": "checkpoint",
+    "KeyedPCA": "bank",
+    "NestedLinearAutoencoder": "layer",
+    "NestedMSELoss": "layer",
+    "NotFittedError": "exceptions",
+    "StreamingPCA": "estimator",
+    "StreamingReducedRankRegression": "regression",
+    "UnknownKeyError": "exceptions",
+    "merge_all": "merging",
+    "nested_mse_loss": "layer",
+}
+"""Where each name lives."""
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch, and the version, are read when a program uses them."""
+    """A name's wing is imported when it is first used: reading a store needs no estimator."""
     if name == "__version__":
         from streampca.version import version
 
         return version()
-    if name not in _LAYER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from streampca import layer
-
-    return getattr(layer, name)
+    if name in _WINGS:
+        found = getattr(importlib.import_module(f"streampca.{_WINGS[name]}"), name)
+        globals()[name] = found
+        return found
+    if not name.startswith("_") and importlib.util.find_spec(f"streampca.{name}") is not None:
+        return importlib.import_module(f"streampca.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAYER, "__version__"})
+    return sorted({*globals(), *_WINGS, "__version__"})

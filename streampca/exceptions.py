@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class NotFittedError(ValueError, AttributeError):
     """A result was requested before any row was seen.
@@ -15,6 +17,11 @@ class NotFittedError(ValueError, AttributeError):
     >>> hasattr(StreamingPCA(2), "components_")
     False
     """
+
+    @classmethod
+    def of(cls, estimator: object) -> Self:
+        """The error of an estimator that has learned nothing."""
+        return cls(f"this {type(estimator).__name__} has not seen any row: call partial_fit first")
 
 
 class UnknownKeyError(KeyError):

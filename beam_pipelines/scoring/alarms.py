@@ -25,9 +25,8 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning import LAST_OF_ALL, refuse_splits, seconds
 from beam_pipelines.rows import key_text
+from streampca.checkpoint import Key
 from streampca.monitor import Event, Events, Levels, Rules, Scored
-
-Key = str | int | None
 
 _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down."""

@@ -20,7 +20,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines.learning import LAST_OF_ALL, Span
 from beam_pipelines.rows import BAD_ROWS, BadRow, key_text, keyed
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint, Key
 
 
 def check_lag(lag: Any) -> None:
@@ -151,6 +151,12 @@ class Apply(beam.DoFn):
         return self._made[place]
 
 
+def apply(make: Any, side: Any, kind: Any, main: str, bad_rows: bool) -> Any:
+    """The step from rows to (key, kind); with bad rows it has two outputs, `main` and these."""
+    applied = beam.ParDo(Apply(make, bad_rows), side).with_output_types(tuple[Key, kind])
+    return applied.with_outputs(BAD_ROWS, main=main) if bad_rows else applied
+
+
 def _newest(checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:
-    """The last word on a window; in the global window, on the newest of those read."""
+    """The last checkpoint of a window; in the global window, of the newest one read."""
     return max(checkpoints, key=lambda c: (c.window_end or 0, c.sequence), default=None)

@@ -7,12 +7,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_pipelines.rows import BAD_ROWS
-from beam_pipelines.scoring.following import Apply, check_lag, following
+from beam_pipelines.scoring.following import apply, check_lag, following
 from beam_pipelines.scoring.projector import Projected, Projector
-from streampca import Checkpoint
-
-Key = str | int | None
+from streampca.checkpoint import Checkpoint
 
 
 class ProjectComponents(beam.PTransform):
@@ -73,11 +70,7 @@ class ProjectComponents(beam.PTransform):
         """Build the steps."""
         side = following(self._checkpoints, self._lag, Checkpoint.without_moments)
         made = functools.partial(_projector, *self._wanted)
-        project = beam.ParDo(Apply(made, self._bad_rows), side)
-        project = project.with_output_types(tuple[Key, Projected])
-        if self._bad_rows:
-            project = project.with_outputs(BAD_ROWS, main="projected")
-        return rows | "Project" >> project
+        return rows | "Project" >> apply(made, side, Projected, "projected", self._bad_rows)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""

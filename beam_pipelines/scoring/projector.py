@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from beam_pipelines.rows import RowReader
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint
 from streampca.monitor import Monitor
 
 Float64 = NDArray[np.float64]

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from beam_pipelines.rows import BAD_ROWS, RowReader
-from beam_pipelines.scoring.following import Apply, check_lag, following
-from streampca import Checkpoint
+from beam_pipelines.rows import RowReader
+from beam_pipelines.scoring.following import apply, check_lag, following
+from streampca.checkpoint import Checkpoint
 from streampca.monitor import Monitor, Rules, Scored, Watch, slim
-
-Key = str | int | None
 
 
 class ScoredRow(NamedTuple):
@@ -90,11 +88,7 @@ class Score(beam.PTransform):
         """Build the steps."""
         side = following(self._checkpoints, self._lag, slim)
         made = functools.partial(_scorer, self._rules.as_dict(), *self._how)
-        score = beam.ParDo(Apply(made, self._bad_rows), side)
-        score = score.with_output_types(tuple[Key, ScoredRow])
-        if self._bad_rows:
-            score = score.with_outputs(BAD_ROWS, main="scored")
-        return rows | "Score" >> score
+        return rows | "Score" >> apply(made, side, ScoredRow, "scored", self._bad_rows)
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""

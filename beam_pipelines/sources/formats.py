@@ -13,7 +13,7 @@ from streampca.files import STDIN, Source, local_path, names
 __all__ = ["TOPICS", "find_files", "source_of"]
 
 TOPICS = ("kafka://", "pubsub://")
-"""How addresses begin that are no files."""
+"""Beginnings of addresses that are not files."""
 
 
 class BeamSource(Source):
@@ -36,7 +36,7 @@ class BeamSource(Source):
         return _File(file)
 
     def has_grown(self) -> bool:
-        """Never: files of object stores are there complete."""
+        """Never: files of object stores appear complete."""
         return False
 
 

@@ -49,7 +49,7 @@ class Message(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """No message of the partition before this one has a row of this time or a later one."""
+    """Before this message no message of the partition has a row of this time or a later one."""
 
     partition: int
     micros: int
@@ -186,7 +186,7 @@ class InOrder(beam.DoFn):
         when: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
         hold: Any = beam.DoFn.TimerParam(HOLD),  # noqa: B008
     ) -> None:
-        """Hold on, unless the partition has ended, or is silent."""
+        """Set the timer that keeps the watermark, unless the partition has ended or is silent."""
         has_ended = when.micros >= _END.micros - 1000  # timers cross workers in milliseconds
         if not has_ended and self._holding.idle is None:
             self._hold_back(hold, when.micros)

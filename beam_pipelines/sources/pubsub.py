@@ -59,7 +59,7 @@ class Subscription(NamedTuple):
         return ReadFromPubSub(topic=self.resource)
 
     def read(self, pipeline: Any, parse: ParseRows, *, bad_rows: bool) -> Incoming:
-        """Rows of its messages; the service itself says how far their times have come."""
+        """Rows of its messages; the service keeps the watermark."""
         messages = pipeline | "PubSub" >> self.connector()
         found = messages | "ParseRows" >> parse
         return Incoming(found.rows, found.bad_rows) if bad_rows else Incoming(found, None)
@@ -84,7 +84,7 @@ class PubSubInput(NamedTuple):
         return self.subscription.read(pipeline, parse, bad_rows=bad_rows)
 
     def begin(self, store: str) -> None:
-        """Nothing: the service knows what has been acknowledged."""
+        """Nothing: the service knows which messages were acknowledged."""
 
 
 def pubsub_columns(address: str, asked: Mapping[str, Any]) -> Columns:

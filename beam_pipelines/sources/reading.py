@@ -27,9 +27,8 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_pipelines.learning import slots
 from beam_pipelines.rows import BAD_ROWS, BLOCKS, BadRow, Block, Place
 from beam_pipelines.sources.formats import source_of
+from beam_pipelines.stores import Key
 from streampca.files import Columns, Order, Rows, formats, read_source
-
-Key = str | int | None
 
 _log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ __all__ = ["Incoming", "KafkaTopic", "ReadTopic", "form_of", "schema_of"]
 
 
 class Incoming(NamedTuple):
-    """What a job gets of its messages."""
+    """The outputs of the steps that read messages."""
 
     rows: Any
     bad_rows: Any  # None: they fail the job

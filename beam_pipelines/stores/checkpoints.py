@@ -16,15 +16,14 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipelines.stores.filesystems import absolute, matching, open_store
-from streampca import Checkpoint
 from streampca.checkpoint import (
+    Checkpoint,
     CheckpointError,
     CheckpointWarning,
+    Key,
     all_in,
     rows_that_count,
 )
-
-Key = str | int | None
 
 UNREADABLE = "unreadable"
 

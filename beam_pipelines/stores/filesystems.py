@@ -13,7 +13,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from pyarrow import fs
 
-from streampca import CheckpointStore
+from streampca.checkpoint import CheckpointStore
 
 _OBJECT_STORES = ("gs", "s3", "azfs")
 """Their files appear complete, when they are closed, in the place of what was there before."""
@@ -208,7 +208,7 @@ class _BeamFiles(fs.FileSystemHandler):
 
 
 def _info(path: str) -> fs.FileInfo:
-    """Whether a file is there, and by what it is known to be the same later."""
+    """The identity of a file, by which it is recognised later, and whether it is there."""
     if not FileSystems.exists(path):
         return fs.FileInfo(path, fs.FileType.NotFound)
     try:

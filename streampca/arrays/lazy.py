@@ -57,7 +57,7 @@ def need_torch(what: str) -> None:
 if not TYPE_CHECKING:
 
     class _Torch:
-        """Stands for the module: its names are those of torch, which is imported at the first."""
+        """In place of the module torch, which is imported when the first name is read."""
 
         def __getattr__(self, name: str) -> Any:
             # doctest and inspect ask everything for __wrapped__ and the like

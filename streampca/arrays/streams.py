@@ -67,12 +67,12 @@ class Lane:
         return event
 
     def after(self, event: Any) -> None:
-        """What comes next here waits for the event; the host does not."""
+        """The next work of this stream waits for the event; the host does not."""
         if event is not None and self._side is not None:
             self._side.wait_event(event)
 
     def before(self, event: Any) -> None:
-        """What is computed next waits for the event; the host does not."""
+        """The next computation waits for the event; the host does not."""
         if event is not None:
             self._streams.current_stream(self._device).wait_event(event)
 

@@ -91,7 +91,7 @@ _ONE, _ALL = 0, 1
 
 
 class _Choices:
-    """What has been learned of each kind and size of work in this process."""
+    """The choice of threads for each kind and size of work in this process."""
 
     def __init__(self) -> None:
         self.arms: dict[tuple[str, int], TwoArms] = {}

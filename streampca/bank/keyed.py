@@ -30,7 +30,7 @@ class KeyedPCA(Models):
     ----------
     n_components : int or None, default=None
         Number of components p of each model; None for all.
-    whiten, forgetting_factor, half_life, center, dtype
+    whiten, scale, forgetting_factor, half_life, center, dtype
         As for `StreamingPCA`; rows are counted by key. Sums are float64 for float32 rows too.
 
     Attributes
@@ -64,6 +64,7 @@ class KeyedPCA(Models):
         n_components: int | None = None,
         *,
         whiten: bool = False,
+        scale: bool = False,
         forgetting_factor: float = 1.0,
         half_life: float | None = None,
         center: bool = True,
@@ -71,6 +72,7 @@ class KeyedPCA(Models):
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.scale = scale
         self.forgetting_factor = forgetting_factor
         self.half_life = half_life
         self.center = center
@@ -163,15 +165,15 @@ class KeyedPCA(Models):
         UnknownKeyError
             If a key has no model; it names the row.
         """
-        bank, rows = self._begun, self._rows(X, keys)
+        most, rows = most_rows(self._begun.n_features), self._rows(X, keys)
         X, dtype = rows.X, dtype_name(rows.X)
         models = known(rows.keys, rows.codes, self._models)
         self._solved.refresh(models)
         found = np.empty((len(X), self._solved.components.shape[1]), dtype)
-        for which, at in groups(rows.codes, len(models), most_rows(X.shape[1])):
+        for which, at in groups(rows.codes, len(models), most):
             some = models[which]
-            centred = X[at] - bank.means(some).astype(dtype)[:, None]
-            Z = centred @ self._solved.components[some].astype(dtype).transpose(0, 2, 1)
+            C = self._solved.components[some].astype(dtype)
+            Z = self._solved.centred(some, X[at]) @ C.transpose(0, 2, 1)
             if self.whiten:
                 Z *= self._solved.scales(some, dtype).astype(dtype)[:, None]
             found[at] = Z
@@ -225,9 +227,13 @@ class KeyedPCA(Models):
             `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
         """
         wanted = list(self if keys is None else keys)
-        self._solved.refresh(self._numbers(wanted))
-        for key in wanted:
-            yield self[key].checkpoint(key=key, **where)
+        models = self._numbers(wanted)
+        if not wanted:
+            return
+        self._solved.refresh(models)
+        same = {"feature_names": self._feature_names, "settings": self._settings()} | where
+        for key, model in zip(wanted, models.tolist(), strict=True):
+            yield Checkpoint(key=key, **self._solved.fields(model), **same)
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Iterable[Checkpoint]) -> Self:

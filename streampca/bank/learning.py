@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.bank.keys import groups
+from streampca.checkpoint import Key
 from streampca.moments import MomentsBank
 from streampca.rows import Minibatch
 
+
+class Rows(NamedTuple):
+    """Rows that count, checked, and whose they are."""
+
+    X: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    keys: list[Key]
+    codes: NDArray[np.int64]
+    names: tuple[str, ...] | None
+    squares: float | None = None
+    """At least the sum of all squares of X, where that is known."""
+
+
 _NUMBERS = 2**18
-"""Of rows that are worked on at once: 2 MB, a few times."""
+"""Numbers of the rows that are computed with at once: 2 MB, a few times."""
 
 _FITS = 1e300
 """Sums of squares up to here are well inside float64."""
@@ -24,24 +38,15 @@ def most_rows(n_features: int) -> int:
     return max(1, _NUMBERS // n_features)
 
 
-def learn(
-    bank: MomentsBank,
-    models: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    X: NDArray[Any],
-    weights: NDArray[np.float64] | None,
-    forgetting: float,
-    squares: float | None,
-) -> None:
-    """Add rows X (m, n), row i to model `models[codes[i]]`; models there are none of yet are made.
-
-    `squares` is at least the sum of all squares of X, where that is known.
+def learn(bank: MomentsBank, models: NDArray[np.int64], rows: Rows, forgetting: float) -> None:
+    """Add rows, row i to model `models[rows.codes[i]]`; models there are none of yet are made.
 
     Raises
     ------
     ValueError
         If sums leave float64; nothing has changed.
     """
+    X, weights, squares = rows.X, rows.weights, rows.squares
     if squares is None:
         squares = float(np.vdot(X, X))
     # about any mean of theirs they are at most four times what they are about zero
@@ -49,45 +54,36 @@ def learn(
     # where no sum can overflow, none is checked
     work, update = (bank, _together) if bound < _FITS else (copy.deepcopy(bank), _one_by_one)
     work.grow(max(0, int(models.max()) + 1 - bank.n_models))
-    update(work, models, codes, X, weights, forgetting)
+    update(work, models, rows, forgetting)
     work.bound = min(bound, float(np.finfo("float64").max))
     if work is not bank:
         bank.__dict__ |= work.__dict__
 
 
-def _together(
-    bank: MomentsBank,
-    models: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    X: NDArray[Any],
-    weights: NDArray[np.float64] | None,
-    forgetting: float,
-) -> None:
-    for which, at in groups(codes, len(models), most_rows(X.shape[1])):
-        m, decay = at.shape[1], None
-        if forgetting < 1.0:
-            bank.decay(models[which], forgetting**m)
-            decay = forgetting ** np.arange(m - 1, -1, -1.0)
-        bank.update(models[which], X[at], None if weights is None else weights[at], decay)
+def _together(bank: MomentsBank, models: NDArray[np.int64], rows: Rows, forgetting: float) -> None:
+    for which, at in groups(rows.codes, len(models), most_rows(rows.X.shape[1])):
+        decay = _decay(forgetting, at.shape[1])
+        if decay is not None:
+            bank.decay(models[which], forgetting ** at.shape[1])
+        weights = None if rows.weights is None else rows.weights[at]
+        bank.update(models[which], rows.X[at], weights, decay)
 
 
 def _one_by_one(
-    bank: MomentsBank,
-    models: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    X: NDArray[Any],
-    weights: NDArray[np.float64] | None,
-    forgetting: float,
+    bank: MomentsBank, models: NDArray[np.int64], rows: Rows, forgetting: float
 ) -> None:
     """The same, each model by itself, which says where a sum leaves float64."""
     for code, model in enumerate(models):
-        rows = np.flatnonzero(codes == code)
-        moments, m = bank.load(int(model)), len(rows)
-        decay = None
-        if forgetting < 1.0:
-            moments.decay(forgetting**m)
-            decay = forgetting ** np.arange(m - 1, -1, -1.0)
-        w = None if weights is None else weights[rows]
+        at = np.flatnonzero(rows.codes == code)
+        moments, decay = bank.load(int(model)), _decay(forgetting, len(at))
+        if decay is not None:
+            moments.decay(forgetting ** len(at))
+        weights = None if rows.weights is None else rows.weights[at]
         with np.errstate(over="ignore"):  # seen by what is added up
-            moments.update(Minibatch(X[rows].astype(bank.dtype), w, decay))
+            moments.update(Minibatch(rows.X[at].astype(bank.dtype), weights, decay))
         bank.store(int(model), moments)
+
+
+def _decay(forgetting: float, m: int) -> NDArray[np.float64] | None:
+    """What m rows in their order count after the last of them, (m,); None: all of them."""
+    return forgetting ** np.arange(m - 1, -1, -1.0) if forgetting < 1.0 else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import completed
-from streampca.moments import MomentsBank
+from streampca.moments import MomentsBank, is_constant
 from streampca.solvers import solve_many
 
 Float64 = NDArray[np.float64]
@@ -19,7 +19,7 @@ Models = NDArray[np.int64]
 
 
 class One(NamedTuple):
-    """What has been read off one model's moments, as a learner goes on from it (`Saved`)."""
+    """One model's moments and their solution, from which a learner goes on (`Saved`)."""
 
     moments_kind: str
     moments: dict[str, NDArray[Any]]
@@ -29,7 +29,7 @@ class One(NamedTuple):
     decoder: NDArray[Any]
     encoder: NDArray[Any]
     residuals: Float64
-    scale: None = None  # features have their own units
+    scale: Float64 | None  # what centred features are divided by
 
 
 class Solved:
@@ -40,14 +40,17 @@ class Solved:
     bank : MomentsBank
     p : int
         Number of components.
+    scaled : bool
+        Whether features count in units of their standard deviations as they are then.
     """
 
-    def __init__(self, bank: MomentsBank, p: int) -> None:
+    def __init__(self, bank: MomentsBank, p: int, *, scaled: bool = False) -> None:
         self._bank = bank
         n = bank.n_features
         self.components = np.zeros((0, p, n), bank.dtype)
         self.values, self.residuals = np.zeros((0, p)), np.zeros((0, p))
         self.totals = np.zeros(0)
+        self.scale = np.zeros((0, n)) if scaled else None
         self._is_fresh, self._was_read = np.zeros(0, bool), np.zeros(0, bool)
 
     @property
@@ -84,9 +87,17 @@ class Solved:
 
     def _solve(self, models: Models) -> None:
         bank, p = self._bank, self.components.shape[1]
-        found = solve_many(bank, models, p)
         denominators = bank.denominators(models)
-        values, totals = found.values / denominators[:, None], found.traces / denominators
+        if self.scale is None:
+            found = solve_many(bank, models, p)
+            totals = found.traces / denominators
+        else:
+            scale, varies = _spreads(bank, models)
+            self.scale[models] = scale
+            # what rounding left of a constant feature is no part of others'
+            found = solve_many(bank, models, p, varies / scale)
+            totals = varies.sum(axis=1).astype("float64")
+        values = found.values / denominators[:, None]
         # below this there is only the rounding of the eigenvalue solver itself
         rounding = bank.n_features * float(np.finfo("float64").eps) * values[:, :1]
         values = np.where(values > rounding, values, 0.0)
@@ -104,11 +115,13 @@ class Solved:
         self._is_fresh[models], self._was_read[models] = True, True
 
     def put(self, model: int, saved: Any) -> None:
-        """What was read of a model elsewhere, of the rows that it has."""
+        """The solution of a model that was read elsewhere, with the rows that it has."""
         self._grow()
         self.components[model] = saved.components
         self.values[model], self.residuals[model] = saved.explained_variance, saved.residuals
         self.totals[model] = saved.total_variance
+        if self.scale is not None:
+            self.scale[model] = saved.scale
         self._is_fresh[model] = self._was_read[model] = True
 
     def one(self, model: int) -> One:
@@ -124,17 +137,53 @@ class Solved:
             C.T,
             C,
             np.array(self.residuals[model]),
+            None if self.scale is None else np.array(self.scale[model]),
         )
+
+    def centred(self, models: Models, X: NDArray[Any]) -> NDArray[Any]:
+        """Rows X (k, m, n) less the means of their models, in units of their scales."""
+        D = np.asarray(X - self._bank.means(models).astype(X.dtype)[:, None])
+        return D if self.scale is None else D / self.scale[models].astype(X.dtype)[:, None]
+
+    def fields(self, model: int) -> dict[str, Any]:
+        """The fields of a checkpoint of one model that say what has been learned."""
+        one, counts = self.one(model), self._bank.counts
+        there = one.total_variance > 0
+        ratio = (
+            one.explained_variance / one.total_variance
+            if there
+            else np.zeros_like(one.explained_variance)
+        )
+        found = {name: getattr(one, name) for name in one._fields}
+        return found | {
+            "n_samples_seen": int(counts("n_samples")[model]),
+            "weight": float(counts("weight")[model]),
+            "mean": one.moments["mean"],
+            "explained_variance_ratio": ratio,
+        }
 
     def scales(self, models: Models, dtype: str) -> Float64:
         """1 / standard deviation of each coordinate (k, p), 0 where there is none."""
         own, double = (float(np.finfo(d).eps) for d in (self.components.dtype, "float64"))
-        largest = np.abs(self._bank.means(models)).max(axis=1)
+        means = np.abs(self._bank.means(models))
+        largest = (means if self.scale is None else means / self.scale[models]).max(axis=1)
         values = self.values[models]
         floor = np.maximum(8 * own * values[:, 0], (own * largest) ** 2 / 12)
         floor = np.maximum(floor, (4 * double * largest) ** 2)
         shown = values > np.maximum(floor, 1e-70 if dtype == "float32" else 0.0)[:, None]
         return np.where(shown, np.where(shown, values, 1.0) ** -0.5, 0.0)
+
+
+def _spreads(bank: MomentsBank, models: Models) -> tuple[Float64, NDArray[np.bool_]]:
+    """Standard deviations (k, n), 1 of constant features, and which vary, as of one model."""
+    squares = np.zeros((len(models), bank.n_features))
+    for which, Z in bank.rows_of_few(models):
+        squares[which] = np.einsum("krn,krn->kn", Z, Z)
+    for which, S in bank.matrices(models):
+        squares[which] = np.einsum("kii->ki", S)
+    spread = np.sqrt(squares / bank.denominators(models)[:, None])
+    varies = ~is_constant(spread, bank.means(models), bank.dtype)
+    return np.where(varies, spread, 1.0), varies
 
 
 def _oriented(C: Float64, previous: NDArray[Any], was_read: NDArray[np.bool_]) -> Float64:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name, to_numpy
 from streampca.bank.keys import read_keys
-from streampca.bank.learning import learn
+from streampca.bank.learning import Rows, learn
 from streampca.bank.solved import Solved
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimator import StreamingPCA
@@ -29,7 +29,7 @@ from streampca.learning import (
 from streampca.moments import DenseMoments, MomentsBank
 from streampca.rows import LARGEST, check_weighted, read_rows, read_weights
 
-SHARED = ("n_components", "whiten", "forgetting_factor", "half_life", "center", "dtype")
+SHARED = ("n_components", "whiten", "scale", "forgetting_factor", "half_life", "center", "dtype")
 """Parameters of a bank, with the names and meanings of `StreamingPCA`'s."""
 
 _CHANGEABLE = ("whiten", "forgetting_factor", "half_life")
@@ -39,18 +39,6 @@ class Same(NamedTuple):
     """The key of all rows."""
 
     key: Key
-
-
-class Rows(NamedTuple):
-    """Rows that count, checked, and whose they are."""
-
-    X: NDArray[Any]
-    weights: NDArray[np.float64] | None
-    keys: list[Key]
-    codes: NDArray[np.int64]
-    names: tuple[str, ...] | None
-    squares: float | None = None
-    """At least the sum of all squares of X, where that is known."""
 
 
 class Models(Parameters):
@@ -69,6 +57,9 @@ class Models(Parameters):
         own = {name: getattr(self, name) for name in SHARED}
         return StreamingPCA().get_params() | own | {"memory": "dense"}
 
+    def _settings(self) -> dict[str, Any]:
+        return StreamingPCA(**self._single)._settings()
+
     def _start(self, n_features: int, dtype: str, names: tuple[str, ...] | None) -> None:
         parameters = self._single
         check_parameters(parameters)
@@ -81,7 +72,7 @@ class Models(Parameters):
         options = resolve_parameters(parameters, n_features)
         self._used = {name: parameters[name] for name in SHARED}
         self._bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
-        self._solved = Solved(self._bank, options.n_components)
+        self._solved = Solved(self._bank, options.n_components, scaled=parameters["scale"])
         self._models: dict[Key, int] = {}
         self._spare: list[int] = []  # numbers of models whose keys have been deleted
         self._learners: dict[Key, ComponentLearner] = {}
@@ -90,9 +81,7 @@ class Models(Parameters):
     @property
     def _begun(self) -> MomentsBank:
         if self._bank is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
+            raise NotFittedError.of(self)
         return self._bank
 
     # --- rows -----------------------------------------------------------------------------------
@@ -143,7 +132,7 @@ class Models(Parameters):
         new = np.flatnonzero(models < 0)
         models[new] = self._numbers_of_new(len(new))
         gamma = resolve_parameters(self._single, self._begun.n_features).forgetting
-        learn(self._begun, models, rows.codes, rows.X, rows.weights, gamma, rows.squares)
+        learn(self._begun, models, rows, gamma)
         self._entered({rows.keys[i]: int(models[i]) for i in new})
         self._changed(models)
 

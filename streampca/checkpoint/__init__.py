@@ -13,6 +13,7 @@ from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
 from streampca.checkpoint.models import fields_of
+from streampca.checkpoint.opening import is_store_folder
 from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.reading import all_in, relative_path, rows_that_count
 from streampca.checkpoint.record import Checkpoint
@@ -36,6 +37,7 @@ __all__ = [
     "from_state",
     "heading",
     "is_bundle",
+    "is_store_folder",
     "keeps_moments",
     "measure_drift",
     "of_solved",

@@ -55,6 +55,9 @@ _GROUP_ROWS, _GROUP_BYTES = 2**12, 2**23
 
 _PIECE = 2**22
 
+_END = 2**16
+"""Bytes that have the footer and the index of some hundred checkpoints."""
+
 _DICTIONARY_BYTES = 2**24
 """Of values that are written once each, after which all others are written again and again."""
 
@@ -125,8 +128,24 @@ def _tail(file: Opened) -> _Tail:
     return _Tail(footer, start, length)
 
 
+class _FromEnd:
+    """A file whose end is read at once: a request each would be most of the time."""
+
+    def __init__(self, file: Opened) -> None:
+        self._whole, self.size, self.file = file, file.size, file.file
+        self._start = max(file.size - _END, 0)
+        self._data = file.read_at(self._start, file.size - self._start)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        at = offset - self._start
+        if at < 0:
+            return self._whole.read_at(offset, size)
+        return self._data[at : at + size]
+
+
 def read_index(file: Opened) -> Index:
     """Which checkpoints a file has, and where."""
+    file = _FromEnd(file)
     tail = _tail(file)
     return Index.from_bytes(file.read_at(tail.index_start, tail.index_size))
 

@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -134,18 +134,18 @@ class Index:
             raise WireError("its index is not in order")
         if not all(type(key) in (str, int, type(None)) for key in keys):
             raise WireError("its index has keys that are none")
-        if any(key_order(a) >= key_order(b) for a, b in pairwise(keys)):
-            raise WireError("the keys of its index are not in order")
+        _orders(tuple(keys))
         return cls(arrays, meta, _digest(arrays, keys))
 
     @cached_property
     def _orders(self) -> list[Any]:
-        return [key_order(key) for key in self.keys]
+        return _orders(tuple(self.keys))
 
     def rows_of(self, key: Key) -> range:
         """The rows of a key."""
-        code = bisect.bisect_left(self._orders, key_order(key))
-        if code == len(self.keys) or key_order(self.keys[code]) != key_order(key):
+        orders, order = self._orders, key_order(key)
+        code = bisect.bisect_left(orders, order)
+        if code == len(orders) or orders[code] != order:
             return range(0)
         first, end = np.searchsorted(self._arrays["key"], [code, code + 1])
         return range(int(first), int(end))
@@ -189,6 +189,15 @@ class Index:
             "feature_names": None if names is None else tuple(names),
             "settings": dict(settings),
         }
+
+
+@lru_cache(maxsize=256)
+def _orders(keys: tuple[Key, ...]) -> list[Any]:
+    """Of keys that have to be in order; files that a job writes one after another have the same."""
+    found = [key_order(key) for key in keys]
+    if any(a >= b for a, b in pairwise(found)):
+        raise WireError("the keys of its index are not in order")
+    return found
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], keys: list[Key]) -> str:

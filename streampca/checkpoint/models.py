@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streampca.learning import Model
+if TYPE_CHECKING:
+    from streampca.learning import Model
 
 __all__ = ["fields_of", "model_of"]
 
@@ -32,6 +33,8 @@ def fields_of(model: Model) -> dict[str, Any]:
 
 def model_of(checkpoint: Any) -> Model:
     """The model that a checkpoint was taken of, without the loss and what singular values need."""
+    from streampca.learning import Model
+
     return Model(
         n_copies=float(checkpoint.moments.get("n_copies", checkpoint.n_samples_seen)),
         denominator=math.nan,

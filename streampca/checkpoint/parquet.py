@@ -47,7 +47,8 @@ def to_parquet(batch: pa.RecordBatch) -> bytes:
         use_dictionary=False,
         write_statistics=False,
     )
-    return _sealed(sink.getvalue(), light=True)
+    data = sink.getvalue()
+    return _sealed(data, light=data.size >= _HEAVY)
 
 
 def _sealed(data: bytes, *, light: bool = False) -> bytes:

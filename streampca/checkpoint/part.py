@@ -7,14 +7,16 @@ here knows estimators.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import fields
-from streampca.moments import Moments, moments_from_state
 from streampca.wire import WireError, decode, encode
+
+if TYPE_CHECKING:
+    from streampca.moments import Moments
 
 Names = tuple[str, ...] | None
 
@@ -127,6 +129,8 @@ class Part(NamedTuple):
     @classmethod
     def of_checkpoint(cls, checkpoint: Any) -> Self:
         """The moments in a checkpoint, without its solution."""
+        from streampca.moments import moments_from_state
+
         arrays = {k: v for k, v in checkpoint.moments.items() if not k.startswith("solver.")}
         unseen = arrays.pop(_UNSEEN, None)
         moments = moments_from_state(checkpoint.moments_kind, arrays)
@@ -156,6 +160,8 @@ class Part(NamedTuple):
 
 
 def _read_moments(kind: str, arrays: dict[str, NDArray[Any]], device: object) -> Moments:
+    from streampca.moments import moments_from_state
+
     try:
         return moments_from_state(kind, arrays, device=device)
     except MemoryError as error:

@@ -19,14 +19,13 @@ from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.models import model_of
 from streampca.checkpoint.parquet import from_parquet, to_parquet
 from streampca.checkpoint.shown import InNotebook
-from streampca.learning import Model, coordinates
-from streampca.rows import read_rows
 from streampca.wire import seal, unseal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from streampca.arrays import Array
+    from streampca.learning import Model
 
 __all__ = ["Checkpoint"]
 
@@ -181,6 +180,9 @@ class Checkpoint(InNotebook):
         ValueError
             If a row cannot be used; it names the row and the feature.
         """
+        from streampca.learning import coordinates
+        from streampca.rows import read_rows
+
         names, n = self.feature_names, self.components.shape[1]
         impute = self.settings.get("missing") == "impute"
 
@@ -284,10 +286,7 @@ class Checkpoint(InNotebook):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Checkpoint):
             return NotImplemented
-        return all(
-            fields.equal(getattr(self, field.name), getattr(other, field.name))
-            for field in dataclasses.fields(self)
-        )
+        return fields.equal(self.__getstate__(), other.__getstate__())
 
     def __hash__(self) -> int:
         return hash((self.key, self.window_end, self.sequence, self.n_samples_seen))

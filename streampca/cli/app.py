@@ -1,11 +1,11 @@
-"""The commands put together, and what happens to whatever goes wrong: one line, one exit code."""
+"""What happens to whatever goes wrong in a command: one line, one exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import typer
@@ -13,10 +13,9 @@ from typer.core import TyperGroup
 
 from streampca import CheckpointWarning
 from streampca.cli import output
-from streampca.files import nearest
-from streampca.version import version
+from streampca.words import nearest
 
-__all__ = ["app"]
+__all__ = ["Commands"]
 
 _USAGE: Any = typer.BadParameter.__mro__[2]  # click's own class, wherever typer keeps it
 _BAD, _INTERRUPTED = 2, 130
@@ -94,31 +93,3 @@ def _say(line: str) -> int:
 
 def _show(message: Any, *_: Any, **__: Any) -> None:
     output.warn(str(message))
-
-
-app = typer.Typer(
-    cls=Commands,
-    name="streampca",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        output.text(f"streampca {version()}")
-        raise typer.Exit
-
-
-@app.callback()
-def about(
-    _: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Say which version it is."
-        ),
-    ] = False,
-) -> None:
-    """Ordered principal components of a stream: learn them from files, ask, see and use them."""

@@ -12,11 +12,13 @@ from streampca import Checkpoint
 from streampca.cli import options, output
 from streampca.cli.find import is_store, open_store
 from streampca.cli.progress import Course, watching
+from streampca.cli.sources import sources_of
 from streampca.cli.transform import Files, Place, refuse_inputs
 from streampca.cli.using import Using
-from streampca.files import BadRows, atomic, check_topics, counted, names, no_rows
+from streampca.files import BadRows, atomic, check_topics, no_rows
 from streampca.files import options as table
 from streampca.monitor import Monitor, Rules
+from streampca.words import counted
 
 __all__ = ["calibrate"]
 
@@ -49,11 +51,11 @@ def calibrate(
     """Keep limits of rows known to be normal, and not learned from, in the models they are for."""
     Rules(ewma=ewma)  # raises where that is no weight
     bad_rows = str(asked.pop("bad_rows", "fail"))
-    sources = names.find(files, asked.get("input_format"))
+    sources = sources_of(files, asked.get("input_format"), place)
     check_topics(sources, asked, table.flag, ends=True)
     refuse_inputs(sources, place, None, bad_rows)
     using = Using(place, key, at, asked, moments=True)
-    components = options.number_or_share(n_components) or "auto"
+    components = using.checked(options.number_or_share(n_components))
     gaps = using.first.settings.get("missing") == "impute"
     monitors: dict[int, Monitor] = {}
     with BadRows(bad_rows) as bad, watching(sources, quiet=False) as watch:

@@ -7,8 +7,8 @@ from typing import Any
 
 from streampca.checkpoint import time_text
 from streampca.cli import output
-from streampca.files import counted
 from streampca.monitor import Event, Watch
+from streampca.words import counted
 
 __all__ = ["EventLog", "event_table"]
 

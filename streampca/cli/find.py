@@ -10,12 +10,13 @@ from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import is_bundle
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
-from streampca.files import require_readable
 
 __all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
 
 Key = str | int | None
 _NONE = "none"
+_MOST_DIGITS = 1000
+"""No key has more."""
 
 
 class Found(NamedTuple):
@@ -56,6 +57,8 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
     CheckpointError
         If the file is torn, changed, foreign or newer.
     """
+    from streampca.files import require_readable
+
     require_readable(place)
     data = Path(place).read_bytes()
     if is_bundle(data):
@@ -68,7 +71,10 @@ def read_file(place: str, *, moments: bool = False) -> Checkpoint:
             return Checkpoint.from_parquet_bytes(data, moments=moments)
         return Checkpoint.from_bytes(data)
     except ValueError as error:
-        raise type(error)(f"{place}: {error}") from error
+        said = f"{place}: {error}"
+        if "streampca did not write" in said:
+            said += " If these are rows, give the store first, the folder that fit --output made"
+        raise type(error)(said) from error
 
 
 def store_key(store: CheckpointStore, key: str | None) -> Key:
@@ -79,6 +85,10 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
     ValueError
         If there is no such key, or there are several to choose from.
     """
+    if key is not None:
+        for spelled in _spelled(key):
+            if any(True for _ in store.places.newest_first(spelled)):  # reads no other days' files
+                return spelled
     keys = store.keys()
     if not keys:
         raise ValueError(f"{store.uri}: holds no checkpoint that can be read")
@@ -90,12 +100,21 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
         raise ValueError(
             f"{store.uri}: has {len(keys):,} keys; choose one with --key: {Found(keys)}"
         )
-    for found in keys:
-        if found is not None and str(found) == key:
-            return found
     if key == _NONE and None in keys:
         return None
+    if keys == [None]:
+        raise ValueError(
+            f"{store.uri}: there is no key {key!r}; its only model is one without a key: leave out "
+            "--key"
+        )
     raise ValueError(f"{store.uri}: there is no key {key!r}; it has {Found(keys)}")
+
+
+def _spelled(key: str) -> list[str | int]:
+    """What keys a text may stand for: a number before a text, as keys are listed."""
+    number = key.removeprefix("-")
+    is_number = number.isascii() and number.isdecimal() and len(key) < _MOST_DIGITS
+    return [int(key), key] if is_number and str(int(key)) == key else [key]
 
 
 def find(

@@ -17,6 +17,7 @@ from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
 from streampca.cli.progress import watching
+from streampca.cli.sources import sources_of
 from streampca.files import BadRows, Columns, Rule, Source, check_topics, choose_columns, names
 from streampca.files import options as table
 from streampca.learning import check_parameters
@@ -110,7 +111,7 @@ def fit(
         "batch_size": batch_size,
         "dtype": dtype,
     }
-    sources = names.find(files, asked.get("input_format"))
+    sources = sources_of(files, asked.get("input_format"))
     check_topics(sources, asked | of_run, table.flag)
     names.refuse_inputs([("--bad-rows", _file(bad_path)), ("--output", output_)], sources)
     store = None if output_ is None else CheckpointStore(output_)

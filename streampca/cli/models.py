@@ -1,4 +1,4 @@
-"""One running model for each key: rows in, checkpoints into a store."""
+"""The running models of all keys: rows in, checkpoints into a store."""
 
 from __future__ import annotations
 
@@ -9,92 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import Checkpoint, CheckpointStore, StreamingPCA
+from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import keeps_moments
-from streampca.moments import LEAST_WEIGHT
+from streampca.cli.key_model import KeyModel
+from streampca.cli.together import Together, learns_together
 
-__all__ = ["KeyModel", "Models", "Point", "grouped"]
+__all__ = ["Models", "Point", "grouped"]
 
 Key = str | int | None
 Point = tuple[Key, int | None, int]
 """Key, window end and sequence: which checkpoint of a store."""
-
-
-class KeyModel:
-    """The model of one key, and what its next checkpoint has to say.
-
-    Parameters
-    ----------
-    options : mapping
-        Parameters of `StreamingPCA`.
-    names : tuple of str
-        Of the features.
-    half_life : float, optional
-        In microseconds of event time, where forgetting goes by time.
-    """
-
-    def __init__(
-        self, options: Mapping[str, Any], names: tuple[str, ...], half_life: float | None
-    ) -> None:
-        self.pca = StreamingPCA(**options)
-        self.last: Checkpoint | None = None  # without moments
-        self.changed = False
-        self._names = names
-        self._half_life = half_life
-        self._start: int | None = None
-        self._end: int | None = None
-        self._sequence = 0
-
-    def resume(self, found: Checkpoint) -> None:
-        """Go on from a checkpoint.
-
-        Raises
-        ------
-        ValueError
-            If it holds other features, or no moments.
-        """
-        if not found.moments:
-            raise ValueError(
-                f"cannot go on from {found!r}: it was stored without moments, which only "
-                "transforming can do without"
-            )
-        if found.feature_names is not None and found.feature_names != self._names:
-            raise ValueError(
-                f"cannot go on from {found!r}: its features are {_shown(found.feature_names)}, "
-                f"those of the files are {_shown(self._names)}; choose with --columns"
-            )
-        self.pca = StreamingPCA.from_checkpoint(found)
-        self.last = found.without_moments()
-        self._start, self._end = found.window_start, found.window_end
-        self._sequence = found.sequence + 1
-
-    def learn(self, X: NDArray[Any], times: NDArray[np.int64] | None) -> None:
-        """Learn from rows; with times, the model moves on to the latest of them."""
-        self.changed = True
-        if times is None:
-            self.pca.partial_fit(X)
-            return
-        latest = int(times.max())
-        self._start = min(int(times.min()), latest if self._start is None else self._start)
-        before, self._end = self._end, max(latest, latest if self._end is None else self._end)
-        if self._half_life is None:
-            self.pca.partial_fit(X)
-            return
-        if before is not None and self._end > before:
-            self.pca.decay(max(0.5 ** ((self._end - before) / self._half_life), LEAST_WEIGHT))
-        remembered = 0.5 ** ((self._end - times) / self._half_life)
-        self.pca.partial_fit(X, sample_weight=np.maximum(remembered, LEAST_WEIGHT))
-
-    def checkpoint(self, key: Key) -> Checkpoint:
-        """The model as it stands, as the key's next checkpoint."""
-        made = self.pca.checkpoint(
-            key=key, window_start=self._start, window_end=self._end, sequence=self._sequence
-        )
-        made = dataclasses.replace(made, feature_names=self._names).with_drift(self.last)
-        self.last = made.without_moments()
-        self._sequence += 1
-        self.changed = False
-        return made
 
 
 class Models:
@@ -124,6 +48,8 @@ class Models:
         self._past: list[Checkpoint] = []  # written with moments that nobody will need
         self.by_key: dict[Key, KeyModel] = {}
         self._store = store
+        together = half_life is None and learns_together(options, len(names))
+        self._together = Together(options, len(names)) if together else None
 
     def _new(self) -> KeyModel:
         return KeyModel(self._options, self._names, self._half_life)
@@ -146,6 +72,8 @@ class Models:
             )
         self.by_key[key] = model = self._new()
         model.resume(found)
+        if self._together is None or not self._together.resume(found):
+            self._alone()
         self._lighten_before(point)
 
     def _lighten_before(self, point: Point) -> None:
@@ -163,10 +91,56 @@ class Models:
         self, X: NDArray[Any], keys: list[Any] | None, times: NDArray[np.int64] | None
     ) -> None:
         """Learn from rows, each by the model of its key."""
+        if self._together is not None:
+            if keys is not None:
+                self._learn_together(X, keys, times, self._together)
+                return
+            self._alone()
         for key, rows in grouped(keys, len(X)):
             if key not in self.by_key:
                 self.by_key[key] = self._new()
             self.by_key[key].learn(X[rows], None if times is None else times[rows])
+
+    def _alone(self) -> None:
+        """From now on each model learns by itself; before any row has come."""
+        self._together = None
+        for model in self.by_key.values():
+            _ = model.pca
+
+    def _learn_together(
+        self,
+        X: NDArray[Any],
+        keys: list[Any],
+        times: NDArray[np.int64] | None,
+        together: Together,
+    ) -> None:
+        numbers: dict[Any, int] = {}
+        codes = np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
+        for key in numbers:
+            if key not in self.by_key:
+                self.by_key[key] = self._new()
+            self.by_key[key].changed = True
+        if times is not None:
+            limits = np.iinfo("int64")
+            first, last = (np.full(len(numbers), end) for end in (limits.max, limits.min))
+            np.minimum.at(first, codes, times)
+            np.maximum.at(last, codes, times)
+            for key, *ends in zip(numbers, first.tolist(), last.tolist(), strict=True):
+                self.by_key[key].move(*ends)
+        together.learn(X, keys)
+
+    def _taken(self) -> Iterator[tuple[KeyModel, Checkpoint]]:
+        """The models that have learned since their last checkpoints, with what is to be in one."""
+        changed = {key: model for key, model in self.by_key.items() if model.changed}
+        if self._together is None:
+            for key, model in changed.items():
+                yield model, model.pca.checkpoint(key=key)
+            return
+        for model, taken in zip(
+            changed.values(), self._together.checkpoints(list(changed)), strict=True
+        ):
+            settings = self._together.settings_of(taken)
+            yield model, dataclasses.replace(taken, settings=settings)
 
     def write(self) -> list[Checkpoint]:
         """A checkpoint of each key that has learned since its last one, written if there is where.
@@ -177,16 +151,15 @@ class Models:
             Without moments.
         """
         made = []
-        for key, model in self.by_key.items():
-            if model.changed:
-                before = model.last
-                checkpoint = model.checkpoint(key)
-                if self._store is not None:
-                    none = self._moments == "none"
-                    self._store.write(checkpoint.without_moments() if none else checkpoint)
-                    if before is not None and not self._keeps(before.sequence):
-                        self._past.append(before)
-                made.append(checkpoint.without_moments())
+        for model, taken in self._taken():
+            before = model.last
+            checkpoint = model.checkpoint(taken)
+            if self._store is not None:
+                none = self._moments == "none"
+                self._store.write(checkpoint.without_moments() if none else checkpoint)
+                if before is not None and not self._keeps(before.sequence):
+                    self._past.append(before)
+            made.append(checkpoint.without_moments())
         return made
 
     def _keeps(self, sequence: int) -> bool:
@@ -230,7 +203,3 @@ def grouped(keys: list[Any] | None, n_rows: int) -> Iterator[tuple[Key, Any]]:
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(numbers)))
     yield from zip(numbers, np.split(order, ends[:-1]), strict=True)
-
-
-def _shown(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:6]) + (f", ... ({len(names)})" if len(names) > 6 else "")

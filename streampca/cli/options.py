@@ -5,13 +5,24 @@ from __future__ import annotations
 import datetime
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streampca.files import options as table
+if TYPE_CHECKING:
+    from streampca import Checkpoint
+    from streampca.files.options import Option
 
-__all__ = ["At", "Json", "KeyOption", "names", "number_or_share", "read_time", "with_options"]
+__all__ = [
+    "At",
+    "Json",
+    "KeyOption",
+    "names",
+    "number_or_share",
+    "read_time",
+    "refuse_more",
+    "with_options",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, with the keys of docs/cli.md.")]
 KeyOption = Annotated[
@@ -26,7 +37,7 @@ At = Annotated[
 ]
 
 
-def with_options(*options: table.Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(*options: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of the table, as its argument `asked`: those given, checked."""
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,6 +46,8 @@ def with_options(*options: table.Option) -> Callable[[Callable[..., None]], Call
         parameters += [_parameter(option) for option in options]
 
         def run(**given: Any) -> None:
+            from streampca.files import options as table
+
             values = {option.name: given.pop(option.name) for option in options}
             command(**given, asked=table.check(values, say=table.flag))
 
@@ -46,7 +59,9 @@ def with_options(*options: table.Option) -> Callable[[Callable[..., None]], Call
     return wrap
 
 
-def _parameter(option: table.Option) -> inspect.Parameter:
+def _parameter(option: Option) -> inspect.Parameter:
+    from streampca.files import options as table
+
     flags = [option.flag, *(table.flag(alias) for alias in option.aliases if alias != "key")]
     if option.kind is bool:
         kind: Any = Annotated[bool | None, typer.Option(*flags, help=option.help)]
@@ -65,6 +80,8 @@ def names(text: str | None) -> list[str] | None:
     >>> names("oil, air")
     ['oil', 'air']
     """
+    from streampca.files import options as table
+
     if text is None:
         return None
     return table.check({"columns": text})["columns"]  # type: ignore[no-any-return]
@@ -78,12 +95,25 @@ def number_or_share(text: str | None) -> int | float | str | None:
     >>> number_or_share("4"), number_or_share("0.95"), number_or_share(None)
     (4, 0.95, None)
     """
+    from streampca.files import options as table
+
     if text is None:
         return None
     try:
         return table.number_or_share(text)
     except ValueError as error:
         raise typer.BadParameter(f"--n-components {error}") from None
+
+
+def refuse_more(n_components: int | float | str | None, checkpoint: Checkpoint) -> None:
+    """Raise where a model has fewer components than --n-components says."""
+    p = len(checkpoint.components)
+    if isinstance(n_components, int) and n_components > p:
+        has = "1 component" if p == 1 else f"{p} components"
+        raise typer.BadParameter(
+            f"--n-components {n_components}: the model has {has}; give at most {p}, or learn more "
+            "with fit --n-components"
+        )
 
 
 def read_time(text: str | None) -> datetime.datetime | None:

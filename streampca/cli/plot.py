@@ -14,10 +14,12 @@ from streampca.cli import options, output
 from streampca.cli import rules as said_rules
 from streampca.cli.find import find, find_history
 from streampca.cli.rows import LastRows, last_rows
+from streampca.cli.sources import sources_of
 from streampca.cli.using import Using
-from streampca.files import atomic, check_topics, counted, names
+from streampca.files import atomic, check_topics, names
 from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
+from streampca.words import counted
 
 __all__ = ["plot"]
 
@@ -26,10 +28,7 @@ _KINDS = ("scree", "elbow", "loadings", "drift", "acs", *_OF_ROWS)
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
-_ASKED = [each for each in table.READING if not each.name.startswith("key")]
-
-
-@options.with_options(*_ASKED)
+@options.with_options(*table.READING)
 def plot(
     kind: Annotated[str, typer.Argument(metavar="|".join(_KINDS), help="What to draw.")],
     place: Annotated[
@@ -55,7 +54,10 @@ def plot(
         ),
     ] = None,
     n_components: Annotated[
-        int | None, typer.Option(min=1, metavar="P", help="How many components to draw.")
+        int | None,
+        typer.Option(
+            "--n-components", "-n", min=1, metavar="P", help="How many components to draw, or use."
+        ),
     ] = None,
     confidence: Annotated[
         float, typer.Option(metavar="SHARE", help="Of normal rows that lie within a limit.")
@@ -74,7 +76,8 @@ def plot(
 ) -> None:
     """Draw a model, its history, or rows beside it."""
     if kind not in _KINDS:
-        raise typer.BadParameter(f"{kind!r}: give one of {', '.join(_KINDS)}")
+        hint = f"; it comes before the store: plot {place} {kind}" if place in _KINDS else ""
+        raise typer.BadParameter(f"{kind!r}: give one of {', '.join(_KINDS)}{hint}")
     if Path(target).suffix not in _SUFFIXES:
         what = f"--output {target}: the name" if target else "--output FILE is needed; its name"
         raise typer.BadParameter(f"{what} must end with {', '.join(_SUFFIXES)}")
@@ -87,12 +90,18 @@ def plot(
         single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
         how, whence = said_rules.read_rules(rules, single, confidence, normal=False)
         mode = str(asked.pop("bad_rows", "fail"))
-        sources = names.find(files or [], asked.get("input_format"))
+        sources = sources_of(files or [], asked.get("input_format"), place)
         check_topics(sources, asked, table.flag, ends=True)
         names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
-        using = Using(place, key, at, asked, moments=True)
+        using = Using(place, key, at, asked, moments=True, of_one_key=True)
+        _check_count(kind, n_components, using.first)
         figure = _of_rows(
-            kind, using.first, last_rows(using, sources, mode, last), (how, whence), title
+            kind,
+            using.first,
+            last_rows(using, sources, mode, last),
+            (how, whence),
+            title,
+            n_components,
         )
     elif kind == "drift":
         figure = plots.plot_components(
@@ -105,6 +114,7 @@ def plot(
         figure = plots.plot_acs(now, other, names=titles, title=title)
     else:
         model = find(place, key, at)
+        options.refuse_more(n_components, model)
         if kind == "loadings":
             figure = plots.plot_loadings(model, n_components=n_components, title=title)
         else:
@@ -117,12 +127,33 @@ def plot(
     output.text(target)
 
 
+def _check_count(kind: str, n_components: int | None, model: Checkpoint) -> None:
+    """Raise where a picture of two components cannot be drawn, or more are to be used than are."""
+    options.refuse_more(n_components, model)
+    if kind in ("control", "event"):
+        return
+    if len(model.components) == 1:
+        raise typer.BadParameter(
+            f"{kind} draws two components, and the model has one: learn two with fit "
+            "--n-components 2, or draw these rows with control"
+        )
+    if n_components not in (None, 2):
+        raise typer.BadParameter(
+            f"--n-components {n_components}: {kind} draws the first two components; leave it out"
+        )
+
+
 def _file(mode: str) -> str | None:
     return None if mode in ("fail", "skip") else mode
 
 
 def _of_rows(
-    kind: str, model: Checkpoint, rows: LastRows, how: tuple[Rules, str], title: Any
+    kind: str,
+    model: Checkpoint,
+    rows: LastRows,
+    how: tuple[Rules, str],
+    title: Any,
+    n_components: int | None,
 ) -> Any:
     """A picture of rows beside a model; `how` is what `read_rules` gave."""
     from streampca import plots
@@ -136,7 +167,7 @@ def _of_rows(
         return plots.plot_scores(model, X, times=x, confidence=confidence, title=title)
     if kind == "biplot":
         return plots.plot_biplot(model, X, title=title)
-    monitor = Monitor(model, n_components="auto")
+    monitor = Monitor(model, n_components=n_components or "auto")
     if kind == "control":  # of rows, not of running means
         rules = dataclasses.replace(rules, ewma=None)
     rules = said_rules.settled(monitor, rules, whence, "the model")

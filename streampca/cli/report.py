@@ -10,7 +10,8 @@ from streampca.cli import output
 from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
-from streampca.files import counted, no_rows
+from streampca.files import no_rows
+from streampca.words import counted
 
 __all__ = ["finished", "interrupted", "notes"]
 

@@ -12,6 +12,8 @@ from streampca.files import BadRows, no_rows
 
 __all__ = ["LastRows", "last_rows"]
 
+_NONE = np.zeros(0, int)
+
 
 class LastRows(NamedTuple):
     """Rows that a figure needs all at once."""
@@ -29,14 +31,19 @@ def last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> LastRows:
     with BadRows(bad_rows) as bad:
         for source in sources:
             chosen, count = using.columns(source, kept=(), gaps=gaps), 0
-            for rows, _ in using.read(source, chosen, bad):
-                numbers = behind + rows.chunk.start.record + rows.record
+            for rows, groups in using.read(source, chosen, bad):
+                places = np.arange(len(rows.values))
+                at = np.concatenate([_NONE, *(places[each.at] for each in groups)])
+                numbers = behind + rows.chunk.start.record + rows.record[at]
                 count = int(rows.chunk.start.record) + rows.chunk.n_records
-                times = None if rows.times is None else rows.times.astype("datetime64[us]")
-                kept.append(LastRows(rows.values, numbers, times))
+                times = None if rows.times is None else rows.times[at].astype("datetime64[us]")
+                if len(at):
+                    kept.append(LastRows(rows.values[at], numbers, times))
                 while sum(len(each.values) for each in kept[1:]) >= last:
                     kept.pop(0)
             behind += count
+        if not kept and using.of_one_key and behind:
+            raise ValueError(f"there is no row of key {using.first.key!r} in these files")
         if not kept:
             raise ValueError(no_rows(sources, bad.count))
     times = [each.times for each in kept if each.times is not None]

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from streampca.cli import output
-from streampca.files import counted
 from streampca.monitor import Monitor, Rules
+from streampca.words import counted
 
 __all__ = ["Ewma", "HoldOff", "KofN", "Release", "Text", "read_rules", "settled"]
 

@@ -14,11 +14,12 @@ from streampca import Checkpoint
 from streampca.cli import options, output
 from streampca.cli import rules as said_rules
 from streampca.cli.progress import Course, watching
+from streampca.cli.sources import sources_of
 from streampca.cli.tally import Tally, Watch, report
 from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, Order, Source, check_topics, names, no_rows
+from streampca.files import BadRows, Order, Source, check_topics, no_rows
 from streampca.files import options as table
 
 __all__ = ["score"]
@@ -78,14 +79,15 @@ def score(
     if json and target == "-":
         raise typer.BadParameter("--json and --output - both want stdout; give --output FILE")
     bad_rows = str(asked.pop("bad_rows", "fail"))
-    sources, calm = _sources(files, asked), _sources(normal, asked) if normal else []
+    form = asked.get("input_format")
+    sources, calm = (sources_of(some, form, place) if some else [] for some in (files, normal))
     check_topics([*calm, *sources], asked, table.flag)
     refuse_inputs([*sources, *calm], place, target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
     how, whence = said_rules.read_rules(rules, single, confidence, bool(normal))
     kept = options.names(keep) or []
-    kept_components = options.number_or_share(n_components) or "auto"
+    kept_components = using.checked(options.number_or_share(n_components))
     watches: dict[int, Watch] = {}
     gaps = using.first.settings.get("missing") == "impute"
     tally, order = Tally(max(show, 1)), Order()
@@ -165,10 +167,6 @@ def _put(out: dict[str, Any], scores: dict[str, Any], places: Any, n_rows: int) 
 
 def _named(labels: Any) -> Any:
     return lambda row: ", ".join(labels(row))
-
-
-def _sources(files: list[str], asked: dict[str, Any]) -> list[Source]:
-    return names.find(files, asked.get("input_format"))  # type: ignore[no-any-return]
 
 
 def _calibrate(sources: Sequence[Source], rows_of: Any, watch: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -24,4 +26,22 @@ def serve(
         raise ValueError(f"{store}: is a file, not a folder; give the folder of a store")
     from streampca.serve import serve as run  # an extra, and slow to import
 
-    run(store, host=host, port=port, allowed_hosts=tuple(allowed_hosts or ()))
+    try:
+        run(store, host=host, port=port, allowed_hosts=tuple(allowed_hosts or ()))
+    except OSError as error:
+        raise OSError(_why_not(error, host, port)) from error
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    """What is wrong with an address that cannot be listened on, and what to do."""
+    unknown = (socket.EAI_NONAME, socket.EAI_NODATA, errno.EADDRNOTAVAIL)
+    if isinstance(error, socket.gaierror) or error.errno in unknown:
+        return f"--host {host}: is no address of this machine; 127.0.0.1 is, and 0.0.0.0 means all"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"--port {port} of {host} is in use by another program (or another streampca serve); "
+            "give another number, or --port 0 for any that is free"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM) and port < 1024:
+        return f"--port {port}: only the administrator may listen there; give one from 1024 on"
+    return str(error)

@@ -20,6 +20,7 @@ __all__ = ["store"]
 
 store = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     help="Keep a store in order: few files, no old checkpoints, nothing damaged.",
 )

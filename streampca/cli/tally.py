@@ -14,9 +14,9 @@ from streampca.cli import output
 from streampca.cli.describe import feature_names
 from streampca.cli.events import EventLog, event_table
 from streampca.cli.rules import settled
-from streampca.files import counted
 from streampca.monitor import Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
+from streampca.words import counted
 
 __all__ = ["Tally", "Watch", "report"]
 

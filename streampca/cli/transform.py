@@ -9,6 +9,7 @@ import typer
 
 from streampca.cli import options
 from streampca.cli.progress import Course, watching
+from streampca.cli.sources import sources_of
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
 from streampca.files import BadRows, check_topics, names, no_rows
@@ -47,7 +48,7 @@ def transform(
 ) -> None:
     """Write the coordinates of rows in the components, row by row, in constant memory."""
     bad_rows = str(asked.pop("bad_rows", "fail"))
-    sources = names.find(files, asked.get("input_format"))
+    sources = sources_of(files, asked.get("input_format"), place)
     check_topics(sources, asked, table.flag)
     refuse_inputs(sources, place, target, bad_rows)
     using = Using(place, key, at, asked)

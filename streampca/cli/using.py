@@ -12,7 +12,7 @@ from streampca import Checkpoint
 from streampca.cli import output
 from streampca.cli.find import Key, find, find_in, open_store
 from streampca.cli.models import grouped
-from streampca.cli.options import read_time
+from streampca.cli.options import read_time, refuse_more
 from streampca.files import (
     BadRow,
     BadRows,
@@ -48,6 +48,8 @@ class Using:
         Options of reading; `key_column` says each row's key, instead of `key`.
     moments : bool
         Whether the models need what is only for going on and for limits.
+    of_one_key : bool
+        Whether one model is used, and `key_column` says which rows are its.
     """
 
     def __init__(
@@ -58,16 +60,18 @@ class Using:
         asked: dict[str, Any],
         *,
         moments: bool = False,
+        of_one_key: bool = False,
     ) -> None:
         key_column = asked.get("key_column")
         self._asked = asked
-        if key is not None and key_column is not None:
+        if key is not None and key_column is not None and not of_one_key:
             raise typer.BadParameter("--key is one model and --key-column each row's: give one")
-        self.key_column = key_column
+        self.key_column = None if of_one_key else key_column
+        self.of_one_key = of_one_key and key_column is not None
         self._moments = moments
         self._models: dict[Key, Checkpoint | str] = {}
         self._store = None
-        if key_column is not None:
+        if self.key_column is not None:
             self._store, self._time = open_store(place), read_time(at)
             keys = self._store.keys()
             self._keys = {str(each): each for each in keys if each is not None}
@@ -88,6 +92,12 @@ class Using:
     def first(self) -> Checkpoint:
         """The only model, or the one by whose features columns are chosen."""
         return self._first
+
+    def checked(self, n_components: int | float | str | None) -> int | float | str:
+        """What --n-components says; raises where it is more than the model has."""
+        if self.key_column is None:
+            refuse_more(n_components, self._first)
+        return n_components or "auto"
 
     def columns(self, source: Source, *, kept: Sequence[str], gaps: bool) -> Columns:
         """The columns of a source that the models want.
@@ -123,6 +133,11 @@ class Using:
 
     def groups(self, rows: Rows) -> Iterator[Group | BadRow]:
         """Rows with their models; those whose key has none are bad."""
+        if self.of_one_key:
+            mine = np.array([str(key) == str(self._first.key) for key in rows.keys or ()], bool)
+            if mine.any():
+                yield Group(self._first, np.flatnonzero(mine), rows.values[mine])
+            return
         for key, at in grouped(rows.keys, len(rows.values)):
             model = self._model(key)
             if isinstance(model, Checkpoint):

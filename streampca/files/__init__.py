@@ -15,12 +15,11 @@ from streampca.files.columns import Columns, choose_columns
 from streampca.files.kafka import config_of
 from streampca.files.messages import BadMessage, reader_of
 from streampca.files.names import form_of
-from streampca.files.options import nearest
 from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule, times_of
 from streampca.files.topic import Topic, check_topics
-from streampca.files.values import counted
+from streampca.words import counted, nearest
 
 __all__ = [
     "BEGIN",

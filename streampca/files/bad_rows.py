@@ -99,13 +99,13 @@ class BadRows:
             os.replace(self._part, self._place)
 
     def discard(self) -> None:
-        """Leave nothing of a file that is not complete and will not be gone on with."""
+        """Delete a file that is not complete and will not be continued."""
         if self._part is not None:
             Path(self._part).unlink(missing_ok=True)
 
 
 def _other_way(reason: str) -> str:
-    """What else may be done about a cell, by how `cells` says what is wrong with it."""
+    """Advice about a cell, by the fault that `cells` names."""
     if reason.endswith("', not a finite number"):  # a text in quotes
         return "; if such texts stand for missing values, name them with --na, or all with --na '*'"
     return "; --missing impute fills it in while learning" if reason.endswith("is missing") else ""

@@ -83,7 +83,7 @@ def layout(messages: Sequence[Message], read: Any, name: str) -> Layout:
 
 
 def _rows(message: Message, read: Any) -> list[Any]:
-    """Rows of a message: mappings, or record batches."""
+    """The rows of a message: mappings, or record batches."""
     if message.value is None:
         raise BadMessage("it has no value: a tombstone")
     return [{VALUES: row} if isinstance(row, list) else row for row in read(message.value)]
@@ -217,7 +217,7 @@ class Batches:
 
 
 class _Places:
-    """Which message each record of a chunk is of."""
+    """The message of each record of a chunk."""
 
     def __init__(
         self, partition: int, messages: Sequence[Message], first: Sequence[int], n_records: int
@@ -228,18 +228,18 @@ class _Places:
         self._n_records = n_records
 
     def message(self, record: Any) -> Any:
-        """The message of a record: of empty ones, which have none, never one."""
+        """The message of a record; empty messages have no records."""
         return np.searchsorted(self._first, record, "right") - 1
 
     def after(self, record: int) -> Place:
-        """Where to go on when so many records have been learned."""
+        """The place to go on from after so many learned records."""
         if record == self._n_records:
             return Place(self._offsets[-1] + 1, 0, 0, 0)
         i = int(self.message(record))
         return Place(self._offsets[i], 0, 0, record - int(self._first[i]))
 
     def label(self, record: int) -> str:
-        """What messages call a record."""
+        """The name of a record in messages."""
         i = int(self.message(record))
         begin = int(self._first[i])
         end = int(self._first[i + 1]) if i + 1 < len(self._first) else self._n_records
@@ -266,6 +266,6 @@ def _key(key: bytes | None) -> Any:
 
 
 def _content(message: Message) -> dict[str, Any]:
-    """What is kept of a message that cannot be read."""
+    """The part of an unreadable message that is kept."""
     value = message.value
     return {"message": None if value is None else value.decode("utf-8", "backslashreplace")}

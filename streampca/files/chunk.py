@@ -44,11 +44,11 @@ class Chunk(NamedTuple):
     part: int = 0  # which partition of a topic it is of
 
     def after(self, n_records: int) -> Chunk:
-        """The same, of a file in which so many records come before it."""
+        """The same place in a file with so many records before it."""
         return self._replace(start=self.start._replace(record=n_records))
 
     def label(self, record: int) -> str:
-        """What tables call a record."""
+        """The name of a record in tables."""
         if self.called is not None:
             return self.called(record)
         if self.by_line and self.line is not None:
@@ -56,20 +56,20 @@ class Chunk(NamedTuple):
         return f"row {self.start.record + record}"
 
     def where(self, record: int) -> str:
-        """What messages call a record: also by its line, where there are lines."""
+        """The name of a record in messages, with its line where there are lines."""
         if self.line is None or self.by_line:
             return self.label(record)
         return f"{self.label(record)} (line {self.line(record)})"
 
     def place_after(self, n_records: int) -> Place:
-        """Where to go on when so many of its records have been used."""
+        """The place to go on from after so many of its records."""
         if self.place is not None:
             return self.place(n_records)
         return self.start._replace(skip=n_records)
 
 
 class Layout(NamedTuple):
-    """What a file has, as far as its first rows say."""
+    """The columns of a file, as far as its first rows show them."""
 
     types: dict[str, Any]  # Arrow types of its columns; None where the cells have to say
     texts: dict[str, str]  # columns without a number in the first rows, with a cell of each

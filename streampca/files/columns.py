@@ -1,4 +1,4 @@
-"""Which column of the files is what: chosen by what the first file has, held against all others."""
+"""The roles of columns: chosen by the first file, checked in all others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pyarrow as pa
 from streampca.files import cells, formats
 from streampca.files.chunk import BEGIN, Layout
 from streampca.files.dialect import is_time
-from streampca.files.options import nearest
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
+from streampca.words import nearest
 
 __all__ = ["Columns", "check_columns", "choose_columns"]
 
@@ -27,7 +27,7 @@ _LIKE_TIMES = re.compile("time|timestamp|date|datetime|epoch|ts", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which column of the files is what."""
+    """The roles of the columns of files."""
 
     features: list[str]  # columns of numbers, or one column of lists
     names: list[str]  # of the features: as many as the rows are wide
@@ -206,7 +206,7 @@ def _feature_names(
 def _first_cells(
     source: Source, asked: Mapping[str, Any], found: Layout, name: str
 ) -> Sequence[Any]:
-    """Some cells of a column, where types do not say all."""
+    """Some cells of a column, where its type does not say enough."""
     if name in found.first:
         return found.first[name]
     if name in source.partitions:

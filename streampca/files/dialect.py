@@ -119,7 +119,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
 
 
 def _skipped(sample: bytes, eol: bytes, skip: int) -> tuple[int, int]:
-    """Lines and bytes before the names: those to be passed over, and blank ones."""
+    """Lines and bytes before the names: skipped ones and blank ones."""
     at = lines = 0
     while lines < skip or (at < len(sample) and not sample[at:].split(eol, 1)[0].strip()):
         end = sample.find(eol, at)
@@ -207,7 +207,7 @@ def _check_header(
 def _names(
     header: list[str], rows: Sequence[Sequence[str]], name: str
 ) -> tuple[list[str], bool, tuple[str, ...], list[str]]:
-    """Names, whether rows end with a sign, what was made up, and what is to be said."""
+    """Names, whether rows end with a delimiter, names made up here, and a notice for the user."""
     names = [cell.strip() for cell in header]
     n, data = len(names), rows[1:]
     said: list[str] = []

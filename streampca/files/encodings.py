@@ -9,7 +9,7 @@ from streampca.files.streams import Stream, transcoded
 __all__ = ["SAMPLE", "as_utf8", "encoding_of"]
 
 SAMPLE = 1 << 18
-"""Bytes of a file by which it is judged."""
+"""Bytes of a file from which its dialect is detected."""
 
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

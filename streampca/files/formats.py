@@ -71,7 +71,7 @@ def _text(
 
 
 def parts(source: Source) -> list[int | None]:
-    """What can be read in parallel: the row groups of a Parquet file, else all of it."""
+    """Parts that can be read in parallel: row groups of a Parquet file, else the file."""
     with _naming(source):
         return tables.parts(source)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["ANY", "NULLS", "NUMBER", "Missing", "is_text", "like_number"]
 
 ANY = "*"
-"""Among texts that stand for a missing number: every one that does not look like a number."""
+"""Stands for every text that cannot be a number, among texts for missing numbers."""
 
 _LIKE_NUMBER = re.compile(r"\s*[-+(]?\s*[.,]?\d")
 
@@ -61,7 +61,7 @@ class Missing(NamedTuple):
 
     @classmethod
     def of(cls, na: Collection[str] = ()) -> Self:
-        """Those that are always gaps, and those that somebody named."""
+        """Texts that are always gaps, and those that the user named."""
         numbers = tuple(float(text) for text in na if re.fullmatch(NUMBER, text))
         return cls(NULLS | set(na), tuple(filter(math.isfinite, numbers)), ANY in na)
 

@@ -176,7 +176,7 @@ class Client:
         return sorted(topic.partitions)
 
     def identity(self) -> str:
-        """What the topic is known by again: another of the same name has another."""
+        """The identity of the topic: another one of the same name has another."""
         from confluent_kafka.admin import AdminClient
 
         admin = AdminClient(self._common)
@@ -272,7 +272,7 @@ class Client:
 
     @property
     def trouble(self) -> str:
-        """What brokers said last, if no message has come since."""
+        """The last error of the brokers, if no message has come since."""
         return self._trouble
 
     def _judge(self, message: Any) -> None:

@@ -148,7 +148,7 @@ def _matching_uri(pattern: str) -> list[str]:
 
 
 def _fits(path: str, pattern: str) -> bool:
-    """Whether a path is what a pattern says, level by level; ** is any number of levels."""
+    """Whether a path matches a pattern, level by level; ** is any number of levels."""
     here, wanted = path.split("/"), pattern.split("/")
     if "**" in wanted:
         at = wanted.index("**")

@@ -15,10 +15,10 @@ from streampca.files.values import (
     CHECKS,
     half_life_of,
     list_of_names,
-    nearest,
     number_or_share,
     whole,
 )
+from streampca.words import nearest
 
 __all__ = [
     "LEARNING",
@@ -59,12 +59,12 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """What a command line calls it."""
+        """Its name on a command line."""
         return flag(self.name)
 
 
 def flag(name: str) -> str:
-    """What a command line calls an option."""
+    """The name of an option on a command line."""
     return "--" + name.replace("_", "-")
 
 
@@ -76,15 +76,15 @@ TABLE = (
            aliases=("key",)),
     Option("timestamp_column", "C", "When each row happened."),
     Option("timestamp_format", "FORMAT",
-           "Of times that are text, such as %d.%m.%Y %H:%M; default: ISO 8601, found by itself."),
+           "Of times that are text, such as %d.%m.%Y %H:%M; default: ISO 8601, detected."),
     Option("timestamp_unit", "s|ms|us|ns",
            "Of times that are numbers since 1970; default: by their size, and said.",
            choices=tuple(UNITS)),
     Option("timezone", "ZONE",
            "Of times that name none, such as Europe/Berlin or +01:00; default UTC."),
-    Option("delimiter", "SIGN", "Between cells of CSV (tab: \\t); default: found by itself."),
-    Option("decimal", ".|,", "Decimal sign of CSV; default: found by itself.", choices=(".", ",")),
-    Option("encoding", "NAME", "Of text, such as latin-1; default: found by itself."),
+    Option("delimiter", "SIGN", "Between cells of CSV (tab: \\t); default: detected."),
+    Option("decimal", ".|,", "Decimal sign of CSV; default: detected.", choices=(".", ",")),
+    Option("encoding", "NAME", "Of text, such as latin-1; default: detected."),
     Option("skip_rows", "N", "Lines of CSV before the line of names.", int),
     Option("na", "TEXT,...",
            "Cells that stand for a missing value, besides empty ones, NA, null; * for all texts "
@@ -122,7 +122,7 @@ READING = tuple(option for option in TABLE if not option.learning)
 LEARNING = tuple(option for option in TABLE if option.learning)
 TOPICS = tuple(option for option in TABLE if option.topic)
 OF_A_RUN = ("start_at", "until_end", "max_messages", "kafka_config")
-"""Those that say nothing of what rows mean: who goes on may give others."""
+"""Options that do not change the meaning of rows: a job that goes on may change them."""
 
 _BY_NAME = {name: option for option in TABLE for name in (option.name, *option.aliases)}
 

@@ -20,7 +20,7 @@ from streampca.files.gaps import Missing
 from streampca.files.source import Source
 from streampca.files.times import times
 from streampca.files.topic import Topic, check_topics
-from streampca.files.values import counted
+from streampca.words import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
 
@@ -58,7 +58,7 @@ class Rows(NamedTuple):
         return self.chunk.label(int(self.record[row]))
 
     def where(self, row: int) -> str:
-        """What messages call a row."""
+        """The name of a row in messages."""
         return self.chunk.where(int(self.record[row]))
 
 
@@ -92,7 +92,7 @@ class Order:
             self.n_twice += len(found) - len(set(zip(keys, found.tolist(), strict=True)))
 
     def said(self) -> str | None:
-        """A sentence, or None where there is nothing to be said."""
+        """A sentence; None where there is nothing to report."""
         parts = []
         if self.n_back:
             parts.append(f"{counted(self.n_back, 'row')} came after a later one")

@@ -79,7 +79,7 @@ class Source:
 
     @property
     def place(self) -> str:
-        """The same for every name of the same file."""
+        """An identity that all names of a file share."""
         if self.is_pipe or "://" in self.path:
             return STDIN if self.is_pipe else self.path
         return os.path.abspath(self.path)
@@ -224,7 +224,7 @@ def _form_of(head: bytes) -> str:
 
 
 def _spool(stream: Stream) -> Any:
-    """All of a stream in a file that can be searched, and goes when it is closed."""
+    """All of a stream in a temporary file that can be searched."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked
     try:
         while data := stream.read(1 << 20):

@@ -119,7 +119,7 @@ class Stream:
 
     @property
     def is_live(self) -> bool:
-        """Whether rows that are there should not be kept waiting for a full block."""
+        """Whether to give rows that are there without waiting for a full block."""
         return isinstance(self._raw, Pipe)
 
     closed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from tokenize import TokenError
 from typing import Any
@@ -55,7 +56,7 @@ def _schema(source: Source) -> pa.Schema:
 
 
 def parts(source: Source) -> list[int | None]:
-    """What can be read in parallel: the row groups of a Parquet file, else all of it."""
+    """Parts that can be read in parallel: row groups of a Parquet file, else the file."""
     if source.form != "parquet":
         return [None]
     with source.open_searchable() as file:
@@ -81,18 +82,25 @@ def read(
             yield Chunk(Place(at, at, 0, 0), m, columns, np.arange(m), []), done
 
 
-# --- Parquet ----------------------------------------------------------------------------------
-
-
-def _parquet(file: Any, source: Source) -> pq.ParquetFile:
+@contextlib.contextmanager
+def _readable(source: Source, kind: str) -> Iterator[None]:
+    """Say which file is not what its name says; errors of the system stay what they are."""
     try:
-        # buffered: pages of a row group come one after another
-        return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        yield
     except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{source.name}: not a readable Parquet file ({text})") from error
+        raise ValueError(f"{source.name}: not a readable {kind} file ({text})") from error
+
+
+# --- Parquet ----------------------------------------------------------------------------------
+
+
+def _parquet(file: Any, source: Source) -> pq.ParquetFile:
+    with _readable(source, "Parquet"):
+        # buffered: pages of a row group come one after another
+        return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
 
 
 def _parquet_batches(
@@ -125,13 +133,8 @@ def _arrow(file: Any, source: Source) -> Any:
     file.seek(0)
     if head.startswith(b"FEA1"):
         raise ValueError(f"{source.name}: is Feather of version 1; write it again as version 2")
-    try:
+    with _readable(source, "Arrow"):
         return pa.ipc.open_file(file) if head.startswith(b"ARROW1") else pa.ipc.open_stream(file)
-    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{source.name}: not a readable Arrow file ({text})") from error
 
 
 def _arrow_batches(

@@ -75,7 +75,7 @@ class Topic(Source):
         return None
 
     def place_of(self, partition: int) -> str:
-        """The same for every address of the same partition."""
+        """An identity that all addresses of a partition share."""
         return f"kafka:{self.topic}/{partition}"
 
     def _client(self, asked: Mapping[str, Any]) -> Client:
@@ -83,7 +83,7 @@ class Topic(Source):
         return Client(self.brokers, self.topic, self.name, config)
 
     def identify(self, asked: Mapping[str, Any]) -> str:
-        """What the topic is known by again: another one of the same name has another."""
+        """The identity of the topic: another one of the same name has another."""
         with self._client(asked) as client:
             return client.identity()
 
@@ -255,7 +255,7 @@ class Topic(Source):
 
 
 def _starts(client: Client, numbers: list[int], start_at: str | None) -> dict[int, int]:
-    """Where to begin what nobody has read yet."""
+    """The place in each partition where unread records begin."""
     if not numbers:
         return {}
     if start_at in (None, "earliest", "latest"):

@@ -7,36 +7,22 @@ from __future__ import annotations
 
 import csv
 import datetime
-import difflib
 import io
 import re
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from streampca.words import nearest
+
 __all__ = [
     "CHECKS",
-    "counted",
     "half_life_of",
     "list_of_names",
-    "nearest",
     "number_or_share",
     "offset_of",
     "whole",
 ]
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like another, if one is.
-
-    Examples
-    --------
-    >>> nearest("exlude", ["columns", "exclude"])
-    'exclude'
-    """
-    by_fold = {each.lower().replace("-", "_"): each for each in known}
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), by_fold, 1, 0.6)
-    return by_fold[found[0]] if found else None
 
 
 def list_of_names(value: Any, called: str) -> list[str]:
@@ -151,17 +137,6 @@ def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, f
     if found[2] is None or found[2].startswith("row"):
         return float(found[1]), None
     return None, float(found[1]) * _SECONDS[found[2]]
-
-
-def counted(n: int, what: str) -> str:
-    """So many of something, as people write it.
-
-    Examples
-    --------
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def number_or_share(text: str) -> int | float | str:

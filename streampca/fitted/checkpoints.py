@@ -82,7 +82,7 @@ class Checkpoints(Results):
 
 
 def _instead_of(given: Any) -> str:
-    """What was given in the place of a checkpoint, and how one is had from it."""
+    """The message about an object that is no checkpoint, and how to get one from it."""
     kind = type(given).__name__
     if isinstance(given, (bytes, bytearray, memoryview)):
         return f"{kind}: Checkpoint.from_bytes reads one; merge_all([...]) takes parts as they are"

@@ -69,7 +69,7 @@ class Parts(Fitted[L]):
         return None
 
     def _learner_like(self, part: Part, device: str | None) -> L:
-        """A learner of no rows that the moments of a part fit into."""
+        """A learner without rows, for moments of the kind and shape of a part."""
         raise NotImplementedError
 
     def _add(self, other: Any, *, or_moments: bool = False) -> Self:

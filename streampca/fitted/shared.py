@@ -1,4 +1,4 @@
-"""What both estimators share: the learner, what it has counted, and the names of the features."""
+"""Shared by both estimators: the learner, its counts, the names of the features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_SINGLE = float(np.finfo("float32").max)
 
 
 class Learns(Protocol):
-    """What an estimator needs of its learner here."""
+    """The part of a learner that estimators use here."""
 
     n_features: int
     moments: Moments
@@ -89,9 +89,7 @@ class Fitted(Parameters, Generic[L]):
     @property
     def _started_learner(self) -> L:
         if self._learner is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not seen any row: call partial_fit first"
-            )
+            raise NotFittedError.of(self)
         return self._learner
 
     @property

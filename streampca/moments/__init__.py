@@ -15,6 +15,7 @@ from streampca.moments.few import dense_of_few
 from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
+from streampca.moments.stream import is_constant
 
 __all__ = [
     "FEW_FEATURES",
@@ -29,6 +30,7 @@ __all__ = [
     "MomentsBank",
     "default_directions",
     "dense_of_few",
+    "is_constant",
     "look",
     "make_moments",
     "moments_from_state",

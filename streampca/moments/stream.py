@@ -127,8 +127,7 @@ class Stream(ABC):
     @property
     def constant(self) -> NDArray[np.bool_]:
         """Features (n,) that do not vary by more than the rounding of their numbers."""
-        rounding = float(np.finfo(self.dtype).eps) * np.abs(self.mean)
-        return np.asarray(np.sqrt(self.variance) <= np.maximum(rounding, _LEAST_SPREAD))
+        return is_constant(np.sqrt(self.variance), self.mean, self.dtype)
 
     @property
     def scale(self) -> NDArray[np.float64]:
@@ -165,3 +164,11 @@ class Stream(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= {name: writeable(value) for name, value in state.items()}
+
+
+def is_constant(
+    spread: NDArray[np.float64], mean: NDArray[np.float64], dtype: str
+) -> NDArray[np.bool_]:
+    """Whether features with these standard deviations vary by no more than rounding."""
+    rounding = float(np.finfo(dtype).eps) * np.abs(mean)
+    return np.asarray(spread <= np.maximum(rounding, _LEAST_SPREAD))

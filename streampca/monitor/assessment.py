@@ -15,7 +15,7 @@ Float64 = NDArray[np.float64]
 
 
 class Assessment(NamedTuple):
-    """Rows against the limits of a model; see `Monitor.assess`."""
+    """Rows compared with the limits of a model; see `Monitor.assess`."""
 
     spe: Float64  # (m,)
     t2: Float64  # (m,)
@@ -28,7 +28,7 @@ class Assessment(NamedTuple):
 
 
 class Readings(Protocol):
-    """What SPE and T^2 of centred rows (m, n) are read off."""
+    """The parts of centred rows (m, n) from which SPE and T^2 are computed."""
 
     def both(self, D: Float64) -> tuple[Float64, Float64]:
         """SPE and T^2, (m,) each; NaN where gaps leave nothing to say."""

@@ -1,4 +1,4 @@
-"""What rows known to be normal said of limits, kept in the checkpoint of the model."""
+"""Empirical limits, from rows known to be normal; stored in the checkpoint of the model."""
 
 from __future__ import annotations
 

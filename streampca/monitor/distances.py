@@ -22,7 +22,7 @@ Float64 = NDArray[np.float64]
 
 
 class Distances:
-    """What a `Monitor` says of rows by themselves."""
+    """The statistics that a `Monitor` computes of rows."""
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
         fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model

@@ -17,7 +17,7 @@ from streampca.monitor.rules import Rules
 __all__ = ["Event", "Events", "Levels", "Scored"]
 
 _FURTHEST = 1e300
-"""Of a limit of 0 everything is infinitely far beyond; JSON knows no infinity."""
+"""A statistic is infinitely far beyond a limit of 0, and JSON has no infinity."""
 
 
 class Levels(NamedTuple):
@@ -137,7 +137,7 @@ class Events:
 
     @property
     def rows_in_mind(self) -> set[int]:
-        """Numbers of the rows that events to come may name, besides rows to come."""
+        """Numbers of past rows that later events may name."""
         if self._open is not None:
             return {self._open[name] for name in ("start", "end", "peak_row")}
         return {entry["row"] for entry in self._recent if entry is not None}
@@ -207,7 +207,7 @@ def ratio(value: float, limit: float) -> float:
 
 
 def _entry(row: Any, beyond: float, statistic: str, blame: dict[str, float]) -> dict[str, Any]:
-    """What an event needs of a row that is out."""
+    """The part of a row beyond its limits that an event keeps."""
     blame = {name: share for name, share in blame.items() if share > 0 and math.isfinite(share)}
     return {
         "key": row.key,

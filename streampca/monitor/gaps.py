@@ -48,7 +48,7 @@ class _Spread:
 
 @dataclasses.dataclass(frozen=True)
 class _Pattern:
-    """What is known of rows with the same gaps."""
+    """The projection and the distributions of SPE and T^2 for rows with the same gaps."""
 
     seen: NDArray[np.intp]  # (k,)
     basis: Float64  # (k, r) orthonormal, what the components span of the observed features
@@ -99,7 +99,7 @@ class Gaps:
         return _Pattern(seen, Q, precision, spe, _Spread(float(r), float(r)) if r else None)
 
     def expected(self, D: Float64) -> Float64:
-        """What the model expects of all entries (m, n), given those that a row has."""
+        """The expected values of all entries (m, n), given the observed ones."""
         variances, tiny = self._variances, float(np.finfo("float64").eps)
         largest = float(variances[0]) if len(variances) else 1.0
         beyond = np.maximum(variances - self._noise, tiny * largest)

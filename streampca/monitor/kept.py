@@ -94,7 +94,7 @@ def _independent(model: Any, values: Float64) -> tuple[Float64, float]:
 
 
 def _parallel(model: Any, values: Float64) -> int:
-    """By parallel analysis; at most so many that a rest is left, if there is any way."""
+    """The number by parallel analysis; where possible fewer than leave nothing for SPE."""
     variances, freedom = _independent(model, values)
     count = parallel_count(values, variances, freedom, scaled=model.scale is not None)
     while count > 1 and _rest(model, values[:count]) == 0:

@@ -106,21 +106,21 @@ class Lags:
         self._before = self._names = None
 
     def get_feature_names_out(self, input_features: Sequence[str]) -> tuple[str, ...]:
-        """What the features are called that come of features with these names."""
+        """The names of the features after the transformation, from those before it."""
         return tuple(
             lagged_name(name, i) for i in range(self.lags + 1) for name in map(str, input_features)
         )
 
 
 def check_lags(lags: Any) -> int:
-    """How many rows before each; ValueError where that cannot be."""
+    """The number of rows before each; ValueError if it is not accepted."""
     if not is_whole(lags) or not 1 <= int(lags) <= 10_000:
         raise ValueError(f"lags={lags!r} is not accepted: give a whole number of at least 1")
     return int(lags)
 
 
 def lagged_name(name: Any, lag: int) -> Any:
-    """What a feature is called that is another one, so many rows before."""
+    """The name of a feature so many rows before."""
     return f"{name} (t-{lag})" if lag else name
 
 

@@ -1,4 +1,4 @@
-"""What rules hold rows against: limits of single rows or of running means, by a monitor's means."""
+"""The limits that rules use: of single rows or of running means, in terms of a monitor."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class QuantileSketch:
 
     @property
     def n_kept(self) -> int:
-        """Numbers held in memory, clusters and those that wait."""
+        """Numbers in memory: clusters, and numbers that wait."""
         return len(self._means) + self._n_waiting
 
     def update(self, values: ArrayLike) -> None:

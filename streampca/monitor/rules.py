@@ -37,7 +37,7 @@ class Rules:
     release : float, default=1.0
         Hysteresis: an open event goes on while a statistic is above this share of its limit.
     ewma : float, optional
-        Weight of a new row in the running mean that is held against limits of its own, in place of
+        Weight of a new row in the running mean that is compared with limits of its own, in place of
         the rows themselves: 0.2 sees small shifts that last, and passes over single rows.
     method : {"theory", "empirical"}, default="theory"
         Where limits come from: Gaussian rows, or rows that the monitor was calibrated with.

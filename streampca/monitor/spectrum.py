@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["SPECTRUM", "covariance_of", "known_variances", "slim"]
 
 SPECTRUM = "spectrum"
-"""Instead of a kind of moments: nothing but the variances along all directions known."""
+"""In place of a kind of moments: only the variances along all known directions."""
 
 
 def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:

@@ -121,7 +121,7 @@ class Watch:
 
     @property
     def rows_in_mind(self) -> set[int]:
-        """Numbers of the rows that events to come may name, besides rows to come."""
+        """Numbers of past rows that later events may name."""
         return self._events.rows_in_mind
 
     def finish(self) -> list[Event]:
@@ -154,7 +154,7 @@ class Watch:
         return found
 
     def _by_spe(self, spe: float, t2: float) -> bool:
-        """Whether SPE is the statistic that is further beyond its limit."""
+        """Whether SPE exceeds its limit by more than T^2 does."""
         return ratio(spe, self._of_rows.spe) >= ratio(t2, self._of_rows.t2)
 
     def _blame(self, d: Float64, spe: float, t2: float) -> dict[str, float]:

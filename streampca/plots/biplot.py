@@ -43,16 +43,13 @@ def plot_biplot(
         Which components, counted from 1.
     n_features : int, optional
         How many features to draw, those with the largest loadings; by default at most 8.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Rows as points and features as arrows.
 
     Examples
     --------

@@ -39,12 +39,8 @@ def plot_components(
     n_components : int, optional
         How many components to draw, the leading ones; at most 6, the default where there are as
         many.
-    ax : two matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, two axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from streampca.monitor import Monitor
 from streampca.plots.models import how_many, when
 from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
+from streampca.words import counted
 
 __all__ = ["plot_contributions", "plot_control"]
+
+_OTHERS = {"saddlepoint": " (saddlepoint)", "box": " (Box)", "chi2": " (χ²)"}
+"""Methods that somebody asked for: there is no room for the names of all."""
 
 
 def plot_control(
@@ -41,16 +45,13 @@ def plot_control(
         Of `Monitor.spe_limit` and `Monitor.t2_limit`; "empirical" needs a calibrated Monitor.
     times : array-like of shape (m,), optional
         When each row was; numbers, or datetime64 in UTC.
-    ax : two matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, two axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Upper panel: SPE. Lower panel: T²; both with their limits.
 
     Examples
     --------
@@ -68,8 +69,8 @@ def plot_control(
     drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
     upper, lower = drawn.axes
     limits = monitor.spe_limit(confidence, spe_method), monitor.t2_limit(confidence, t2_method)
-    _chart(upper, x, spe, limits[0], confidence)
-    _chart(lower, x, t2, limits[1], confidence)
+    _chart(upper, x, spe, limits[0], confidence, _whence(monitor, spe_method))
+    _chart(lower, x, t2, limits[1], confidence, _whence(monitor, t2_method))
     dress(upper, ylabel="SPE")
     dress(lower, ylabel="T²", xlabel="time (UTC)" if x.dtype.kind == "M" else "row")
     upper.tick_params(labelbottom=False)
@@ -77,8 +78,20 @@ def plot_control(
     return drawn.finish()
 
 
+def _whence(monitor: Monitor, method: str) -> str:
+    """Where a limit comes from, in a few words."""
+    if method == "empirical":
+        return f"from {counted(monitor.n_calibrated, 'normal row')}"
+    return f"by theory{_OTHERS.get(method, '')}"
+
+
 def _chart(
-    axes: Axes, x: NDArray[Any], values: NDArray[np.float64], limit: float, confidence: float
+    axes: Axes,
+    x: NDArray[Any],
+    values: NDArray[np.float64],
+    limit: float,
+    confidence: float,
+    whence: str,
 ) -> None:
     above = values > limit
     axes.plot(x, values, color="#808080", linewidth=0.8)
@@ -99,7 +112,7 @@ def _chart(
         floor = max(float(positive.min()), 1e-4 * (limit if 0 < limit < np.inf else 1.0))
         axes.set_ylim(bottom=0.7 * min(floor, limit if limit > 0 else floor))
     axes.set_title(
-        f"{100 * confidence:.4g} % limit {limit:.3g} (dashed): {above.sum():,} above, {share:.1%}",
+        f"{100 * confidence:.4g} % limit {limit:.3g} {whence}: {above.sum():,} above, {share:.1%}",
         loc="left",
         fontsize=SMALL,
     )
@@ -124,16 +137,13 @@ def plot_contributions(
     statistic : {"spe", "t2"}
     n_features : int, optional
         How many features to draw; by default at most 10.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A bar for each feature with a large part.
 
     Notes
     -----

@@ -58,16 +58,13 @@ def plot_event(
         By default that of the event's peak, and SPE without an event.
     n_features : int, optional
         How many features to draw, those with the largest parts; by default at most 10.
-    ax : two matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, two axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Left axes: mean parts of sensors. Right axes: their parts, row by row.
 
     Examples
     --------

@@ -39,16 +39,13 @@ def plot_loadings(
     n_features : int, optional
         How many features to draw, those with the largest loadings, in their own order; by default
         at most 25.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        An image with a row for each feature and a column for each component.
 
     Examples
     --------

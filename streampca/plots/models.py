@@ -26,7 +26,7 @@ def checkpoint_of(model: Any) -> Checkpoint:
 
 
 def how_many(name: str, asked: int | None, usual: int, most: int) -> int:
-    """How many of something to draw; ValueError where that cannot be."""
+    """A number of things to draw; ValueError if there are fewer."""
     if asked is None:
         return min(usual, most)
     if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
@@ -35,7 +35,7 @@ def how_many(name: str, asked: int | None, usual: int, most: int) -> int:
 
 
 def pair_of(components: Sequence[int], p: int) -> list[int]:
-    """Two of p components, counted from 1, as columns; ValueError where they are none."""
+    """Two of p components, counted from 1, as columns; ValueError if there are no such two."""
     first, second = components
     if not (1 <= first <= p and 1 <= second <= p) or first == second:
         raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")

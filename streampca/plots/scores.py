@@ -54,16 +54,13 @@ def plot_scores(
         coloured from dark, the first, to light.
     confidence : float or None
         Share of normal (Gaussian) rows inside the ellipse; None for no ellipse.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A point for each row.
 
     Examples
     --------

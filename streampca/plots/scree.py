@@ -36,16 +36,13 @@ def plot_scree(
     parallel : bool, default=False
         Whether to draw the shares that chance gives (Horn's parallel analysis), and the elbow: how
         many components are larger than that.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Bars of the shares, and a line of their sums.
 
     Examples
     --------
@@ -106,7 +103,7 @@ def _with_sums(axes: Axes, shares: NDArray[np.float64]) -> None:
 
 
 def _beside_chance(axes: Axes, checkpoint: Any, shares: NDArray[np.float64]) -> None:
-    """What chance gives, and a line behind the last component that is larger."""
+    """The shares that chance gives, and a line behind the last component above them."""
     x = _bars(axes, shares)
     total = max(checkpoint.total_variance, np.finfo(float).tiny)
     chance = chance_of(checkpoint)[: len(shares)] / total

@@ -26,23 +26,20 @@ def plot_acs(
 ) -> Figure:
     """Draw the absolute cosine similarity of every component with every reference direction.
 
-    Found in their places, components make a black diagonal on white.
+    Components in their right places make a black diagonal on white.
 
     Parameters
     ----------
     components, reference : array of shape (p, n) and (r, n), Checkpoint, or StreamingPCA
     names : pair of str
         What the axes are called.
-    ax : matplotlib Axes, optional
-        Where to draw, in a figure of your own.
-    figsize : pair of float, optional
-        Width and height in inches.
-    title : str, optional
-        Above the picture.
+    ax, figsize, title : optional
+        Where to draw, axes in a figure of your own; width and height in inches; text above.
 
     Returns
     -------
     matplotlib.figure.Figure
+        An image with a row for each component of the first.
 
     Examples
     --------

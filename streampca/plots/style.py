@@ -45,7 +45,7 @@ GRID = "#dddddd"
 
 
 class Line(NamedTuple):
-    """What tells one line from the others."""
+    """Styles that tell lines from each other."""
 
     colour: str
     dashes: Any

@@ -36,7 +36,7 @@ _USUAL = LARGEST * LARGEST
 
 
 def too_large(where: str, feature: Hashable, value: float) -> str:
-    """What to say of a number above `LARGEST`, infinity included."""
+    """The message about a number above `LARGEST`, infinity included."""
     return (
         f"{where} {feature!r} is {value}, and numbers beyond {LARGEST:g} cannot be squared: "
         "leave the row out or rescale the feature"
@@ -135,7 +135,7 @@ class Records:
 
     @property
     def is_full(self) -> bool:
-        """Whether the rows held make a minibatch."""
+        """Whether the rows that wait make a minibatch."""
         return self.n_held == len(self._block) > 0
 
     # --- in ------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class Records:
         return count
 
     def make_known(self, features: Iterable[Hashable]) -> None:
-        """Add columns for features not seen before; rows held did not have them."""
+        """Add columns for features not seen before; rows that wait did not have them."""
         new = [feature for feature in features if feature not in self.layout.index]
         if not new:
             return
@@ -204,7 +204,7 @@ class Records:
     # --- out -----------------------------------------------------------------------------------
 
     def take(self) -> Float64:
-        """Return the rows held, a view valid until the next append, and become empty."""
+        """Return the rows that wait, a view valid until the next append, and become empty."""
         X = self._block[: self.n_held]
         self.n_taken += self.n_held
         self.n_held = 0

@@ -70,7 +70,7 @@ class Clock:
         self._waiting += seconds
 
     def take(self) -> tuple[float, Float64]:
-        """What is left of the rows taken before, and of each that waits; none wait then."""
+        """How much is remembered of the rows before, and of each that waits; then none wait."""
         times = np.asarray(self._waiting)
         self._waiting = []
         before = self._latest

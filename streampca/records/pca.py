@@ -34,7 +34,7 @@ _DIGITS = 1e4
 
 
 class View:
-    """What is read off a model for row after row, until the next one is solved."""
+    """Arrays of a model for single rows, computed once until the next model is solved."""
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -74,7 +74,7 @@ class RecordScorer:
         return dict(zip(self._model.features, parts[0].tolist(), strict=False))
 
     def _gaps(self, view: View) -> Gaps:
-        """What rows with gaps are scored by, made once for each view."""
+        """The statistics of rows with gaps, made once for each view."""
         made_for, gaps = self._of_gaps
         statistics = self._read[1]
         if gaps is None or made_for is not view:

@@ -1,4 +1,4 @@
-"""What is computed of each row, part by part, as the kind of array that the rows came in."""
+"""A function of each row, computed part by part, in the kind of array of the rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _length(X: Any) -> int | None:
 
 
 class _Joined:
-    """Answers one behind the other, in memory that is taken once where their number is known."""
+    """Answers joined, in memory that is allocated once where their number is known."""
 
     def __init__(self, n_rows: int | None) -> None:
         self._n_rows = n_rows

@@ -18,7 +18,7 @@ from streampca.rows.numbers import BadRow, label
 _MOST = {dtype: float(np.finfo(dtype).max) for dtype in ("float32", "float64")}
 
 LARGEST = 1e151
-"""Entries may be this large: a million of their squares still add up to a float."""
+"""The largest entry: the squares of a million such entries still add up to a float."""
 
 
 def check_entries(

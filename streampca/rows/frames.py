@@ -35,7 +35,7 @@ def is_frame_of_pandas(X: Any) -> bool:
 
 
 def _classes_of_pandas(*names: str) -> tuple[type, ...]:
-    """Those that there are: none without pandas, and some while another thread imports it."""
+    """The types that pandas has: none before its import, some while another thread imports it."""
     pandas = sys.modules.get("pandas")
     return tuple(getattr(pandas, name) for name in names if hasattr(pandas, name))
 
@@ -81,7 +81,7 @@ def read_columns(X: Any, wanted: Sequence[str] | None) -> Columns | None:
 
 
 def _how_to_load(X: Any) -> str | None:
-    """What makes rows of something lazy, such as polars' LazyFrame; None if it has them."""
+    """The method that reads a lazy object, such as polars' LazyFrame; None if it is not lazy."""
     if is_dask(X):
         return "compute"
     if hasattr(X, "dims"):  # xarray, which has compute() all the same
@@ -90,7 +90,7 @@ def _how_to_load(X: Any) -> str | None:
 
 
 def _from_arrow(X: Any, wanted: Sequence[str] | None) -> Columns | None:
-    """What speaks Arrow's or the older protocol of frames."""
+    """Objects with Arrow's or the older protocol of frames."""
     try:
         if hasattr(X, "__arrow_c_stream__"):
             reader = (

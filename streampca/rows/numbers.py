@@ -1,4 +1,4 @@
-"""Is it a number? One Python object, or a column of them; and how messages call a column."""
+"""Whether something is a number: a Python object or a column; names of columns in messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BadRow(ValueError):
 
 
 class NoNumber(ValueError, TypeError):
-    """What stands in a number's place is none: for numpy and scikit-learn that is a TypeError."""
+    """A value is not a number, which numpy and scikit-learn call a TypeError."""
 
 
 class BadKind(BadRow, NoNumber):
@@ -37,7 +37,7 @@ class BadKind(BadRow, NoNumber):
 
 
 def label(column: int, names: Sequence[str] | None) -> str:
-    """How messages call a column."""
+    """The name of a column in messages."""
     return f"feature {column}" if names is None else f"feature {names[column]!r}"
 
 

@@ -110,7 +110,7 @@ def _width(X: Any, m: int) -> int:
 
 
 def slicer(X: Any, *, floats: bool) -> Callable[[int, int], Any] | None:
-    """What gives the rows of X from one number to another without a copy; None if X is not cut."""
+    """A function that slices the rows of X without a copy; None if X is not cut."""
     if isinstance(X, (pa.Table, pa.RecordBatch)):
         return lambda start, stop: X.slice(start, stop - start)
     if is_frame_of_pandas(X):

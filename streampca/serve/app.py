@@ -43,7 +43,7 @@ _STATIC = {
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""All there is, by name: no path is ever made from a request."""
+"""All resources by their names: no path is ever made from a request."""
 _BODY_SECONDS = 15.0
 
 

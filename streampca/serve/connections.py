@@ -42,7 +42,7 @@ class Connection(H11Protocol):
 
     @property
     def _is_complete(self) -> bool:
-        """Whether a request has come to its end, and its answer will have one."""
+        """Whether the request is complete, and its answer will end."""
         waits = self.is_under_way and not self.cycle.more_body and not self.cycle.response_started
         return waits and self.scope["path"] not in ("/events", "/rows")
 
@@ -77,17 +77,17 @@ class Connection(H11Protocol):
         self._rest()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Who has asked and will send no more still gets the answer, but not a stream."""
+        """A client that has closed its side still gets the answer, but not a stream."""
         self._is_ended = True
         return self._is_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Nothing waits any more."""
         self._disarm()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The other end takes less than it gets."""
+        """The client reads more slowly than it is sent."""
         super().pause_writing()
         if self._deadline is None:
             self._arm()

@@ -1,4 +1,4 @@
-"""What is said to a client whose request cannot be answered: a status and a sentence, as JSON."""
+"""The answer to a request that is refused: a status, and a sentence as JSON."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(_: Request, error: Exception) -> Response:
-    """An answer where the store could not be read; what went wrong stays in the server's log."""
+    """The answer where the store could not be read; the reason is in the server's log alone."""
     _LOG.error("the store cannot be read: %s: %s", type(error).__name__, error)
     return Json(said("the store could not be read; the server's log says why"), 503)
 
 
 async def on_defect(_: Request, error: Exception) -> Response:
-    """An answer where this program is wrong; the server logs the traceback."""
+    """The answer to an error in this program; the server logs the traceback."""
     return Json(said("this is a defect of streampca; the server's log says where"), 500)
 
 

@@ -37,7 +37,7 @@ _SHOWN = ("spe", "t2", "alarm", "statistic", "feature", "contribution")
 
 
 class _Model(NamedTuple):
-    """The newest model of a key, and what rows are held against."""
+    """The newest model of a key, its limits, and the watch of its rows."""
 
     monitor: Monitor
     limits: tuple[float, float]

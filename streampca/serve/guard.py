@@ -75,7 +75,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        """The answer to a request that goes no further."""
+        """The answer to a request that is refused early."""
         named = Headers(scope=scope).getlist("host")
         host = host_name(named[0]) if len(named) == 1 else None
         if host is None or not self._known(host):

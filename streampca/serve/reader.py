@@ -16,11 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from starlette.exceptions import HTTPException
 
-from streampca import Checkpoint, CheckpointStore
+from streampca.checkpoint import Checkpoint, CheckpointStore, Key
 
 __all__ = ["Key", "Name", "Reader", "Shared"]
 
-Key = str | int | None
 Name = tuple[int | None, int]
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ class Shared(Generic[T]):
         return self._since(time.monotonic() - max(seconds, _SHARE * self._took))
 
     def glance(self, seconds: float) -> T | None:
-        """The same, if it needs no reading; never waits."""
+        """The same if nothing has to be read; it never waits."""
         old = self._begun < time.monotonic() - max(seconds, _SHARE * self._took)
         return None if old else self._value
 

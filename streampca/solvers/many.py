@@ -32,15 +32,24 @@ class Solutions(NamedTuple):
     traces: Float64  # (k,)
 
 
-def solve_many(bank: MomentsBank, models: NDArray[np.int64], p: int) -> Solutions:
-    """The p leading eigenpairs of the scatter matrices of these models."""
+def solve_many(
+    bank: MomentsBank, models: NDArray[np.int64], p: int, factors: Float64 | None = None
+) -> Solutions:
+    """The p leading eigenpairs of the scatter matrices of these models.
+
+    Features are multiplied by `factors` (k, n) before, if there are any.
+    """
     k, n = len(models), bank.n_features
     found = Solutions(np.zeros((k, p, n)), np.zeros((k, p)), np.zeros((k, p)), np.zeros(k))
     with one_thread():
         for which, Z in bank.rows_of_few(models):
+            if factors is not None:
+                Z = Z * factors[which][:, None]
             unit = _units(np.abs(Z).max(axis=(1, 2), initial=0.0))
             _put(found, which, unit**2, *_of_rows(Z / unit[:, None, None], p))
         for which, S in bank.matrices(models):
+            if factors is not None:
+                S = (S * factors[which][:, :, None]) * factors[which][:, None]
             unit = _units(np.einsum("kii->ki", S).max(axis=1))
             _put(found, which, unit, *_of_matrices(S / unit[:, None, None], p))
     return found

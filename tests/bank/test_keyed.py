@@ -17,6 +17,7 @@ options = st.fixed_dictionaries(
         "center": st.booleans(),
         "forgetting_factor": st.sampled_from([0.5, 0.9, 0.999]),
         "whiten": st.booleans(),
+        "scale": st.booleans(),
         "dtype": st.sampled_from(["float32", "float64"]),
     },
 )
@@ -131,3 +132,50 @@ def test_models_that_are_added_to_one_by_one_are_the_same(monkeypatch):
             alone = KeyedPCA(2, **parameters).partial_fit(X, keys, weights)
         for key in together:
             assert_same(together[key], alone[key])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [3, 40])
+def test_scaled_models_have_the_eigenvectors_of_correlations(m, dtype):
+    draws = np.random.default_rng(m)
+    units = np.array([1e-6, 1.0, 1e4, 10.0, 0.1])
+    X = ((draws.normal(size=(3 * m, 5)) @ draws.normal(size=(5, 5)) + 2) * units).astype(dtype)
+    X[:, 3] = 7.0  # does not vary
+    keys = np.arange(3 * m) % 3
+    bank = KeyedPCA(2, scale=True).partial_fit(X[:m], keys[:m]).partial_fit(X[m:], keys[m:])
+    for key in range(3):
+        mine, model = X[keys == key].astype(float), bank[key]
+        scale = np.where(np.arange(5) == 3, 1.0, mine.std(axis=0, ddof=1))
+        values, vectors = np.linalg.eigh(np.cov((mine / scale).T))
+        np.testing.assert_allclose(model.explained_variance_, values[:-3:-1], rtol=1e-5)
+        cosines = np.abs((model.components_ * vectors[:, :-3:-1].T).sum(axis=1))
+        np.testing.assert_allclose(cosines, 1, atol=1e-10 if dtype == "float64" else 1e-5)
+        np.testing.assert_allclose(model.scale_, scale, rtol=1e-10 if dtype == "float64" else 1e-5)
+        assert model.constant_features_.tolist() == [3]
+        assert model.explained_variance_ratio_.sum() == pytest.approx(values[-2:].sum() / 4, 1e-5)
+        found = model.transform(X[keys == key])
+        np.testing.assert_allclose(
+            bank.transform(X[keys == key], keys[keys == key]), found, rtol=1e-4, atol=1e-4
+        )
+    again = KeyedPCA.from_checkpoints(bank.checkpoints())
+    assert again.get_params() == bank.get_params() | {"n_components": 2}
+    for key in range(3):
+        np.testing.assert_array_equal(again[key].components_, bank[key].components_)
+        np.testing.assert_array_equal(again[key].scale_, bank[key].scale_)
+    np.testing.assert_allclose(bank.merge(again)[0].scale_, again[0].scale_, rtol=0.3)
+
+
+def test_checkpoints_of_a_bank_are_those_of_its_models(bank):
+    for scale in (False, True):
+        draws = np.random.default_rng(9)
+        made = KeyedPCA(2, scale=scale).partial_fit(draws.normal(size=(90, 6)), np.arange(90) % 7)
+        for key, together in zip(made, made.checkpoints(window_end=5, sequence=2), strict=True):
+            alone = made[key].checkpoint(key=key, window_end=5, sequence=2)
+            assert together == alone
+
+
+def test_an_empty_bank_has_no_checkpoints(bank):
+    assert list(KeyedPCA(2).checkpoints()) == []
+    assert list(bank.checkpoints([])) == []
+    with pytest.raises(KeyError):
+        list(KeyedPCA(2).checkpoints(["a"]))

@@ -17,8 +17,8 @@ def pytest_generate_tests(metafunc):
         for name in engines.NAMES:
             lacks = [engines.LACKS[need][name] for need in needs if name in engines.LACKS[need]]
             marks = [pytest.mark.xfail(reason=lacks[0], strict=True)] if lacks else []
-            if lacks == [engines.IN_STEP]:
-                marks = [pytest.mark.skip(reason=engines.IN_STEP)]
+            if chance := engines.CHANCE.intersection(lacks):
+                marks = [pytest.mark.skip(reason=min(chance))]
             if name in engines.ON_PRISM:
                 marks.append(pytest.mark.filterwarnings(_LATE))
             if name != "direct" and not (local and name == "bundle_based"):

@@ -142,6 +142,7 @@ def test_such_vectors_are_learned(tmp_path, kind, engine):
         assert_equals_batch(checkpoint, Y[times < checkpoint.window_end // 1_000_000])
 
 
+@pytest.mark.needs("holds")
 @pytest.mark.parametrize("kind", STRANGE)
 def test_such_a_vector_is_a_bad_row_when_a_number_is_not_finite(kind, engine):
     Y = X.copy()

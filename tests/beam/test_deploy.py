@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import write
 
 from beam_pipelines import run, template
-from beam_pipelines.program import job_options
+from beam_pipelines.run import job_options
 from streampca.files import options as files_options
 
 ROOT = Path(__file__).parent.parent.parent

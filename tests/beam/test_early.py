@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows
-from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
+from streams import Pause, assert_equals_batch, learn, played, rows_at, run_events, stream, timed
 
 SECOND = 1_000_000
 
@@ -13,17 +12,15 @@ SECOND = 1_000_000
 @pytest.mark.parametrize("carry", [True, False])
 def test_a_window_is_reported_before_its_end(tmp_path, carry, engine):
     X, times = stream(90)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[:40], times[:40]))
-        .advance_watermark_to(35)
-        .add_elements(rows_at(X[40:50], times[40:50]))
-        .advance_processing_time(20)
-        .add_elements(rows_at(X[50:55], times[50:55]))
-        .advance_processing_time(20)
-        .add_elements(rows_at(X[55:], times[55:]))
-        .advance_watermark_to(65)
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[:40], times[:40]),
+        35,
+        rows_at(X[40:50], times[40:50]),
+        Pause(20),
+        rows_at(X[50:55], times[50:55]),
+        Pause(20),
+        rows_at(X[55:], times[55:]),
+        65,
     )
     store = run_events(events, tmp_path, FixedWindows(30), carry=carry, early_every=10)
     history = sorted(store.history(), key=lambda c: c.sequence)
@@ -36,16 +33,15 @@ def test_a_window_is_reported_before_its_end(tmp_path, carry, engine):
     assert store.at(60 * SECOND).sequence == 3  # the last word on that window
 
 
+@pytest.mark.needs("a clock in step")
 def test_early_reports_forget_as_the_last_one_does(tmp_path, engine):
     X, times = stream(60)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[:30], times[:30]))
-        .advance_watermark_to(32)
-        .add_elements(rows_at(X[30:45], times[30:45]))
-        .advance_processing_time(20)
-        .add_elements(rows_at(X[45:], times[45:]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[:30], times[:30]),
+        32,
+        rows_at(X[30:45], times[30:45]),
+        Pause(20),
+        rows_at(X[45:], times[45:]),
     )
     store = run_events(events, tmp_path, FixedWindows(30), early_every=10, half_life=30)
     first, early, last = sorted(store.history(), key=lambda c: c.sequence)
@@ -55,11 +51,8 @@ def test_early_reports_forget_as_the_last_one_does(tmp_path, engine):
 @pytest.mark.needs("a clock in step")
 def test_the_global_window_is_reported_again_and_again(tmp_path, engine):
     X, times = stream(60)
-    events = streams_of_tests.TestStream()
-    for stop in (20, 40, 60):
-        events = events.add_elements(rows_at(X[stop - 20 : stop], times[stop - 20 : stop]))
-        events = events.advance_processing_time(20)
-    events = events.advance_watermark_to_infinity()
+    parts = [rows_at(X[at : at + 20], times[at : at + 20]) for at in (0, 20, 40)]
+    events = played(*(step for rows in parts for step in (rows, Pause(20))))
     history = run_events(events, tmp_path, GlobalWindows(), early_every=10).history()
     assert [c.n_samples_seen for c in history][:3] == [20, 40, 60]
     for checkpoint in history:
@@ -69,13 +62,11 @@ def test_the_global_window_is_reported_again_and_again(tmp_path, engine):
 
 def test_sliding_windows_report_the_one_that_ends_next(tmp_path, engine):
     X, times = stream(60)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[:35], times[:35]))
-        .advance_watermark_to(31)
-        .advance_processing_time(20)
-        .add_elements(rows_at(X[35:], times[35:]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[:35], times[:35]),
+        31,
+        Pause(20),
+        rows_at(X[35:], times[35:]),
     )
     store = run_events(events, tmp_path, SlidingWindows(60, 30), early_every=10)
     history = sorted(store.history(), key=lambda c: c.sequence)

@@ -147,6 +147,7 @@ def content(uri):
     return {f"s3://{bucket}/{key}": file.contents for (bucket, key), file in client.files.items()}
 
 
+@pytest.mark.needs("this process")
 def test_a_store_that_is_not_there_yet_is_an_empty_one(uri, engine):
     assert read(uri) == []
     assert open_store(uri).keys() == []
@@ -155,6 +156,7 @@ def test_a_store_that_is_not_there_yet_is_an_empty_one(uri, engine):
     assert_equals_batch(open_store(uri).latest("press 4"), X[:50])
 
 
+@pytest.mark.needs("this process")
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("repeat", [1, 2])
 def test_written_once_or_again_and_again_it_is_read_back(uri, repeat, together, engine):
@@ -184,12 +186,14 @@ def test_written_once_or_again_and_again_it_is_read_back(uri, repeat, together, 
     assert store.history("press 4") == history
 
 
+@pytest.mark.needs("this process")
 def test_a_job_goes_on_from_there(uri, engine):
     learn(uri, X[:70], TIMES[:70])
     learn(uri, X[70:], TIMES[70:], resume_from=uri)
     assert_equals_batch(open_store(uri).latest("press 4"), X)
 
 
+@pytest.mark.needs("this process")
 @pytest.mark.parametrize("uri", ["folders"], indirect=True)  # S3's appear when they are closed
 @pytest.mark.parametrize("together", [True, False])
 def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, together, monkeypatch, engine):
@@ -206,6 +210,7 @@ def test_a_writer_that_fails_on_the_way_leaves_the_old_file(uri, together, monke
     assert content(uri) == before
 
 
+@pytest.mark.needs("this process")
 def test_a_torn_file_is_passed_over(uri, engine):
     learn(uri, X, TIMES, together=False)
     (path,) = (path for path in content(uri) if "s0000000002" in path)
@@ -216,6 +221,7 @@ def test_a_torn_file_is_passed_over(uri, engine):
         assert open_store(uri).latest("press 4").sequence == 1
 
 
+@pytest.mark.needs("this process")
 def test_rows_are_projected_by_it(uri, engine):
     learn(uri, X, TIMES)
     model = open_store(uri).latest("press 4", moments=False)
@@ -237,6 +243,7 @@ def test_what_neither_beam_nor_arrow_knows_is_named():
         open_store("nowhere://x")
 
 
+@pytest.mark.needs("this process")
 def test_a_uri_of_a_local_folder_is_a_local_folder(tmp_path, engine):
     learn(tmp_path.as_uri(), X, TIMES)
     assert_equals_batch(open_store(tmp_path.as_uri()).latest("press 4"), X)

@@ -32,6 +32,7 @@ def on_the_way(row):
     return Way.happens(row)
 
 
+@pytest.mark.needs("this process")
 @pytest.mark.parametrize("options", [{}, {"forgetting_factor": 0.99}, {"carry": False}], ids=str)
 def test_state_and_what_waits_outlive_an_update_across_schema_versions(
     tmp_path, monkeypatch, options, engine
@@ -69,6 +70,8 @@ def test_state_and_what_waits_outlive_an_update_across_schema_versions(
         assert_equals_batch(c, X[start : c.window_end // SECOND])
 
 
+@pytest.mark.needs("a row at a time")
+@pytest.mark.needs("this process")
 def test_inference_takes_up_a_checkpoint_that_is_written_meanwhile(tmp_path, monkeypatch, engine):
     store = CheckpointStore(tmp_path)
     store.write(StreamingPCA(2).fit(X).checkpoint(window_end=60 * SECOND))

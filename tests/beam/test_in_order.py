@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, SlidingWindows
 from extras import needs_torch, torch, torch_for
-from streams import learn, rows_at, run_events, stream, timed
+from streams import learn, run_events, stream, timed, with_late_rows
 
 from streampca import StreamingPCA
 
@@ -93,15 +92,7 @@ def test_gaps_are_filled_by_the_components_so_far(tmp_path, engine):
 
 @needs_torch
 def test_late_rows_descend_late(tmp_path, engine):
-    X, times = stream(90)
-    late = np.isin(times, range(5, 15))
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[~late], times[~late]))
-        .advance_watermark_to(65)
-        .add_elements(rows_at(X[late], times[late]))
-        .advance_watermark_to_infinity()
-    )
+    _, events = with_late_rows()
     store = run_events(events, tmp_path, FixedWindows(30), half_life=30, **OPTIONS["first order"])
     again = max((c for c in store.history() if c.late), key=lambda c: c.sequence)
     assert again.n_samples_seen in (60, 90)

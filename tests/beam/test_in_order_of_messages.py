@@ -8,9 +8,9 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from beam_pipelines.program.progress import Progress, _Keep
-from beam_pipelines.program.topic_job import grain_of, reach_of
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.run.progress import Progress, _Keep
+from beam_pipelines.run.topic_job import grain_of, reach_of
 from beam_pipelines.sources.in_order import MARKS, Holding, InOrder, Message
 from beam_pipelines.sources.parse import Parse, Places
 from streampca.files import Rule

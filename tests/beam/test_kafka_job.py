@@ -22,7 +22,7 @@ import java_side
 import topic_rows
 from topic_rows import Rows, arguments, n_checkpoints, on
 
-from beam_pipelines.program.progress import Progress
+from beam_pipelines.run.progress import Progress
 from streampca import CheckpointStore
 
 pytestmark = pytest.mark.kafka

@@ -4,9 +4,8 @@ import apache_beam as beam
 import engines
 import numpy as np
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions
-from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
+from streams import Pause, assert_equals_batch, learn, played, rows_at, run_events, stream, timed
 
 from beam_pipelines import LearnComponents, WriteCheckpoints
 from streampca import CheckpointStore
@@ -52,13 +51,11 @@ def test_sessions_of_keys_merge_each_for_itself(tmp_path, carry, engine):
 def test_a_late_row_joins_two_sessions_that_had_been_closed(tmp_path, carry, engine):
     times = np.r_[0:30, 45:75, 37]
     rows = rows_at(X[:61], times)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows[:60])
-        .advance_watermark_to(42)
-        .advance_watermark_to(90)
-        .add_elements(rows[60:])  # 8 seconds after the first, 8 before the second
-        .advance_watermark_to_infinity()
+    events = played(
+        rows[:60],
+        42,
+        90,
+        rows[60:],  # 8 seconds after the first, 8 before the second
     )
     store = run_events(events, tmp_path, Sessions(10), carry=carry)
     history = sorted(store.history(), key=lambda c: c.sequence)
@@ -83,15 +80,13 @@ def test_early_panes_and_late_rows_of_one_key_are_not_those_of_another(tmp_path,
     def rows(key, start, stop):
         return rows_at([(key, x) for x in X[start:stop]], TIMES[start:stop])
 
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows("a", 0, 20))
-        .add_elements(rows("b", 0, 25))
-        .advance_processing_time(20)  # both are reported early
-        .add_elements(rows("b", 25, 30))
-        .advance_watermark_to(35)
-        .add_elements(rows("a", 20, 30))  # late, and only for "a"
-        .advance_watermark_to_infinity()
+    events = played(
+        rows("a", 0, 20),
+        rows("b", 0, 25),
+        Pause(20),  # both are reported early
+        rows("b", 25, 30),
+        35,
+        rows("a", 20, 30),  # late, and only for "a"
     )
     store = run_events(events, tmp_path, FixedWindows(30), early_every=10)
     counts = {

@@ -5,10 +5,9 @@ import engines
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows
-from streams import counters, rows_at, stream, timed
+from streams import counters, played, rows_at, stream, timed
 
 from beam_pipelines import LearnComponents, ProjectComponents
 from streampca import StreamingPCA
@@ -30,6 +29,7 @@ class Keep(beam.DoFn):
             print(*line, file=file)
 
 
+@pytest.mark.needs("holds")
 @pytest.mark.parametrize("lag", [0, 1])
 def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag, engine):
     X, times = stream(120)
@@ -50,6 +50,7 @@ def test_rows_use_the_checkpoint_of_their_window_or_the_one_before(tmp_path, lag
         np.testing.assert_allclose(t2, Monitor(pca).t2(row)[0])
 
 
+@pytest.mark.needs("holds")
 @pytest.mark.parametrize(("size", "period", "lag"), [(60, 30, 0), (60, 30, 1), (60, 30, 2)])
 def test_sliding_windows_each_use_their_own(size, period, lag, engine):
     X, times = stream(120)
@@ -69,6 +70,7 @@ def test_sliding_windows_each_use_their_own(size, period, lag, engine):
         assert_that(projected | beam.Map(with_end), check)
 
 
+@pytest.mark.needs("holds")
 def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path, engine):
     X, _ = stream(60, 3)
     kinds = {
@@ -100,6 +102,7 @@ def test_each_key_uses_its_own_and_every_kind_of_row_goes(tmp_path, engine):
         assert_that(rows | ProjectComponents(checkpoints, spe=True), check)
 
 
+@pytest.mark.needs("holds")
 def test_bad_rows_and_rows_without_a_checkpoint_are_named(engine):
     X, _ = stream(60, 2)
     bad = [("k", {"x": "wet", "y": 1.0}), ("other", X[0]), ("k", np.ones(3)), (1.5, X[0])]
@@ -119,6 +122,7 @@ def test_bad_rows_and_rows_without_a_checkpoint_are_named(engine):
     assert counters(p.result)["rows_without_checkpoint"] == 1
 
 
+@pytest.mark.needs("holds")
 def test_without_that_output_a_bad_row_fails_the_pipeline(engine):
     p = engines.pipeline()
     checkpoints = p | "L" >> beam.Create([("k", np.eye(2))]) | LearnComponents(1)
@@ -131,13 +135,11 @@ def test_without_that_output_a_bad_row_fails_the_pipeline(engine):
 @pytest.mark.needs("side inputs in step")
 def test_the_checkpoints_follow_the_stream(tmp_path, engine):
     X, times = stream(90)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[:60], times[:60]))
-        .advance_watermark_to(31)  # one by one: this runner has no watermark holds for timers
-        .advance_watermark_to(61)
-        .add_elements(rows_at(X[60:], times[60:]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[:60], times[:60]),
+        31,  # one by one: this runner has no watermark holds for timers
+        61,
+        rows_at(X[60:], times[60:]),
     )
 
     with engines.pipeline(streaming=True) as p:
@@ -158,16 +160,14 @@ def test_a_late_checkpoint_is_taken_up_by_the_rows_that_come_after_it(tmp_path, 
     X = np.column_stack([X, times])
     late = np.isin(times, range(5, 15))
     first, before, after = (times < 30) & ~late, (times >= 30) & (times < 40), times >= 40
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[first], times[first]))
-        .advance_watermark_to(31)
-        .add_elements(rows_at(X[before], times[before]))
-        .advance_watermark_to(32)
-        .add_elements(rows_at(X[late], times[late]))
-        .advance_watermark_to(33)
-        .add_elements(rows_at(X[after], times[after]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[first], times[first]),
+        31,
+        rows_at(X[before], times[before]),
+        32,
+        rows_at(X[late], times[late]),
+        33,
+        rows_at(X[after], times[after]),
     )
     with engines.pipeline(streaming=True) as p:
         rows = p | events | beam.WindowInto(FixedWindows(30), allowed_lateness=1000)

@@ -6,9 +6,8 @@ import apache_beam as beam
 import engines
 import numpy as np
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows
-from streams import assert_equals_batch, counters, learn, rows_at, run_events, stream, timed
+from streams import assert_equals_batch, counters, learn, played, rows_at, run_events, stream, timed
 
 from beam_pipelines import LearnComponents
 from streampca import CheckpointStore
@@ -157,19 +156,18 @@ def test_a_key_that_was_not_silent_for_long_enough_goes_on(tmp_path, engine):
     assert_equals_batch(history[-1], X)
 
 
+@pytest.mark.needs("this process")
 def test_the_state_of_a_silent_key_is_freed(tmp_path, told, engine):
     X, times = stream(60)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at([("a", x) for x in X[:30]], times[:30]))
-        .add_elements(rows_at([("b", x) for x in X[:30]], times[:30]))
-        .advance_watermark_to(35)
-        .add_elements(rows_at([("b", x) for x in X[30:]], times[30:] + 20))
-        .advance_watermark_to(85)
-        .advance_watermark_to(140)
-        .advance_watermark_to(1000)
-        .add_elements(rows_at([("a", x) for x in X[30:]], times[30:] + 1000))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at([("a", x) for x in X[:30]], times[:30]),
+        rows_at([("b", x) for x in X[:30]], times[:30]),
+        35,
+        rows_at([("b", x) for x in X[30:]], times[30:] + 20),
+        85,
+        140,
+        1000,
+        rows_at([("a", x) for x in X[30:]], times[30:] + 1000),
     )
     store = run_events(events, tmp_path, FixedWindows(30), lateness=10, idle_timeout=60)
     assert told["forgotten_keys"] == 3
@@ -179,12 +177,10 @@ def test_the_state_of_a_silent_key_is_freed(tmp_path, told, engine):
 
 def test_late_rows_find_the_state_even_where_idleness_is_shorter(tmp_path, engine):
     X, times = stream(60)
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[:30], times[:30]))
-        .advance_watermark_to(100)
-        .add_elements(rows_at(X[30:], times[:30]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[:30], times[:30]),
+        100,
+        rows_at(X[30:], times[:30]),
     )
     store = run_events(events, tmp_path, FixedWindows(30), lateness=1000, idle_timeout=1)
     assert not store.history()[0].late
@@ -202,6 +198,7 @@ def test_a_hot_key_is_dealt_to_many_workers(tmp_path, engine):
         assert_equals_batch(history[-1], X if carry else X[200:])
 
 
+@pytest.mark.needs("counters")
 def test_many_keys_are_learned_in_one_run(tmp_path, engine):
     rng = np.random.default_rng(0)
     n_keys, each = 100, 20

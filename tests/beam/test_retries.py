@@ -4,11 +4,10 @@ import functools
 
 import numpy as np
 import pytest
-from apache_beam.testing import test_stream as streams_of_tests
 from apache_beam.transforms.userstate import TimerSpec
 from apache_beam.transforms.window import FixedWindows
 from extras import needs_torch
-from streams import assert_equals_batch, learn, rows_at, run_events, stream, timed
+from streams import Pause, assert_equals_batch, learn, played, rows_at, run_events, stream, timed
 
 from beam_pipelines.learning import carry, pending
 from beam_pipelines.rows import blocks
@@ -75,14 +74,12 @@ def test_late_rows_and_early_panes_are_retried_too(tmp_path, failing, step, engi
     failures = failing(*STEPS[step], times=3)
     X, times = stream(90)
     late = np.isin(times, range(5, 15))
-    events = (
-        streams_of_tests.TestStream()
-        .add_elements(rows_at(X[~late], times[~late]))
-        .advance_watermark_to(35)
-        .advance_processing_time(20)
-        .advance_watermark_to(65)
-        .add_elements(rows_at(X[late], times[late]))
-        .advance_watermark_to_infinity()
+    events = played(
+        rows_at(X[~late], times[~late]),
+        35,
+        Pause(20),
+        65,
+        rows_at(X[late], times[late]),
     )
     store = run_events(events, tmp_path, FixedWindows(30), early_every=10)
     assert len(failures) == 3

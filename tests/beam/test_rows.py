@@ -89,6 +89,7 @@ def test_a_numpy_key_is_the_same_key_as_a_number():
     assert key_text(np.int64(4)) == key_text(4) == "4" != key_text("4")
 
 
+@pytest.mark.needs("counters")
 def test_bad_rows_go_to_their_own_output_and_the_others_are_learned(tmp_path, engine):
     X, _ = stream(50, 2)
     batch = np.array([[1.0, 2.0], [np.inf, 4.0], [5.0, 6.0]])
@@ -188,6 +189,7 @@ def test_a_bad_row_is_never_gathered(element):
     assert RowReader(["air", "oil"]).together([good, element, good]) is None
 
 
+@pytest.mark.needs("holds")
 def test_a_bad_row_among_many_keeps_its_own_time_window_and_key(engine):
     rows = [(f"k{i % 2}", np.array([i, 1.0 if i % 50 else np.nan])) for i in range(200)]
 

@@ -12,8 +12,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import content, write
 
 from beam_pipelines import run
-from beam_pipelines.program import arguments as arguments_of
-from beam_pipelines.program import submission
+from beam_pipelines.run import arguments as arguments_of
+from beam_pipelines.run import submission
 from beam_pipelines.stores import absolute
 
 SOON = 30

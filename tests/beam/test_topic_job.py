@@ -13,9 +13,9 @@ from engines import free_port
 
 from beam_pipelines import run
 from beam_pipelines.beam_yaml import LearnFromFiles
-from beam_pipelines.program.job import read_arguments
-from beam_pipelines.program.progress import Progress
-from beam_pipelines.program.record import begin
+from beam_pipelines.run.job import read_arguments
+from beam_pipelines.run.progress import Progress
+from beam_pipelines.run.record import begin
 from beam_pipelines.sources.pubsub import Subscription
 from streampca.files import Topic
 
@@ -138,7 +138,7 @@ def test_two_inputs_are_one_too_many(address, service, tmp_path):
 
 
 def test_a_java_side_that_does_not_answer_is_named(address, tmp_path, monkeypatch):
-    monkeypatch.setattr("beam_pipelines.program.submission.ANSWERS", 0.5)
+    monkeypatch.setattr("beam_pipelines.run.submission.ANSWERS", 0.5)
     where = f"localhost:{free_port()}"
     with pytest.raises(ValueError, match=f"--expansion-service {where}: nobody answers there"):
         read_arguments(arguments(address, tmp_path, where))

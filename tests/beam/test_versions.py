@@ -50,6 +50,7 @@ def test_state_and_messages_of_schema_1_are_gone_on_from(version, number, part):
     assert_equals_batch(checkpoint, X)
 
 
+@pytest.mark.needs("this process")
 def test_an_updated_job_goes_on_and_the_older_one_says_why_it_cannot(tmp_path, version, engine):
     rows, times = stream(150)
     windows = FixedWindows(50)

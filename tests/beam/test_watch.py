@@ -20,7 +20,7 @@ import pytest
 from streams import assert_equals_batch
 
 from beam_pipelines import run
-from beam_pipelines.program.job import read_arguments
+from beam_pipelines.run.job import read_arguments
 from beam_pipelines.sources.watching import Poll, Watching
 from streampca import CheckpointStore
 from streampca.files import Source, choose_columns

@@ -125,6 +125,7 @@ def on_days(checkpoints, n_keys=3, n_days=4):
     ]
 
 
+@pytest.mark.needs("this process")
 def test_a_bundle_has_one_file_for_each_day(far, checkpoints, engine):
     uri, folder = far
     given = on_days(checkpoints)
@@ -150,6 +151,7 @@ def test_many_checkpoints_are_written_before_a_bundle_ends(
     assert len(files(tmp_path / "singly")) == len(given)
 
 
+@pytest.mark.needs("this process")
 @pytest.mark.parametrize("before", ["together", "each", "one of them"])
 @pytest.mark.parametrize("after", ["together", "each", "one of them"])
 def test_however_it_was_written_what_is_written_later_counts(
@@ -221,6 +223,7 @@ def far(tmp_path, monkeypatch, request):
     return "far://bucket/store", tmp_path / "bucket" / "store"
 
 
+@pytest.mark.needs("this process")
 def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints, engine):
     uri, folder = far
     for _ in range(2):
@@ -232,6 +235,7 @@ def test_another_file_system_gets_the_layout_of_the_store(far, checkpoints, engi
     assert (FarFileSystem.deleted == []) == ("far" in beam_files._OBJECT_STORES)
 
 
+@pytest.mark.needs("this process")
 def test_other_content_replaces_what_was_there(far, checkpoints, engine):
     uri, folder = far
     write([dataclasses.replace(checkpoints[0], n_samples_seen=1)], uri)
@@ -240,6 +244,7 @@ def test_other_content_replaces_what_was_there(far, checkpoints, engine):
     assert len(files(folder)) == 2
 
 
+@pytest.mark.needs("this process")
 def test_a_writer_that_fails_leaves_nothing(far, checkpoints, monkeypatch, engine):
     uri, folder = far
     if "far" in beam_files._OBJECT_STORES:
@@ -270,6 +275,7 @@ def read(pattern, check, **options):
     return counters(p.result)
 
 
+@pytest.mark.needs("this process")
 @pytest.mark.parametrize("moments", [True, False])
 def test_what_was_written_is_read_back(far, checkpoints, moments, engine):
     uri, _ = far
@@ -284,6 +290,7 @@ def test_what_was_written_is_read_back(far, checkpoints, moments, engine):
     assert read(uri + "/none/w*.parquet", check, moments=moments) == counted
 
 
+@pytest.mark.needs("this process")
 def test_torn_and_foreign_files_are_named_counted_and_skipped(
     tmp_path, checkpoints, caplog, engine
 ):
@@ -327,6 +334,7 @@ def test_an_empty_store_has_no_checkpoints(tmp_path, engine):
     assert read(tmp_path, lambda found: found == [] or 1 / 0) == {}
 
 
+@pytest.mark.needs("this process")
 def test_each_checkpoint_of_a_store_comes_once(far, checkpoints, engine):
     uri, folder = far
     store = CheckpointStore(folder)

@@ -1,6 +1,8 @@
 """A pipeline that is a YAML file, with streampca as its provider."""
 
+import importlib
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from reruns import content, write
 from streams import assert_equals_batch, stream
 
 import beam_pipelines
-from beam_pipelines import beam_yaml, yaml_alarms
+from beam_pipelines import beam_yaml
 from beam_pipelines.beam_yaml import LearnComponents, LearnFromFiles
 from streampca import CheckpointStore
 
@@ -79,14 +81,19 @@ def test_the_provider_that_ships_is_included_by_its_path(tmp_path):
     """It names all transforms that Beam YAML can have, and they are there."""
     (shipped,) = (Path(folder) / "provider.yaml" for folder in beam_pipelines.__path__)
     transforms = yaml.safe_load(shipped.read_text())[0]["transforms"]
+    files = [
+        importlib.import_module(f"{beam_yaml.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(beam_yaml.__path__)
+    ]
     public = {
-        name: f"{module.__name__}.{name}"
-        for module in (beam_yaml, yaml_alarms)
-        for name, value in vars(module).items()
+        name: f"{beam_yaml.__name__}.{name}"
+        for file in files
+        for name, value in vars(file).items()
         if isinstance(value, type)
         and issubclass(value, beam.PTransform)
-        and value.__module__ == module.__name__
+        and value.__module__ == file.__name__
     }
+    assert len(files) > 3
     assert transforms == public
     X, times = stream(100, 3)
     rows = [

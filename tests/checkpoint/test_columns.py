@@ -5,19 +5,13 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from checkpoints import MINUTE, checkpoints, make
+from checkpoints import CHECKPOINT, MINUTE, checkpoints, make
 from hypothesis import given, settings
 
 from streampca.checkpoint import Checkpoint, CheckpointError
 from streampca.checkpoint.columns import SCHEMA, to_batch
 from streampca.wire.sealed import seal
 
-CHECKPOINT = make(
-    key="press 4",
-    window_start=0,
-    window_end=MINUTE,
-    feature_names=["temp", "flow", "pressure", "speed", "naïve"],
-)
 BATCH = CHECKPOINT.to_record_batch()
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from checkpoints import MINUTE, make
+from checkpoints import CHECKPOINT, MINUTE
 
 from streampca import CheckpointStore, CheckpointWarning, StreamingPCA
 from streampca.checkpoint import Checkpoint, CheckpointError
@@ -20,12 +20,6 @@ from streampca.checkpoint.footer import footer_start, pages_of
 from streampca.checkpoint.parquet import _LIGHT, _sealed, read_light
 from streampca.wire import WireError
 
-CHECKPOINT = make(
-    key="press 4",
-    window_start=0,
-    window_end=MINUTE,
-    feature_names=["temp", "flow", "pressure", "speed", "naïve"],
-)
 BATCH = CHECKPOINT.to_record_batch()
 
 

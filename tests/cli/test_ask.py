@@ -219,13 +219,13 @@ def test_history_of_the_last_reads_no_other_file(cli, write, rows, monkeypatch):
     cli("fit", write("a.csv", rows), "-n", 2, "-o", "store", "-q", "--checkpoint-rows", 500)
     every = cli("history", "store", "--json").json
     assert len(every) == 6
-    read, before = [], LocalFiles.read
+    read, before = [], LocalFiles.opened
 
     def counted(self, path, *more):
         read.append(path)
         return before(self, path, *more)
 
-    monkeypatch.setattr(LocalFiles, "read", counted)
+    monkeypatch.setattr(LocalFiles, "opened", counted)
     assert cli("history", "store", "--last", 2, "--json").json == every[-2:]
     assert len(read) == 2
     newest = sorted(Path("store/none").glob("*.parquet"))[-1]

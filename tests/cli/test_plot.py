@@ -82,3 +82,67 @@ def test_limits_are_those_that_the_model_holds(cli, watched, drawn):
 def test_without_an_event_there_is_no_picture(cli, watched):
     err = cli("plot", "event", "store", "calm.csv", "-o", "e.png", "--k-of-n", 9, code=2).err
     assert "there is no event in these 600 rows" in err
+
+
+def keyed(write, cli, rows):
+    """A store of a model for each of three presses, and the file that they were learned from."""
+    press = [f"p{i % 3}" for i in range(600)]
+    path = write("keyed.csv", rows[:600], press=press)
+    cli("fit", path, "--key-column", "press", "-n", 2, "-o", "keyed", "-q")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["scree", "drift", "acs", "control", "scores"])
+def test_of_many_keys_one_is_chosen(cli, write, rows, kind):
+    path = keyed(write, cli, rows)
+    files = [path] if kind in ("control", "scores") else []
+    given = ["plot", kind, "keyed", *files, "-o", "k.png"]
+    assert "choose one with --key: p0, p1, p2" in cli(*given, code=2).err
+    assert "it has p0, p1, p2" in cli(*given, "--key", "p9", code=2).err
+    cli(*given, "--key", "p1")
+
+
+def test_rows_of_the_key_alone_are_drawn(cli, write, rows, drawn):
+    path = keyed(write, cli, rows)
+    given = ["plot", "control", "keyed", path, "-o", "k.png", "--key", "p1"]
+    cli(*given, "--key-column", "press")
+    assert drawn[0].axes[0].lines[0].get_xdata().tolist() == list(range(1, 600, 3))
+    other = write("other.csv", rows[:20], press=["p0"] * 20)
+    given[3] = other
+    assert "no row of key 'p1'" in cli(*given, "--key-column", "press", code=2).err
+
+
+def test_the_chart_says_where_its_limits_come_from(cli, watched, drawn):
+    for _ in range(2):
+        cli("plot", "control", "store", "second.csv", "-o", "c.png")
+        cli("calibrate", "store", "calm.csv")
+    given = ["plot", "control", "store", "second.csv", "-o", "c.png"]
+    cli(*given, "--rules", "method=theory")
+    titles = [[axes.get_title(loc="left") for axes in figure.axes] for figure in drawn]
+    assert ["by theory:" in titles[i][0] for i in range(3)] == [
+        True,
+        False,
+        True,
+    ]
+    assert "by theory:" in titles[0][1]
+    assert "from 600 normal rows" in titles[1][0]
+
+
+@pytest.mark.parametrize("kind", ["scores", "course", "biplot"])
+def test_pictures_of_two_components_need_two(cli, watched, write, rows, kind):
+    given = ["plot", kind, "store", "second.csv", "-o", "c.png"]
+    assert f"{kind} draws two components, and the model has one" in cli(*given, code=2).err
+    cli("fit", write("a.csv", rows), "-n", 3, "-o", "three", "-q")
+    given[2:4] = ["three", "a.csv"]
+    assert "--n-components 1" in cli(*given, "-n", 1, code=2).err
+    assert "the model has 3 components" in cli(*given, "-n", 9, code=2).err
+    cli(*given, "-n", 2)
+
+
+def test_components_to_use_reach_the_chart(cli, write, rows, drawn):
+    cli("fit", write("a.csv", rows), "-n", 3, "-o", "three", "-q")
+    given = ["plot", "control", "three", "a.csv", "-o", "c.png"]
+    for n in (1, 2):
+        cli(*given, "-n", n)
+    first, second = (figure.axes[0].lines[0].get_ydata() for figure in drawn)
+    assert (first > second).all()  # what fewer components leave out is more

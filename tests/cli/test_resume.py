@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cut_off import killed
 
 from streampca import CheckpointStore, StreamingPCA
 from streampca.cli import fit as fit_module
@@ -24,30 +25,6 @@ def content(store):
     assert files
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return dict(zip([str(path.relative_to(store)) for path in files], digests, strict=True))
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
-
-
-def killed(cli, monkeypatch, n, *arguments):
-    """Run a command whose n-th write for good, of a checkpoint or of the ledger, is its last."""
-    left = [n]
-
-    def counted(method):
-        def wrapped(*given):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            return method(*given)
-
-        return wrapped
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CheckpointStore, "write", counted(CheckpointStore.write))
-        patch.setattr(Ledger, "write", counted(Ledger.write))
-        with pytest.raises(Killed):
-            cli(*arguments)
 
 
 @pytest.mark.parametrize("moments", ["last", "none", "3"])

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from cut_off import killed
 
 from streampca import CheckpointStore
-from streampca.cli.ledger import Ledger
 from streampca.files.kafka import Client
 
 pytest.importorskip("confluent_kafka")
@@ -40,10 +40,6 @@ def test_bad_messages_are_kept_as_they_came(cli, mock, known):
     assert "partition 0, offset 1" in bad["reason"]
 
 
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
-
-
 @pytest.mark.parametrize("form", ["an object", "an array", "arrow"])
 @pytest.mark.parametrize("n", [0, 1, 2, 4, 5, 9])
 def test_a_fit_that_was_killed_goes_on_with_the_same_bits(cli, mock, known, monkeypatch, form, n):
@@ -53,22 +49,7 @@ def test_a_fit_that_was_killed_goes_on_with_the_same_bits(cli, mock, known, monk
     address = mock.send(next(_names), [value for part in parts for value in encode(part)])
     given = ["fit", address, "--until-end", "--checkpoint-rows", "70", "--input-format", kind]
     cli(*given, "-o", "whole")
-    left = [n]
-
-    def counted(method):
-        def wrapped(*arguments):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            return method(*arguments)
-
-        return wrapped
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CheckpointStore, "write", counted(CheckpointStore.write))
-        patch.setattr(Ledger, "write", counted(Ledger.write))
-        with pytest.raises(Killed):
-            cli(*given, "-o", "store")
+    killed(cli, monkeypatch, n, *given, "-o", "store")
     cli(*given, "-o", "store", "--resume")
     assert CheckpointStore("store").latest() == CheckpointStore("whole").latest()
     assert CheckpointStore("store").latest().n_samples_seen == 600

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from beam_pipelines import run
-from beam_pipelines.program import arguments
+from beam_pipelines.run import arguments
 from streampca.cli.commands import app
 from streampca.files import options, read
 

@@ -65,13 +65,19 @@ def test_all_texts_may_stand_for_missing_values(tmp_path_factory, form, data, de
     assert all(reason.endswith("is missing") for reason in bad)
 
 
+def with_one_text(folder, form, text, delimiter):
+    """A file of six rows of ones, with a text in the last."""
+    path = folder / f"rows.{form}"
+    cells = np.ones((6, 3)).tolist()
+    cells[5][1] = text
+    WRITERS[form](path, cells, delimiter)
+    return path
+
+
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_is_no_gap(tmp_path, form, text):
-    path = tmp_path / f"rows.{form}"
-    cells = np.ones((6, 3)).tolist()
-    cells[5][1] = text
-    WRITERS[form](path, cells, ",")
+    path = with_one_text(tmp_path, form, text, ",")
     _, bad = rows_of(path, na=["*"], missing="impute", bad_rows="skip")
     assert len(bad) == 1
     assert "feature 'air'" in bad[0]
@@ -81,10 +87,7 @@ def test_a_number_that_is_not_finite_is_no_gap(tmp_path, form, text):
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("text", TEXTS + LIKE_NUMBERS)
 def test_a_text_is_named(tmp_path, form, text):
-    path = tmp_path / f"rows.{form}"
-    cells = np.ones((6, 3)).tolist()
-    cells[5][1] = text
-    WRITERS[form](path, cells, "\t")
+    path = with_one_text(tmp_path, form, text, "\t")
     _, bad = rows_of(path, bad_rows="skip")
     assert len(bad) == 1
     assert bad[0].endswith(f"feature 'air' is {text!r}, not a finite number")
@@ -93,10 +96,7 @@ def test_a_text_is_named(tmp_path, form, text):
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("text", LIKE_NUMBERS)
 def test_what_looks_like_a_number_is_no_gap_unless_it_is_named(tmp_path, form, text):
-    path = tmp_path / f"rows.{form}"
-    cells = np.ones((6, 3)).tolist()
-    cells[5][1] = text
-    WRITERS[form](path, cells, "\t")
+    path = with_one_text(tmp_path, form, text, "\t")
     _, bad = rows_of(path, na=["*"], missing="impute", bad_rows="skip")
     assert len(bad) == 1
     assert bad[0].endswith(f"feature 'air' is {text!r}, not a finite number")

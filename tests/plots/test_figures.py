@@ -27,11 +27,6 @@ from streampca.plots import (
 )
 
 
-@pytest.fixture(scope="module")
-def model():
-    return StreamingPCA(8).fit(named()).checkpoint()
-
-
 def all_figures(model):
     monitor = Monitor(model)
     other = StreamingPCA(8).fit(rows(seed=5))

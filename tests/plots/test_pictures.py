@@ -26,12 +26,6 @@ from streampca.plots import (
 )
 from streampca.plots.style import shorten, shortened
 
-
-@pytest.fixture(scope="module")
-def model():
-    return StreamingPCA(8).fit(named()).checkpoint()
-
-
 PICTURES = {
     "scree": (1, lambda m, **how: plot_scree(m, **how)),
     "elbow": (1, lambda m, **how: plot_scree(m, parallel=True, **how)),

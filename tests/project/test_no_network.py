@@ -65,10 +65,6 @@ assert CheckpointStore(store).latest().n_samples_seen == 200
 """
 
 
-def test_no_socket_is_connected_and_no_name_looked_up():
-    children.run(WATCH + IMPORTS + LEARN + PIPELINE)
-
-
 def test_the_watch_sees_what_it_is_for():
     with pytest.raises(AssertionError, match=r"RuntimeError: urllib\.Request"):
         children.run(WATCH + "import urllib.request; urllib.request.urlopen('http://example.org')")
@@ -79,8 +75,7 @@ def may_unshare():
     return shutil.which("unshare") and not subprocess.run(command, capture_output=True).returncode
 
 
-def test_all_of_it_works_where_there_is_no_network_at_all():
-    """Also below Python: not even the loopback device is up."""
-    if not may_unshare():
-        pytest.skip("a process cannot be taken off the network here: the watch above is all")
-    children.run(IMPORTS + LEARN + PIPELINE, prefix=("unshare", "--net", "--map-root-user"))
+def test_no_socket_is_connected_and_no_name_looked_up():
+    """Below Python there is none either, where Linux allows it: not even the loopback device."""
+    alone = ("unshare", "--net", "--map-root-user") if may_unshare() else ()
+    children.run(WATCH + IMPORTS + LEARN + PIPELINE, prefix=alone)

@@ -14,36 +14,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from river import checks, compose, datasets, evaluate, linear_model, metrics, preprocessing
+from river import compose, datasets, evaluate, linear_model, metrics, preprocessing
 from river_rows import NAMES, X, learned, matrix, records, state
 
 from streampca import StreamingPCA
 from streampca.river import PCA
 
 # --- River's contract -------------------------------------------------------------------------
-
-PARAMETERS = [
-    {},
-    {"n_components": 2, "whiten": True},
-    {"n_components": 3, "memory": "factored", "batch_size": 7},
-    {"n_components": 0.9, "missing": "impute", "half_life": 50.0},
-]
-
-
-@pytest.mark.parametrize(
-    ("check", "parameters"),
-    [
-        pytest.param(check, parameters, id=f"{check.__name__}-{i}")
-        for i, parameters in enumerate(PARAMETERS)
-        for check in checks.yield_checks(PCA(**parameters))
-    ],
-)
-def test_rivers_own_checks_pass(check, parameters):
-    check(PCA(**parameters))
-
-
-def test_no_check_is_skipped():
-    assert PCA()._unit_test_skips() == set()
 
 
 @pytest.mark.parametrize(

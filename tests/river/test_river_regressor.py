@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from river import checks
 
 from streampca import StreamingReducedRankRegression
 from streampca.river import ReducedRankRegressor
-
-PARAMETERS = [{}, {"n_components": 1}, {"n_components": 2, "half_life": 100.0, "ridge": 1.0}]
 
 
 def data(m=700, seed=0):
@@ -26,22 +23,6 @@ def learned(X, Y, **parameters):
     for x, y in zip(named(X.tolist(), "x"), named(Y.tolist(), "y"), strict=True):
         model.learn_one(x, y)
     return model
-
-
-@pytest.mark.parametrize(
-    ("check", "parameters"),
-    [
-        pytest.param(check, parameters, id=f"{check.__name__}-{i}")
-        for i, parameters in enumerate(PARAMETERS)
-        for check in checks.yield_checks(ReducedRankRegressor(**parameters))
-    ],
-)
-def test_rivers_own_checks_pass(check, parameters):
-    check(ReducedRankRegressor(**parameters))
-
-
-def test_no_check_is_skipped():
-    assert ReducedRankRegressor()._unit_test_skips() == set()
 
 
 @pytest.mark.parametrize("p", [1, 2, None])

@@ -4,19 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from river import anomaly, checks, compose, datasets, preprocessing
+from river import anomaly, compose, datasets, preprocessing
 from sklearn.metrics import roc_auc_score
 
 from streampca import StreamingPCA
 from streampca.monitor import Monitor
 from streampca.river import PCAScorer
-
-PARAMETERS = [
-    {},
-    {"n_components": 2, "statistic": "spe", "half_life": 200.0},
-    {"n_components": 0.9, "statistic": "t2", "missing": "impute"},
-    {"n_components": 2, "memory": "factored", "batch_size": 16},
-]
 
 
 def rows(m=900, n=6, seed=0):
@@ -34,24 +27,6 @@ def learned(X, **parameters):
     for x in records(X):
         scorer.learn_one(x)
     return scorer
-
-
-def rivers_checks():
-    """River's checks with their data; Shuttle, which is bundled, stands in for a download."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "CreditCard", datasets.Shuttle)
-        for i, parameters in enumerate(PARAMETERS):
-            for check in checks.yield_checks(PCAScorer(**parameters)):
-                yield pytest.param(check, parameters, id=f"{check.__name__}-{i}")
-
-
-@pytest.mark.parametrize(("check", "parameters"), list(rivers_checks()))
-def test_rivers_own_checks_pass(check, parameters):
-    check(PCAScorer(**parameters))
-
-
-def test_no_check_is_skipped():
-    assert PCAScorer()._unit_test_skips() == set()
 
 
 @pytest.mark.parametrize("statistic", ["spe", "t2", "both"])

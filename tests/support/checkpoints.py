@@ -31,6 +31,13 @@ def make(n=5, p=2, dtype="float64", seed=0, **changes):
     return Checkpoint(**(fields | changes))
 
 
+CHECKPOINT = make(
+    key="press 4",
+    window_start=0,
+    window_end=MINUTE,
+    feature_names=["temp", "flow", "pressure", "speed", "naïve"],
+)
+
 KEYS = st.none() | st.integers() | st.text(max_size=200)
 TIMES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
 

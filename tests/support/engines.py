@@ -30,8 +30,12 @@ _RETRIES = "Prism ends the job at the first bundle that fails: it never runs one
 _POOL = "what a test changes in this process is not changed in the workers of a pool"
 _COUNTERS = "BundleBasedDirectRunner loses counters that timers update (Beam #19736 and others)"
 _HOLDS = "BundleBasedDirectRunner has no watermark holds for timers: what follows is late there"
+_NO_WINDOW = "BundleBasedDirectRunner fails at a row that is in no window (gaps between windows)"
+_AT_ONCE = "BundleBasedDirectRunner runs a step for all rows of a bundle before the next step"
 _ONCE = "FnApiRunner ends the job at the first bundle that fails"
 IN_STEP = "Prism does not wait for early panes before TestStream goes on: what they hold is chance"
+SOME_PANES = "Prism gives late rows out in one pane or several: a checkpoint for each"
+CHANCE = {IN_STEP, SOME_PANES}
 """Not an expected failure but skipped: it fails or not."""
 
 LACKS = {
@@ -44,18 +48,18 @@ LACKS = {
     "sessions that touch": dict.fromkeys(
         ON_PRISM, "Prism merges sessions that only touch: plain GroupByKey shows it"
     ),
-    "late rows together": dict.fromkeys(
-        ON_PRISM, "Prism gives late rows out in several panes: a checkpoint for each"
-    ),
+    "late rows together": dict.fromkeys(ON_PRISM, SOME_PANES),
     "early panes of each key": dict.fromkeys(
         ON_PRISM, "Prism gives out the early panes of several keys only with their last"
     ),
     "side inputs in step": dict.fromkeys(
         ON_PRISM, "Prism lets rows wait for the checkpoint of a window that has not ended yet"
     ),
+    "a row at a time": {"bundle_based": _AT_ONCE},
     "a clock in step": dict.fromkeys(ON_PRISM, IN_STEP),
     "counters": {"bundle_based": _COUNTERS},
     "holds": {"bundle_based": _HOLDS},
+    "rows in no window": {"bundle_based": _NO_WINDOW},
 }
 """What a test may need: the runners that lack it, each with the reason."""
 

@@ -1,11 +1,13 @@
 """Pipelines for tests of beam_pipelines: rows with times in, the checkpoints of a store out."""
 
 from collections import Counter
+from typing import NamedTuple
 
 import apache_beam as beam
 import engines
 import numpy as np
 from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.window import TimestampedValue
 from oracle import batch_pca, excess_error
 
@@ -44,6 +46,32 @@ def learn(elements, windowfn, folder, flags=(), **options):
 def rows_at(X, times):
     """Rows with timestamps, for a TestStream."""
     return [TimestampedValue(x, int(t)) for x, t in zip(X, times, strict=True)]
+
+
+class Pause(NamedTuple):
+    """Seconds by the clock of the workers, in which nothing comes."""
+
+    seconds: float
+
+
+def played(*steps):
+    """A TestStream: rows come, a number moves the watermark there, a `Pause` the clock."""
+    events = TestStream()
+    for step in steps:
+        if isinstance(step, Pause):
+            events = events.advance_processing_time(step.seconds)
+        elif isinstance(step, list):
+            events = events.add_elements(step)
+        else:
+            events = events.advance_watermark_to(step)
+    return events.advance_watermark_to_infinity()
+
+
+def with_late_rows():
+    """Rows (90, 6), and a TestStream in which those of seconds 5 to 14 come when it is 65."""
+    X, times = stream(90)
+    late = np.isin(times, range(5, 15))
+    return X, played(rows_at(X[~late], times[~late]), 65, rows_at(X[late], times[late]))
 
 
 def run_events(events, folder, windowfn, lateness=1000, flags=(), **options):

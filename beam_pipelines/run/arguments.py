@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_pipelines.program import job_options
-from beam_pipelines.program.submission import of_engines
+from beam_pipelines.run import job_options
+from beam_pipelines.run.submission import of_engines
 from streampca.files import options
 
 DEFAULT_RUNNER = "FnApiRunner"

@@ -21,8 +21,8 @@ from apache_beam.transforms.window import (
 )
 
 from beam_pipelines.learning import slots
-from beam_pipelines.program.progress import Progress
-from beam_pipelines.program.submission import check_answer
+from beam_pipelines.run.progress import Progress
+from beam_pipelines.run.submission import check_answer
 from beam_pipelines.sources import (
     Holding,
     Incoming,
@@ -68,7 +68,7 @@ class KafkaInput(NamedTuple):
         return found if bad_rows else Incoming(found.rows, None, found.marks)
 
     def begin(self, store: str) -> None:
-        """Leave with the brokers, and beside the checkpoints, where it begins."""
+        """Store where it begins: with the brokers, and beside the checkpoints."""
         group = self.topic.consumer["group.id"]
         self.source.leave(self.asked, group, self.progress.offsets)
         if not self.resume:

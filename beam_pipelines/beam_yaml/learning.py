@@ -1,17 +1,4 @@
-"""LearnComponents for Beam YAML: fields of rows in, checkpoints as plain rows out.
-
-Name it in a pipeline's file as a provider, on machines that have streampca installed::
-
-    providers:
-      - type: python
-        config: {}
-        transforms:
-          LearnComponents: beam_pipelines.beam_yaml.LearnComponents
-          LearnFromFiles: beam_pipelines.beam_yaml.LearnFromFiles
-
-Options are those of docs/files.md and of the main job, by the same names; a name that is none of
-them is refused.
-"""
+"""LearnComponents and LearnFromFiles for Beam YAML: checkpoints as plain rows."""
 
 from __future__ import annotations
 
@@ -21,13 +8,13 @@ from typing import Any, Optional
 import apache_beam as beam
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
-import beam_pipelines.anomaly  # noqa: F401 - so that AnomalyDetection in YAML finds its detector
-from beam_pipelines import run, transforms
-from beam_pipelines.program import begin, end, job_of, job_options
+from beam_pipelines import transforms
+from beam_pipelines.beam_yaml.options import takes
+from beam_pipelines.beam_yaml.rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
+from beam_pipelines.run import begin, end, job_of, job_options
+from beam_pipelines.run import learned as learned_by
 from beam_pipelines.sources import TOPICS
 from beam_pipelines.stores import WriteCheckpoints, absolute
-from beam_pipelines.yaml_options import takes
-from beam_pipelines.yaml_rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
 from streampca.files import options
 
 _ROWS = tuple(
@@ -36,7 +23,7 @@ _ROWS = tuple(
     if option.name
     in ("columns", "exclude", "key_column", "missing", "half_life", "memory", "scale")
 )
-"""Options that say something of rows that are there already; the others are about files."""
+"""Options that concern rows; the others concern files."""
 
 
 @takes(*_ROWS, *job_options.NUMBERS, *job_options.CHOICES)
@@ -117,7 +104,7 @@ class LearnComponents(beam.PTransform):
         )  # fmt: skip
 
     def _features(self, rows: Any) -> list[str]:
-        """The features, held against the fields that the rows have, as far as that is known."""
+        """The features, checked against the fields of the rows where these are known."""
         try:
             fields = [name for name, _ in named_fields_from_element_type(rows.element_type)]
         except (TypeError, ValueError):
@@ -199,7 +186,7 @@ class LearnFromFiles(beam.PTransform):
             begin(self._job.record, self._store, self._job.resume)
             if self._job.watching is not None and self._job.watching.total is not None:
                 end(self._job.record, self._store)  # nothing here sees when it has ended
-        found = run.learned(start.pipeline, self._job, bad_rows=apart)
+        found = learned_by(start.pipeline, self._job, bad_rows=apart)
         return _outputs(found.checkpoints, found.bad_rows, self._store, self._bad_rows)
 
 

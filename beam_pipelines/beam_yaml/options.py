@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
-from beam_pipelines.program import job_options
+from beam_pipelines.run import job_options
 from streampca.files import options
 
 

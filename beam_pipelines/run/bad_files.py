@@ -17,8 +17,8 @@ from apache_beam.transforms.trigger import AccumulationMode, AfterCount, AfterWa
 from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.timestamp import Duration
 
-from beam_pipelines.program.record import write_beside
 from beam_pipelines.rows import BadRow
+from beam_pipelines.run.record import write_beside
 
 __all__ = ["WriteBadFiles", "bad_line"]
 

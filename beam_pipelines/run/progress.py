@@ -18,7 +18,7 @@ from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.program.record import read_value, write_beside
+from beam_pipelines.run.record import read_value, write_beside
 from beam_pipelines.sources import Mark
 from streampca.wire import encode
 
@@ -99,7 +99,7 @@ class KeepProgress(beam.PTransform):
 
 
 def _note(_: Any) -> tuple[str, None]:
-    """Something has been written: what counts is that it is no longer on its way."""
+    """The same element for whatever has been written."""
     return "all", None
 
 

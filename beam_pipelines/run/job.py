@@ -1,4 +1,4 @@
-"""What a command line asks for, checked and held against its files before a pipeline is built."""
+"""The options of a command line, checked with its files before a pipeline is built."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_pipelines.learning import parse
-from beam_pipelines.program import job_options
-from beam_pipelines.program.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
-from beam_pipelines.program.record import JobRecord
-from beam_pipelines.program.submission import check
-from beam_pipelines.program.topic_job import OWN_TIME, KafkaInput, kafka_input
+from beam_pipelines.run import job_options
+from beam_pipelines.run.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
+from beam_pipelines.run.record import JobRecord
+from beam_pipelines.run.submission import check
+from beam_pipelines.run.topic_job import OWN_TIME, KafkaInput, kafka_input
 from beam_pipelines.sources import (
     TOPICS,
     PubSubInput,
@@ -35,12 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 def say(text: str) -> None:
-    """Tell who started the job, beside its result."""
+    """Report to whoever started the job, beside its result."""
     print(text, file=sys.stderr)
 
 
 class Job(NamedTuple):
-    """What the command line asks for, checked."""
+    """The options of the command line, checked."""
 
     paths: list[str]
     columns: Columns
@@ -62,7 +62,7 @@ class Job(NamedTuple):
 
     @property
     def unending(self) -> bool:
-        """Whether somebody has to end it."""
+        """Whether it never ends by itself."""
         return self.messages is not None and not self.messages.ends
 
 
@@ -153,7 +153,7 @@ def job_of(
     more: Mapping[str, Any] = MappingProxyType({}),
     say: Any = _log.info,
 ) -> Job:
-    """Return a job, held against the first of its files.
+    """Return a job, checked with the first of its files.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _input(
 
 
 def _record(job: Job, window: str, of_messages: Mapping[str, Any]) -> JobRecord:
-    """What the checkpoints depend on, as a record can hold it."""
+    """The options on which the checkpoints depend, as JSON values."""
     wanted = job.asked | job.parameters
     wanted |= {"window": window, "n_components": job.n_components, "carry": job.carry}
     wanted |= {"columns": job.columns.names, "allowed_lateness": job.lateness}

@@ -1,11 +1,4 @@
-r"""The main job: files of rows in, checkpoints of ordered components out.
-
-    python -m beam_pipelines.run --input 'plant/*.parquet' --timestamp-column time \
-        --key-column press --window 1h --n-components 4 --output checkpoints
-
-Any Beam pipeline option may follow, for example ``--runner=DataflowRunner``; by default everything
-runs in this process on Beam's FnApiRunner, which needs no network.
-"""
+"""The steps of the main job, and its command: what it prints, and with which code it ends."""
 
 from __future__ import annotations
 
@@ -21,28 +14,20 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.transforms.window import GlobalWindows
 
-from beam_pipelines.program import (
-    Job,
-    KafkaInput,
-    KeepProgress,
-    WriteBadFiles,
-    bad_line,
-    begin,
-    check_workers,
-    end,
-    grain_of,
-    reach_of,
-    read_arguments,
-    say,
-)
 from beam_pipelines.rows import BAD_ROWS
+from beam_pipelines.run.bad_files import WriteBadFiles, bad_line
+from beam_pipelines.run.job import Job, read_arguments, say
+from beam_pipelines.run.progress import KeepProgress
+from beam_pipelines.run.record import begin, end
+from beam_pipelines.run.submission import check_workers
+from beam_pipelines.run.topic_job import KafkaInput, grain_of, reach_of
 from beam_pipelines.sources import Incoming, ReadRows, WatchFiles, source_of
 from beam_pipelines.stores import WriteCheckpoints
 from beam_pipelines.transforms import LearnComponents
-from streampca.files import Order, no_rows
+from streampca.files import Order, counted, no_rows
 
 _HOUR = 3_600_000_000
-"""Microseconds of a file of bad rows, where windows say no better."""
+"""Microseconds of bad rows in a file, where windows give no length."""
 
 
 class Summary(NamedTuple):
@@ -56,8 +41,8 @@ class Summary(NamedTuple):
     learned_rows: int = 0
 
 
-class Found(NamedTuple):
-    """What a job learns, and what its next steps need."""
+class Outputs(NamedTuple):
+    """The outputs of the steps that learn."""
 
     checkpoints: Any
     bad_rows: Any  # in the global window; None: they fail the job
@@ -86,7 +71,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         _ = (found.marks, *written) | "KeepProgress" >> keep
 
 
-def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Found:
+def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Outputs:
     """What a job learns of its input, and its bad rows, if they are an output."""
     learn = LearnComponents(
         job.n_components,
@@ -104,10 +89,10 @@ def learned(pipeline: Any, job: Job, *, bad_rows: bool) -> Found:
         | "LearnComponents" >> learn
     )
     if not bad_rows:
-        return Found(found, None, read.marks)
+        return Outputs(found, None, read.marks)
     late_found = found.bad_rows | "OneWindow" >> beam.WindowInto(GlobalWindows())
     bad = (read.bad_rows, late_found) | "BadRows" >> beam.Flatten()
-    return Found(found.checkpoints, bad, read.marks)
+    return Outputs(found.checkpoints, bad, read.marks)
 
 
 def _read(pipeline: Any, job: Job, learn: LearnComponents, bad_rows: bool) -> Incoming:
@@ -181,11 +166,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if job.watching is not None:
         end(job.record, str(job.output))
-    text = f"{summary.checkpoints:,} checkpoints of {summary.rows:,} rows in {job.output}"
+    # A number only where it was counted: some runners lose what the timers of windows count.
+    lost = summary.learned_rows > 0 and summary.checkpoints == 0
+    made = "checkpoints" if lost else counted(summary.checkpoints, "checkpoint")
+    text = f"{made} of {counted(summary.rows, 'row')} in {job.output}"
+    bad = counted(summary.bad_rows, "bad row")
     if job.bad_rows is not None:
-        text += f"; {summary.bad_rows:,} bad rows in {job.bad_rows}"
+        text += f"; {bad} in {job.bad_rows}"
     elif summary.bad_rows:
-        text += f"; {summary.bad_rows:,} bad rows skipped"
+        text += f"; {bad} skipped"
     order = Order(summary.rows_out_of_order, summary.repeated_times).said()
     if order is not None:
         say(order)
@@ -239,7 +228,3 @@ def reason(error: BaseException) -> str:
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"\s*\[while running .*\]$", "", line)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What transforms of Beam YAML give out, in the types that every language of Beam has."""
+"""The outputs of transforms of Beam YAML, in the types that every language of Beam has."""
 
 from __future__ import annotations
 

@@ -1,0 +1,7 @@
+"""``python -m beam_pipelines.run``."""
+
+import sys
+
+from beam_pipelines.run import main
+
+sys.exit(main())
