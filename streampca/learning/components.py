@@ -94,8 +94,8 @@ class ExactComponents(_Components):
             encoder=components,
             loss=_loss_at(values, total),
             residuals=to_numpy(solution.residuals)[:count],
-            excess=excess,
             total=total,
+            excess=excess,
         )
 
     def _count(self, moments: Moments, values: NDArray[np.float64]) -> int:
@@ -154,6 +154,7 @@ class SteppedComponents(_Components, Stepped[Model]):
             encoder=reading.encoder,
             loss=reading.loss,
             residuals=reading.residuals,
+            total=moments.total_variance,
         )
 
     def restored(self, saved: Saved, moments: Moments) -> Model:
@@ -175,14 +176,12 @@ def _saved_model(saved: Saved, moments: Moments, loss: float) -> Model:
         encoder=saved.encoder,
         loss=loss,
         residuals=saved.residuals,
+        total=moments.total_variance,
     )
 
 
-def _model(
-    m: Moments, *, loss: float, excess: float = 0.0, total: float | None = None, **solved: Any
-) -> Model:
+def _model(m: Moments, *, loss: float, total: float, excess: float = 0.0, **solved: Any) -> Model:
     """The model of these moments; `loss` is in units of variance, `excess` beyond the total."""
-    total = m.total_variance if total is None else total
     if excess <= ROUNDING[m.dtype] * total:
         excess = 0.0
     per_weight = m.denominator / m.weight if m.weight else 0.0

@@ -18,12 +18,12 @@ from streampca.arrays import (
     Array,
     apart,
     cast,
+    column_lengths,
     column_squares,
     eigh_descending,
     namespace,
     orthonormal,
     orthonormal_beside,
-    unit_columns,
     whitener,
 )
 from streampca.moments import Moments
@@ -208,19 +208,7 @@ def _residuals(state: ExactState) -> Array:
     """||Sigma a - lambda a|| / lambda_1 for each component; 0 where Sigma is zero."""
     xp = namespace(state.A)
     R = state.SA - state.A * state.eigenvalues
-    largest = state.eigenvalues[:1]
-    lengths = _lengths(R)
+    largest, lengths = state.eigenvalues[:1], column_lengths(R)
+    if xp is np and largest > 0:
+        return lengths / largest
     return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)
-
-
-def _lengths(R: Array) -> Array:
-    """Lengths of the columns of R, float64."""
-    if namespace(R) is np and R.dtype == np.float64:
-        squares = column_squares(R)
-        if squares.min() > _INSIDE and squares.max() < 1.0 / _INSIDE:
-            return np.sqrt(squares)
-    return unit_columns(R)[1]
-
-
-_INSIDE = 1e-200
-"""Sums of squares between this and its inverse have lost nothing of small entries that counts."""
