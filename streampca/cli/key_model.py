@@ -102,7 +102,7 @@ class KeyModel:
         remembered = 0.5 ** ((self._end - times) / self._half_life)
         self.pca.partial_fit(X, sample_weight=np.maximum(remembered, LEAST_WEIGHT))
 
-    def checkpoint(self, taken: Checkpoint) -> Checkpoint:
+    def checkpoint(self, taken: Checkpoint, settings: Mapping[str, Any]) -> Checkpoint:
         """What was taken of the model as it stands, as the key's next checkpoint."""
         made = dataclasses.replace(
             taken,
@@ -110,7 +110,10 @@ class KeyModel:
             window_end=self._end,
             sequence=self._sequence,
             feature_names=self._names,
-        ).with_drift(self.last)
+            settings=settings,
+        )
+        if self.last is not None:
+            made = made.with_drift(self.last)
         self.last = made.without_moments()
         self._sequence += 1
         self.changed = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -129,18 +128,18 @@ class Models:
                 self.by_key[key].move(*ends)
         together.learn(X, keys)
 
-    def _taken(self) -> Iterator[tuple[KeyModel, Checkpoint]]:
-        """The models that have learned since their last checkpoints, with what is to be in one."""
+    def _taken(self) -> Iterator[tuple[KeyModel, Checkpoint, Mapping[str, Any]]]:
+        """The models that have learned since their last checkpoints, what was taken, settings."""
         changed = {key: model for key, model in self.by_key.items() if model.changed}
         if self._together is None:
             for key, model in changed.items():
-                yield model, model.pca.checkpoint(key=key)
+                taken = model.pca.checkpoint(key=key)
+                yield model, taken, taken.settings
             return
         for model, taken in zip(
             changed.values(), self._together.checkpoints(list(changed)), strict=True
         ):
-            settings = self._together.settings_of(taken)
-            yield model, dataclasses.replace(taken, settings=settings)
+            yield model, taken, self._together.settings_of(taken)
 
     def write(self) -> list[Checkpoint]:
         """A checkpoint of each key that has learned since its last one, written if there is where.
@@ -151,9 +150,9 @@ class Models:
             Without moments.
         """
         made = []
-        for model, taken in self._taken():
+        for model, taken, settings in self._taken():
             before = model.last
-            checkpoint = model.checkpoint(taken)
+            checkpoint = model.checkpoint(taken, settings)
             if self._store is not None:
                 none = self._moments == "none"
                 self._store.write(checkpoint.without_moments() if none else checkpoint)
