@@ -24,12 +24,12 @@ from beam_pipelines.learning import (
     Arrived,
     CarryModel,
     Grouped,
-    MomentsFn,
     OneCopy,
     Options,
     OwnWindow,
     RerunModel,
     ResumeModel,
+    RowsOrMomentsFn,
     TagRows,
     TagWindow,
     early_trigger,
@@ -201,7 +201,7 @@ class LearnComponents(beam.PTransform):
             rows |= "OneCopy" >> beam.ParDo(OneCopy(windowing.windowfn))
         blocks, bad_rows = self._read(rows)
         # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
-        early = asked.early_every if streaming or not rows.is_bounded else None
+        early = asked.early_every if unending else None
         wanted = self._first_windowing(windowing, early)
         # Always, so that no option adds a step; but for sessions, where it costs as much as all
         # else that is done to a row, and no option wants other ones.
@@ -209,11 +209,11 @@ class LearnComponents(beam.PTransform):
             blocks |= "Slots" >> beam.WindowInto(
                 wanted, allowed_lateness=windowing.allowed_lateness
             )
+        carry = self._carry(rows.pipeline, windowing, not unending)
         checkpoints = (
             self._grouped(blocks, windowing.windowfn)
             | "Global" >> beam.WindowInto(GlobalWindows())
-            | "CarryModel"
-            >> self._carry(rows.pipeline, windowing).with_output_types(tuple[Key, Checkpoint])
+            | "CarryModel" >> carry.with_output_types(tuple[Key, Checkpoint])
             | "Windows" >> beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
         )
         if overlapping:
@@ -242,14 +242,15 @@ class LearnComponents(beam.PTransform):
             grouped = blocks | "Moments" >> Grouped()
             tag = TagRows(windowfn, asked.carry)
         else:
-            moments = MomentsFn(features=asked.features, **asked.options)
+            moments = RowsOrMomentsFn(features=asked.features, **asked.options)
             combine = beam.CombinePerKey(moments).with_output_types(tuple[str, bytes])
             grouped = blocks | "Moments" >> combine
             tag = TagWindow(windowfn, asked.carry)
         return grouped | "TagWindow" >> beam.ParDo(tag).with_output_types(tuple[str, Arrived])
 
-    def _carry(self, pipeline: Any, windowing: Any) -> Any:
-        asked, learning = self._asked, self._asked.learning(windowing.allowed_lateness)
+    def _carry(self, pipeline: Any, windowing: Any, bounded: bool) -> Any:
+        asked = self._asked
+        learning = asked.learning(windowing.allowed_lateness, bounded)
         if asked.resume_from is None:
             return beam.ParDo(CarryModel(learning))
         points = resume_points(pipeline, asked.resume_from, asked.rerun)

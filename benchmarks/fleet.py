@@ -1,6 +1,6 @@
 """A fleet of machines: a model for each, a checkpoint for each window, in one store.
 
-    python -m benchmarks.fleet [--keys 100] [--windows 3333] [--share 0.1] [--folder FOLDER]
+    python -m benchmarks.fleet [--keys 100] [--windows 3333] [--jobs 1] [--folder FOLDER]
 
 Keys have a window of six rows of 50 features every ten minutes: 100 of them for three weeks are
 333,300 checkpoints. Each part is measured in a process of its own, on FnApiRunner:
@@ -9,6 +9,9 @@ Keys have a window of six rows of 50 features every ten minutes: 100 of them for
 - "rows": `LearnComponents(moments="last")` and `WriteCheckpoints`, of the same elements.
 - "blocks": the same of elements that hold the rows of an hour of a key, as readers of files give
   them.
+
+Direct runners keep all rows of a job in memory. With ``--jobs 7`` the windows are learned by so
+many jobs, one after the other, each of which goes on from the store that the last has written.
 
 Then "day" is 24 windows of each key, beside `GroupByKey | count` and writing the same bytes to one
 file, with its fsync. With ``--prism PATH`` that is run on Prism, too, with two workers of a pool.
@@ -46,6 +49,7 @@ from streampca import CheckpointStore
 ROWS, FEATURES, COMPONENTS = 6, 50, 2
 WINDOW = 600
 START = 1_767_225_600
+ROW = tuple[str, np.ndarray]
 
 
 def rows_of(key: int, windows: int) -> np.ndarray[Any, Any]:
@@ -58,14 +62,15 @@ def rows_of(key: int, windows: int) -> np.ndarray[Any, Any]:
 
 
 class Rows(beam.DoFn):
-    """The rows of a key, with their times: one by one, or so many together."""
+    """The rows of some windows of a key, with their times: one by one, or so many together."""
 
-    def __init__(self, windows: int, together: int, seconds: float) -> None:
-        self._windows, self._together, self._seconds = windows, together, seconds
+    def __init__(self, some: slice, windows: int, together: int, seconds: float) -> None:
+        self._some, self._windows, self._together = some, windows, together
+        self._seconds = seconds
 
     def process(self, key: int) -> Iterator[TimestampedValue]:
         X = rows_of(key, self._windows)
-        for i in range(0, len(X), self._together):
+        for i in range(self._some.start * ROWS, self._some.stop * ROWS, self._together):
             part = X[i] if self._together == 1 else X[i : i + self._together]
             yield TimestampedValue((f"press {key}", part), START + self._seconds * i)
 
@@ -106,18 +111,21 @@ def counted(pair: tuple[str, Any]) -> tuple[str, int]:
     return pair[0], sum(1 for _ in pair[1])
 
 
-def build(what: str, rows: Any, folder: str) -> None:
-    """Add what is measured to a pipeline."""
+def build(what: str, rows: Any, folder: str, before: str | None) -> None:
+    """Add what is measured to a pipeline; `before` is the store to go on from."""
     if what == "count":
         _ = rows | beam.GroupByKey() | beam.Map(counted)
     elif what == "yardstick":
         grouped = rows | beam.GroupByKey() | beam.Map(joined).with_output_types(tuple[str, bytes])
         _ = grouped | beam.WindowInto(GlobalWindows()) | beam.ParDo(Stand())
     else:
-        _ = rows | LearnComponents(COMPONENTS, moments="last") | WriteCheckpoints(folder)
+        learned = rows | LearnComponents(COMPONENTS, moments="last", resume_from=before)
+        _ = learned | WriteCheckpoints(folder)
 
 
-def measured(what: str, keys: int, windows: int, folder: str, flags: list[str]) -> None:
+def measured(
+    what: str, keys: int, some: slice, windows: int, folder: str, flags: list[str]
+) -> None:
     """Run one part in this process, and print its seconds and memory."""
     together, seconds = 1, WINDOW / ROWS
     if what == "blocks":  # an hour in one element lies in one window: of an hour
@@ -128,10 +136,10 @@ def measured(what: str, keys: int, windows: int, folder: str, flags: list[str]) 
         there = (
             pipeline
             | beam.Create(range(keys))
-            | beam.ParDo(Rows(windows, together, seconds)).with_output_types(tuple[str, np.ndarray])
+            | beam.ParDo(Rows(some, windows, together, seconds)).with_output_types(ROW)
             | "Windows" >> beam.WindowInto(FixedWindows(WINDOW))
         )
-        build(what, there, folder)
+        build(what, there, folder, folder if some.start else None)
     wall = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"cpu": _cpu() - cpu, "wall": wall, "peak": peak}))
@@ -144,14 +152,23 @@ def _cpu() -> float:
     )
 
 
-def run(what: str, keys: int, windows: int, folder: str = "", *flags: str) -> dict[str, float]:
-    """Measure a part in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.fleet", "--part", what]
-    command += ["--keys", str(keys), "--windows", str(windows), "--folder", folder, *flags]
+def run(
+    what: str,
+    keys: int,
+    windows: int,
+    folder: str = "",
+    *flags: str,
+    some: slice | None = None,
+) -> dict[str, float]:
+    """Measure a part, of some windows or all, in a process of its own."""
+    some = some or slice(0, windows)
+    command = [sys.executable, "-m", "benchmarks.fleet", "--part", what, "--keys", str(keys)]
+    command += ["--windows", str(windows), "--first", str(some.start), "--stop", str(some.stop)]
+    command += ["--folder", folder, *flags]
     found: dict[str, float] = json.loads(
         subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).splitlines()[-1]
     )
-    n = keys * windows
+    n = keys * (some.stop - some.start)
     _say(
         f"    {what:12}{found['cpu']:10.1f}{1000 * found['cpu'] / n:10.2f}{found['wall']:10.1f}"
         f"{found['peak']:10,.0f}"
@@ -218,23 +235,28 @@ def size_of(folder: str) -> tuple[int, int]:
     return sum(found), len(found)
 
 
-def fleet(keys: int, windows: int, scratch: str) -> None:
+def fleet(keys: int, windows: int, jobs: int, checked: int, scratch: str) -> None:
     """The fleet, with rows one by one and in blocks, beside the yardstick."""
     folder = f"{scratch}/fleet"
     _say(f"{keys} keys x {windows:,} windows of {ROWS} rows x {FEATURES} features")
     _say(HEAD)
-    base = run("yardstick", keys, windows)
-    ours = run("rows", keys, windows, folder)
-    blocks = run("blocks", keys, windows, f"{scratch}/blocks")
+    stops = [windows * (i + 1) // jobs for i in range(jobs)]
+    pieces = [slice(*each) for each in zip([0, *stops[:-1]], stops, strict=True)]
+    first, last = pieces[0], pieces[-1]
+    base = run("yardstick", keys, windows, some=first)["cpu"]
+    ours = [run("rows", keys, windows, folder, some=some) for some in pieces]
+    if jobs > 1:
+        base = 0.5 * jobs * (base + run("yardstick", keys, windows, some=last)["cpu"])
+        _say(f"    all jobs: CPU {sum(each['cpu'] for each in ours):.1f} s")
+    blocks = run("blocks", keys, windows, f"{scratch}/blocks", some=first)["cpu"] * jobs
     n_bytes, n_files = size_of(folder)
     _say(
-        f"    CPU {ours['cpu'] / base['cpu']:.2f} times the yardstick's, in blocks "
-        f"{blocks['cpu'] / base['cpu']:.2f} times; {n_bytes / 1e6:,.0f} MB in {n_files} files"
+        f"    CPU {sum(each['cpu'] for each in ours) / base:.2f} times the yardstick's, in blocks "
+        f"{blocks / base:.2f} times; {n_bytes / 1e6:,.0f} MB in {n_files} files"
     )
     ask(folder, keys, windows)
-    some = keys
-    worst = check(folder, keys, windows, some)
-    _say(f"    all checkpoints of {some} keys are numpy's: largest difference {worst:.1e}")
+    worst = check(folder, keys, windows, checked)
+    _say(f"    all checkpoints of {checked} keys are numpy's: largest difference {worst:.1e}")
 
 
 def day(keys: int, scratch: str, prism: str | None) -> None:
@@ -293,18 +315,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keys", type=int, default=100)
     parser.add_argument("--windows", type=int, default=3333)
+    parser.add_argument("--jobs", type=int, default=1, help="of which each goes on from the last")
+    parser.add_argument("--checked", type=int, help="keys that are compared with numpy's; all")
     parser.add_argument("--folder", default="", help="where stores are made")
     parser.add_argument("--prism", help="the path of Prism")
     parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--stop", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--only-day", action="store_true")
     parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
-        measured(given.part, given.keys, given.windows, given.folder, given.flags)
+        some = slice(given.first, given.stop or given.windows)
+        measured(given.part, given.keys, some, given.windows, given.folder, given.flags)
         return
     with tempfile.TemporaryDirectory(dir=given.folder or None) as scratch:
         if not given.only_day:
-            fleet(given.keys, given.windows, scratch)
+            checked = given.checked or given.keys
+            fleet(given.keys, given.windows, given.jobs, checked, scratch)
         day(given.keys, scratch, given.prism)
 
 

@@ -2,7 +2,7 @@
 
 from beam_pipelines.learning.bundles import refuse_splits
 from beam_pipelines.learning.carry import CarryModel
-from beam_pipelines.learning.combine import MomentsFn
+from beam_pipelines.learning.combine import MomentsFn, RowsOrMomentsFn
 from beam_pipelines.learning.copies import OneCopy, OwnWindow
 from beam_pipelines.learning.options import Options, seconds
 from beam_pipelines.learning.pending import Arrived, Grouped, TagRows, TagWindow
@@ -21,6 +21,7 @@ __all__ = [
     "OwnWindow",
     "RerunModel",
     "ResumeModel",
+    "RowsOrMomentsFn",
     "SizeWarning",
     "Span",
     "TagRows",

@@ -1,10 +1,14 @@
 """The stateful DoFn that carries the model across windows, one for each key.
 
 It lives in the global window, because Beam's state dies with its window. Moments wait in a bag,
-each with the window that it belongs to; a watermark timer at the end of each window closes every
-window that is due, in event-time order: runners do not fire timers in order, and on bounded input
-all rows arrive before any timer. A timer that finds nothing due does nothing, so a repeated one
-does no harm.
+each with the window that it belongs to; a watermark timer closes every window that is due, in
+event-time order: runners do not fire timers in order, and on bounded input all rows arrive before
+any timer. A timer that finds nothing due does nothing, so a repeated one does no harm.
+
+A key has a timer at the end of the first window that waits, which also holds the watermark of what
+comes after, and, once that has fired, one at the end of the last: where the watermark has passed
+thousands of windows at once, one timer closes them all. On bounded input, where it always does, one
+at the end of time makes sure that a single bundle does.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from beam_pipelines.learning.pending import (
 )
 from beam_pipelines.learning.running import Learning, Running, Standing
 from beam_pipelines.learning.sizes import LIMIT, say_once
+from beam_pipelines.learning.timers import Timers
 from beam_pipelines.learning.windows import LAST_OF_ALL
 from streampca import Checkpoint
 from streampca.checkpoint import from_state, to_state
@@ -91,6 +96,7 @@ class CarryModel(beam.DoFn):
         self._at_hand: dict[str, _AtHand] = {}
         self._n_bytes = 0
         self._held: dict[str, tuple[Checkpoint, Pending]] = {}
+        self._timers: dict[str, Timers] = {}
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for checkpoint, window in self._held.values():
@@ -115,7 +121,12 @@ class CarryModel(beam.DoFn):
         pending.add(tuple(window))
         if text in self._at_hand:
             self._at_hand[text] = self._at_hand[text]._replace(entries=None)
-        timer.set(Timestamp(micros=window.last), dynamic_timer_tag=str(window.last))
+        timers = self._timers.get(text)
+        if timers is None:
+            timers = self._timers[text] = Timers()
+            if self._learning.bounded:
+                timer.set(Timestamp(micros=LAST_OF_ALL), dynamic_timer_tag="end")
+        timers.reach(window.last, timer)
         if not early:
             return
         entries = Entries.read(pending, done)
@@ -140,6 +151,7 @@ class CarryModel(beam.DoFn):
         closed: Any = beam.DoFn.StateParam(CLOSED),  # noqa: B008
         sequence: Any = beam.DoFn.StateParam(SEQUENCE),  # noqa: B008
         silent: Any = beam.DoFn.TimerParam(SILENT),  # noqa: B008
+        timer: Any = beam.DoFn.TimerParam(WINDOW_END),  # noqa: B008
     ) -> Iterator[Any]:
         """Close every window that is due."""
         known, state = self._known(text, model, closed, sequence)
@@ -148,35 +160,17 @@ class CarryModel(beam.DoFn):
         due = entries.due(now.micros + _TIMER_STEP)
         if not due:
             return
-        kept = entries.kept
         run = self._running(text, known, state)
         yield from self._released(text, late=state[1] is not None and due[0].last <= state[1])
-        groups = [list(group) for _, group in groupby(due, _window)]
-        for number, parts in enumerate(groups, 1):
-            last = number == len(groups)
-            # where windows are learned apart, those that overlap it are gone on from, too
-            apart = not self._learning.carry and _reaches(parts, groups[-1])
-            keeps = self._learning.keeps(run.standing.sequence, last=last or apart)
-            parts += [w for w in kept if w.within(parts[0])]
-            kept = [w for w in kept if w not in parts]
-            checkpoint = run.close(parts, moments=keeps or last)
-            if self._learning.lateness and not self._learning.carry:
-                total = run.kept(parts[0])
-                kept += [] if total is None else [total]
-            self._checkpoints.inc()
-            if checkpoint.late:
-                self._late.inc()
-            if last and self._learning.only_last(checkpoint.sequence):
-                self._held[text] = checkpoint, parts[0]
-                break
-            yield _stamped(checkpoint if keeps else checkpoint.without_moments(), parts[0])
+        kept = list(entries.kept)
+        yield from self._reported(text, run, due, kept)
         if len(self._held) > _HELD:
             yield _stamped(*self._held.pop(next(iter(self._held))))
         standing = run.standing
         assert standing.model is not None
         assert standing.closed is not None
-        kept = [w for w in kept if w.last + self._learning.lateness > standing.closed]
         entries = entries.without(due, kept, pending)
+        self._timers.setdefault(text, Timers()).wait_for(entries.waiting, timer)
         state = to_state(standing.model), standing.closed, standing.sequence
         if len(state[0]) > LIMIT:
             say_once(len(state[0]))
@@ -186,6 +180,33 @@ class CarryModel(beam.DoFn):
         if self._learning.idle is not None and standing.closed < LAST_OF_ALL:
             end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
             silent.set(Timestamp(micros=end))
+
+    def _reported(
+        self, text: str, run: Running, due: list[Pending], kept: list[Pending]
+    ) -> Iterator[TimestampedValue]:
+        """Close windows, and leave in `kept` what is to be kept of them for rows that come late."""
+        learning = self._learning
+        groups = [list(group) for _, group in groupby(due, _window)]
+        for number, parts in enumerate(groups, 1):
+            last = number == len(groups)
+            # where windows are learned apart, those that overlap it are gone on from, too
+            apart = not learning.carry and _reaches(parts, groups[-1])
+            keeps = learning.keeps(run.standing.sequence, last=last or apart)
+            parts += [w for w in kept if w.within(parts[0])]
+            checkpoint = run.close(parts, moments=keeps or last)
+            still = [w for w in kept if w not in parts]
+            if learning.lateness and not learning.carry:
+                total = run.kept(parts[0])
+                still += [] if total is None else [total]
+            assert run.standing.closed is not None
+            kept[:] = [w for w in still if w.last + learning.lateness > run.standing.closed]
+            self._checkpoints.inc()
+            if checkpoint.late:
+                self._late.inc()
+            if last and learning.only_last(checkpoint.sequence):
+                self._held[text] = checkpoint, parts[0]
+            else:
+                yield _stamped(checkpoint if keeps else checkpoint.without_moments(), parts[0])
 
     @on_timer(SILENT)
     def forget(

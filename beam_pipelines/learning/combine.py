@@ -6,7 +6,6 @@ bundle cannot count a row twice.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,8 +14,10 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.coders import BytesCoder, Coder, IterableCoder
 
+from beam_pipelines.learning.folding import Folding, described, enough
 from beam_pipelines.learning.parameters import check
 from beam_pipelines.rows import (
+    MAGIC,
     Block,
     Names,
     PlacedSum,
@@ -26,16 +27,8 @@ from beam_pipelines.rows import (
     moments_to_bytes,
     names_of,
 )
-from streampca.arrays import one_thread
-from streampca.learning import resolve_parameters
-from streampca.moments import Moments, make_moments
-from streampca.rows import Minibatch
+from streampca.moments import Moments
 from streampca.wire import decode
-
-_FEWEST, _MOST = 128, 512
-"""Rows that wait before they become one product, twice the number of features within these bounds:
-a product of so many costs a row a tenth of what single rows do, and thousands of keys, each with
-its rows that wait, still fit into memory."""
 
 
 class Accumulator:
@@ -102,10 +95,8 @@ class MomentsFn(beam.CombineFn):
     def __init__(self, *, features: Sequence[str] | int | None = None, **options: Any) -> None:
         self._features = features
         self._options = options
-        self._parameters = check(options)
         self._read = RowReader(features)
-        self._chosen: dict[int, tuple[str, int | None]] = {}
-        self._spare: list[Any] = []  # scratch memory, while rows come in
+        self._folding = Folding(check(options))
 
     def create_accumulator(self) -> Accumulator:
         """Return an accumulator of no rows."""
@@ -119,14 +110,17 @@ class MomentsFn(beam.CombineFn):
         accumulator.check(block.names, values.shape[1])
         if block.place is not None:
             if accumulator.placed is None:
-                accumulator.placed = PlacedSum(self._moments_of, _few)
+                accumulator.placed = PlacedSum(self._folding.alone, enough)
             accumulator.placed.add(block.place, values)
             return accumulator
-        accumulator.blocks.append(values)
-        accumulator.n_waiting += len(values)
-        if accumulator.n_waiting >= _few(values.shape[1]):
-            self._fold(accumulator)
+        self._wait(accumulator, [values])
         return accumulator
+
+    def _wait(self, accumulator: Accumulator, blocks: list[Any]) -> None:
+        accumulator.blocks += blocks
+        accumulator.n_waiting += sum(map(len, blocks))
+        if accumulator.n_waiting >= enough(accumulator.n_features):
+            self._fold(accumulator)
 
     def merge_accumulators(self, accumulators: Iterable[Any]) -> Accumulator:
         """Merge; the order does not matter, beyond rounding where rows have no places."""
@@ -136,10 +130,13 @@ class MomentsFn(beam.CombineFn):
             return self._alone(some[0])
         merged = Accumulator(self)
         for accumulator in map(self._opened, itertools.chain(some, given)):
-            self._fold(accumulator)
             if not accumulator.n_features:
                 continue
             merged.check(accumulator.names, accumulator.n_features)
+            if self._takes_rows(accumulator) and not merged.moments:
+                self._wait(merged, accumulator.blocks)
+                continue
+            self._fold(accumulator)
             if accumulator.placed is not None:
                 if merged.placed is None:
                     merged.placed = accumulator.placed
@@ -154,27 +151,26 @@ class MomentsFn(beam.CombineFn):
         return merged
 
     def _alone(self, given: Any) -> Accumulator:
-        """One accumulator; moments that have crossed workers are left as they are."""
+        """One accumulator; what has crossed workers is left as it is, apart from places."""
         if type(given) is not Accumulator:
             (data,) = given
-            if data and is_moments(data):
+            if data and (data.startswith(MAGIC) or is_moments(data)):
                 found = Accumulator(self)
                 found.data = data
                 return found
-        accumulator = self._opened(given)
-        self._fold(accumulator)
-        return accumulator
+        return self.compact(given)
 
     def compact(self, accumulator: Any) -> Accumulator:
-        """Fold what waits, before the accumulator is shuffled."""
+        """Fold what waits, but for a few rows, before the accumulator is shuffled."""
         accumulator = self._opened(accumulator)
-        self._fold(accumulator)
-        self._spare.clear()
+        if not self._takes_rows(accumulator):
+            self._fold(accumulator)
+            self._folding.tidy()
         return accumulator
 
     def extract_output(self, accumulator: Any) -> bytes:
         """Return the moments' bytes; no bytes if there was no row."""
-        if type(accumulator) is Accumulator and accumulator.data:
+        if type(accumulator) is Accumulator and accumulator.data and is_moments(accumulator.data):
             return accumulator.data
         accumulator = self._opened(accumulator)
         self._fold(accumulator)
@@ -192,8 +188,12 @@ class MomentsFn(beam.CombineFn):
 
     def _to_bytes(self, accumulator: Accumulator) -> bytes:
         """Return an accumulator as sealed bytes; an empty one is no bytes."""
+        if accumulator.data:
+            return accumulator.data
+        if self._takes_rows(accumulator):
+            return _block_of(accumulator).to_bytes()
         if accumulator.placed is None:
-            return self.extract_output(accumulator)
+            return MomentsFn.extract_output(self, accumulator)
         if accumulator.moments is not None or accumulator.blocks:
             raise ValueError("rows of one key come from files and from elsewhere: use one source")
         return accumulator.placed.to_bytes(accumulator.names)
@@ -212,9 +212,14 @@ class MomentsFn(beam.CombineFn):
         (data,) = (accumulator.data,) if type(accumulator) is Accumulator else accumulator
         if not data:
             return found
+        if data.startswith(MAGIC):
+            block = Block.from_bytes(data)
+            found.check(block.names, block.values.shape[1])
+            self._wait(found, [block.values])
+            return found
         wire = decode(data)
         if wire.kind == PlacedSum.KIND:
-            found.placed = PlacedSum.from_wire(wire, self._moments_of, _few)
+            found.placed = PlacedSum.from_wire(wire, self._folding.alone, enough)
             found.names, found.n_features = names_of(wire), found.placed.n_features
             return found
         found.moments, found.names = moments_from_wire(wire)
@@ -223,74 +228,38 @@ class MomentsFn(beam.CombineFn):
 
     def _fold(self, accumulator: Accumulator) -> None:
         if accumulator.blocks:
-            accumulator.moments = self._folded(accumulator.moments, accumulator.blocks)
+            accumulator.moments = self._folding(accumulator.moments, accumulator.blocks)
             accumulator.blocks, accumulator.n_waiting = [], 0
 
-    def _empty(self, n_features: int, dtype: str) -> Moments:
-        # chosen once, since choosing takes as long as adding up a few rows
-        if n_features not in self._chosen:
-            self._chosen[n_features] = _choice(self._parameters, n_features)
-        return _made(self._parameters, self._chosen[n_features], n_features, dtype)
-
-    def _moments_of(self, rows: list[Any]) -> Moments:
-        return self._folded(None, rows)
-
-    def _folded(self, moments: Moments | None, blocks: list[Any]) -> Moments:
-        """Moments with rows added to them."""
-        X = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-        if moments is None:
-            moments = self._empty(X.shape[1], X.dtype.name)
-        # Scratch memory goes from one accumulator to the next: with many keys and open windows it
-        # would take far more than the moments do. pop is atomic: threads may share this object.
-        with contextlib.suppress(IndexError):
-            moments.give_scratch(self._spare.pop())
-        # Workers share a machine. Beside others, two threads were seen to take 4 times as long for
-        # 256 rows of 100 features as one, and up to 40 times where all cores were busy.
-        with one_thread():
-            for start in range(0, len(X), 4 * _MOST):  # sums of float32 products stay short
-                moments.update(Minibatch(X[start : start + 4 * _MOST]))
-        scratch = moments.take_scratch()
-        if scratch is not None:
-            self._spare.append(scratch)
-        return moments
+    def _takes_rows(self, accumulator: Accumulator) -> bool:
+        """Whether all that there is are rows, and so few that they are smaller than moments."""
+        return (
+            accumulator.moments is None
+            and accumulator.placed is None
+            and 0 < 2 * accumulator.n_waiting < accumulator.n_features
+        )
 
 
-def _few(n_features: int) -> int:
-    """How many rows wait before they become one product."""
-    return min(max(_FEWEST, 2 * n_features), _MOST)
+class RowsOrMomentsFn(MomentsFn):
+    """The same, but a few rows come out as the bytes of a `Block`: windows may have six.
 
-
-def empty_moments(parameters: dict[str, Any], n_features: int, dtype: str) -> Moments:
-    """Empty moments of the kind that every part of a pipeline keeps, so that they merge.
-
-    Where memory is open, dense is chosen beyond 1,024 features only where it is not slower: each
-    key, window and pane has its own, and each is written to state and shuffled.
+    Making moments of them, and writing and reading these, takes ten times as long.
     """
-    return _made(parameters, _choice(parameters, n_features), n_features, dtype)
+
+    def extract_output(self, accumulator: Any) -> bytes:
+        if type(accumulator) is Accumulator and accumulator.data:
+            return accumulator.data
+        accumulator = self._opened(accumulator)
+        if accumulator.placed is not None and not (accumulator.moments or accumulator.blocks):
+            rows = accumulator.placed.rows()
+            if rows is not None and 2 * len(rows) < accumulator.n_features:
+                return Block(accumulator.names, rows).to_bytes()
+        if self._takes_rows(accumulator):
+            return _block_of(accumulator).to_bytes()
+        return super().extract_output(accumulator)
 
 
-def _choice(parameters: dict[str, Any], n_features: int) -> tuple[str, int | None]:
-    chosen = resolve_parameters(parameters, n_features, slower=1.0)
-    return chosen.memory, chosen.n_directions
-
-
-def _made(
-    parameters: dict[str, Any], choice: tuple[str, int | None], n_features: int, dtype: str
-) -> Moments:
-    memory, n_directions = choice
-    return make_moments(
-        memory,
-        n_features,
-        n_directions=n_directions,
-        center=parameters["center"],
-        dtype=parameters["dtype"] or dtype,
-        device=parameters["device"],
-    )
-
-
-def described(names: Names, n_features: int) -> str:
-    """How many features, and the first of their names."""
-    if names is None:
-        return f"{n_features} without names"
-    shown = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")
-    return f"{n_features} ({shown})"
+def _block_of(accumulator: Accumulator) -> Block:
+    """The rows that wait as one block."""
+    blocks = accumulator.blocks
+    return Block(accumulator.names, blocks[0] if len(blocks) == 1 else np.concatenate(blocks))

@@ -143,12 +143,21 @@ class Options:
             "largest": float(np.finfo("float32").max) if single else LARGEST,
         }
 
-    def learning(self, allowed_lateness: Any) -> Learning:
+    def learning(self, allowed_lateness: Any, bounded: bool = False) -> Learning:
         """How every key learns, in microseconds."""
         lateness = allowed_lateness.micros
         idle = None if self.idle_timeout is None else max(_micros(self.idle_timeout), lateness)
         half_life = None if self.half_life is None else _micros(self.half_life)
-        return Learning(self.options, self.carry, half_life, idle, lateness, self.moments)
+        return Learning(
+            self.options,
+            self.carry,
+            half_life,
+            idle,
+            lateness,
+            self.moments,
+            in_order=self.needs_rows,
+            bounded=bounded,
+        )
 
     def display_data(self) -> dict[str, Any]:
         """What a runner's console shows."""

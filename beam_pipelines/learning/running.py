@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from beam_pipelines.learning.combine import described, empty_moments
+from beam_pipelines.learning.folding import Folding, described, empty_moments
+from beam_pipelines.learning.parameters import check
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
-from streampca.checkpoint import keeps_moments, measure_drift
+from streampca.checkpoint import keeps_moments, measure_drift, of_solved
 from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
 
 Key = str | int | None
@@ -29,6 +31,13 @@ class Learning:
     idle: int | None = None  # microseconds of silence after which a model begins anew
     lateness: int = 0  # microseconds for which a window takes late rows
     moments: str | int = "all"  # which checkpoints hold them: "last", "none", or every so many
+    in_order: bool = False  # whether rows are learned as they come, and not by window
+    bounded: bool = False  # whether the input ends: then the watermark passes all windows at once
+
+    @cached_property
+    def folding(self) -> Folding:
+        """Makes moments of rows."""
+        return Folding(check(self.options))
 
     def keeps(self, sequence: int, *, last: bool) -> bool:
         """Whether the checkpoint of this sequence is handed out with moments."""
@@ -87,7 +96,7 @@ class Running:
         if before is not None:
             components = np.asarray(fields["components"])
             fields["drift"] = measure_drift(components, before.components)
-        checkpoint = Checkpoint(
+        checkpoint = (Checkpoint if moments else of_solved)(
             key=self._key,
             window_start=window.span.start,
             window_end=window.span.end,
@@ -130,14 +139,17 @@ class Running:
     def _add(self, pca: StreamingPCA, parts: list[bytes], remembered: float) -> None:
         self._total = None
         for data in parts:
-            if data.startswith(MAGIC):
-                block = Block.from_bytes(data)
+            block = Block.from_bytes(data) if data.startswith(MAGIC) else None
+            if block is not None and self._learning.in_order:
                 self._check(block.names, block.values.shape[1])
                 self._agree(pca, block)
                 weights = None if remembered == 1.0 else [remembered] * len(block.values)
                 pca.partial_fit(block.values, sample_weight=weights)
                 continue
-            moments, names = moments_from_bytes(data, self._learning.options.get("device"))
+            if block is not None:
+                names, moments = block.names, self._learning.folding.alone([block.values])
+            else:
+                moments, names = moments_from_bytes(data, self._learning.options.get("device"))
             self._check(names, moments.n_features)
             if self._total is None:
                 self._total = moments

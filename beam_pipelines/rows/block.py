@@ -126,6 +126,15 @@ class Block:
         return cls(None if names is None else tuple(names), values, place, micros)
 
 
+def n_rows_of(data: bytes) -> int:
+    """How many rows a block in bytes has, which are not checked here."""
+    try:
+        rows, _, _, _ = _SHAPE.unpack_from(data, _HEAD.size)
+    except struct.error as error:
+        raise WireError(f"Torn data: a block of rows cannot be read ({error}).") from error
+    return int(rows)
+
+
 def are_names(found: object) -> bool:
     """Whether these are names of features, as JSON has them."""
     return isinstance(found, list) and all(isinstance(name, str) for name in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apache_beam.coders.coders import Coder
 from apache_beam.coders.typecoders import registry
 
-from beam_pipelines.rows.block import MAGIC, Block, are_names
+from beam_pipelines.rows.block import MAGIC, Block, are_names, n_rows_of
 from streampca.checkpoint import Checkpoint
 from streampca.moments import Moments, moments_from_state
 from streampca.wire import Wire, WireError, decode, encode
@@ -28,7 +28,9 @@ def is_moments(data: bytes) -> bool:
 
 
 def n_samples_of(data: bytes) -> int:
-    """How many rows the moments in some bytes have seen, without reading the rest."""
+    """How many rows moments in some bytes have seen, or a block has, without reading the rest."""
+    if data.startswith(MAGIC):
+        return n_rows_of(data)
     found = decode(data, only=("n_samples",)).arrays
     if "n_samples" not in found or found["n_samples"].size != 1:
         raise WireError("Corrupt data: these are no moments, which say how many rows they are of.")

@@ -87,6 +87,14 @@ class PlacedSum:
         self._nodes = {}
         return self._moments(root)
 
+    def rows(self) -> NDArray[Any] | None:
+        """All rows (m, n) in the order of the source, if all are still here as they are."""
+        if any(node.moments is not None for node in self._nodes.values()):
+            return None
+        # a node's places come before those of the next of its tree, whatever their heights
+        order = sorted(self._nodes, key=lambda at: (at[0], at[2] << at[1]))
+        return np.concatenate([rows for at in order for rows in self._nodes[at].rows])
+
     # --- the tree ---------------------------------------------------------------------------------
 
     def _put(self, at: _At, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from streampca.arrays.backend import (
     cast,
+    column_parts,
     column_squares,
     device_name,
     dtype_name,
@@ -18,6 +19,7 @@ from streampca.arrays.blas import add_gram
 from streampca.arrays.inverse import inverse_on_range
 from streampca.arrays.lapack import leading_eigh
 from streampca.arrays.lazy import Array, is_tensor, need_torch, torch
+from streampca.arrays.lengths import column_lengths, unit_columns
 from streampca.arrays.linalg import (
     apart,
     eigh_descending,
@@ -30,7 +32,6 @@ from streampca.arrays.linalg import (
     safe_factor,
     singular,
     towards_orthonormal,
-    unit_columns,
     whitener,
 )
 from streampca.arrays.ordering import completed, oriented
@@ -45,6 +46,8 @@ __all__ = [
     "as_last",
     "as_pays",
     "cast",
+    "column_lengths",
+    "column_parts",
     "column_squares",
     "completed",
     "device_name",

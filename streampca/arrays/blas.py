@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-_ROW_MAJOR, _UPPER, _TRANSPOSED = 101, 121, 112  # of the C interface to BLAS
+_ROW_MAJOR, _UPPER, _AS_IT_IS, _TRANSPOSED = 101, 121, 111, 112  # of the C interface to BLAS
 
 _NAMES = (
     ("scipy_cblas_{}syrk64_", ctypes.c_int64),  # what numpy's wheels bring
@@ -32,19 +32,22 @@ def add_gram(P: NDArray[Any], X: NDArray[Any], times: float = 1.0) -> None:
 
     What lies below the diagonal of P is without meaning afterwards.
     """
-    routine = _syrk(P.dtype.name) if _by_rows(X) else None
+    by_rows = _by_rows(X)
+    routine = _syrk(P.dtype.name) if by_rows or _by_rows(X.T) else None
     if routine is None:
         product = X.T @ X
         P += product if times == 1.0 else product * product.dtype.type(times)
         return
     m, n = X.shape
-    step = max(X.strides[0] // X.itemsize, n)
-    order = (_ROW_MAJOR, _UPPER, _TRANSPOSED)
-    routine(*order, n, m, times, X.ctypes.data, step, 1.0, P.ctypes.data, n)
+    if by_rows:
+        step, order = max(X.strides[0] // X.itemsize, n), _TRANSPOSED
+    else:
+        step, order = max(X.strides[1] // X.itemsize, m), _AS_IT_IS
+    routine(_ROW_MAJOR, _UPPER, order, n, m, times, X.ctypes.data, step, 1.0, P.ctypes.data, n)
 
 
 def _by_rows(X: NDArray[Any]) -> bool:
-    """Whether BLAS can read X where it lies, row by row."""
+    """Whether BLAS can read X (or its transpose) where it lies, row by row."""
     step, remainder = divmod(X.strides[0], X.itemsize)
     plain = X.strides[1] == X.itemsize and remainder == 0 and X.flags.aligned
     return plain and (X.shape[0] == 1 or X.shape[1] <= step < 2**31) and max(X.shape) < 2**31

@@ -23,6 +23,7 @@ from streampca.arrays.backend import (
     to_numpy,
 )
 from streampca.arrays.lazy import Array, is_tensor, torch
+from streampca.arrays.lengths import unit_columns
 from streampca.arrays.threads import one_thread
 
 _SMALL = 512
@@ -42,10 +43,6 @@ _ONE_PASS = 1e-2
 _NEARLY = {"float32": 1e-3, "float64": 1e-5}
 """Largest |U'U - I| from which one Newton step leads to rounding: it leaves 3/4 of its square. (The
 step diverges where it exceeds 1.)"""
-
-_SQUARED = {"float32": (1e-24, 1e30), "float64": (1e-200, 1e200)}
-"""Sums of squares between these are well inside the type: what it loses of small entries is nothing
-beside them."""
 
 _P = ParamSpec("_P")
 _R = Any
@@ -149,24 +146,6 @@ def whitener(G: Array, cut: float) -> Array:
 
 
 # --- columns ------------------------------------------------------------------------------------
-
-
-def unit_columns(R: Array) -> tuple[Array, Array]:
-    """Columns of R scaled to length 1 (zero columns stay zero), and their lengths in float64."""
-    xp = namespace(R)
-    if xp is np:
-        squares = column_squares(R)
-        least, most = _SQUARED[dtype_name(R)]
-        if ((squares > least) & (squares < most)).all():
-            lengths = np.sqrt(squares)
-            return R / cast(lengths, dtype_name(R)), lengths
-    # the largest entry first: squares of float32 entries below 1e-19 or above 1e19 leave its range
-    largest = xp.abs(R).max(axis=0) if xp is np else R.abs().amax(dim=0)
-    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
-    R = R / scale
-    lengths = xp.sqrt(column_squares(R))
-    R /= cast(xp.where(lengths > 0, lengths, xp.ones_like(lengths)), dtype_name(R))
-    return R, cast(largest, "float64") * lengths
 
 
 def orthogonal_part(R: Array, A: Array) -> tuple[Array, Array, Array]:
@@ -275,6 +254,10 @@ def apart(U: Array) -> Array:
 
 def _apart(G: Array) -> Array:
     xp = namespace(G)
+    if xp is np and G.size and bool((G.diagonal() > 0.5).all()):
+        away = np.abs(G)
+        away.flat[:: len(G) + 1] = np.abs(G.diagonal() - 1.0)
+        return away.max()
     there = cast(xp.diagonal(G) > 0.5, "float64")
     return xp.abs(G - xp.diag(there)).max()
 

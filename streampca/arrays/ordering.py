@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 
+_CLEARLY = 0.8
+"""Cosine from which no other of orthonormal components can be nearer: theirs are at most 0.6."""
+
 
 def completed(A: Float64) -> Float64:
     """A (n, p) with its zero columns filled by unit vectors orthogonal to the others.
@@ -41,6 +44,10 @@ def oriented(components: Float64, previous: NDArray[Any] | None) -> Float64:
     A component without a previous one gets the deterministic rule: its largest loading, by
     magnitude, is positive.
     """
+    if previous is not None and previous.shape == components.shape:
+        own = np.einsum("ij,ij->i", components, previous)
+        if np.abs(own).min() > _CLEARLY:
+            return np.asarray(components * np.sign(own)[:, None])
     rows = np.arange(components.shape[0])
     signs = np.sign(components[rows, np.abs(components).argmax(axis=1)])
     if previous is not None and previous.shape[0]:

@@ -51,18 +51,21 @@ class _OneThread:
         self._lock = threading.Lock()
         self._inside = 0
         self._before: list[int] = []
+        self._several = False  # whether there were more than one before
 
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
                 self._before = [blas.num_threads for blas in _blas()]
-                self._set([1] * len(self._before))
+                self._several = any(number != 1 for number in self._before)
+                if self._several:
+                    self._set([1] * len(self._before))
             self._inside += 1
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0:
+            if self._inside == 0 and self._several:
                 self._set(self._before)
 
     def _set(self, numbers: list[int]) -> None:
@@ -86,6 +89,9 @@ def one_thread() -> AbstractContextManager[None]:
 _LEAST = 2**25
 """Operations (of products X'X of m rows, m n**2) below which one thread does them: less than a
 millisecond, of which waking another takes a part."""
+
+_SHORT = 512
+"""Rows of square matrices of which a solution takes some milliseconds."""
 
 _ONE, _ALL = 0, 1
 
@@ -141,9 +147,14 @@ def as_pays(kind: str, operations: float) -> AbstractContextManager[None]:
     return _Timed(_choices.of(kind, operations), operations) if _allowed() > 1 else nullcontext()
 
 
-def as_last() -> AbstractContextManager[None]:
-    """A context for work that is too varied to be timed, on the threads that products have now."""
+def as_last(n: int) -> AbstractContextManager[None]:
+    """A context for work that is too varied to be timed, on the threads that products have now.
+
+    On one thread where matrices have up to 512 rows: their products are short.
+    """
     last = _choices.last
+    if n <= _SHORT:
+        return _one_thread
     return _one_thread if last is not None and last.preferred == _ONE else nullcontext()
 
 

@@ -18,6 +18,7 @@ from streampca.checkpoint.part import Part, Side
 from streampca.checkpoint.reading import all_in, relative_path, rows_that_count
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.shown import component_rows
+from streampca.checkpoint.solved import of_solved
 from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "is_store_folder",
     "keeps_moments",
     "measure_drift",
+    "of_solved",
     "plain",
     "relative_path",
     "rows_that_count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from streampca.metrics import acs, principal_angles
 
 __all__ = ["Drift", "measure_drift"]
+
+_ORTHONORMAL = 1e-13
+"""Entries of C C' - I up to which rows are orthonormal but for rounding."""
 
 
 class Drift(NamedTuple):
@@ -24,6 +28,41 @@ class Drift(NamedTuple):
 def measure_drift(components: NDArray[Any], previous: NDArray[Any]) -> Drift:
     """Drift of components (p, n) from those before (p', n); the first min(p, p') of each."""
     p = min(len(components), len(previous))
+    quick = _of_orthonormal(components[:p], previous[:p])
+    if quick is not None:
+        return quick
     angle = float(principal_angles(components[:p], previous[:p]).max())
     cosines = acs(components[:p], previous[:p]).diagonal()
     return Drift(angle, np.minimum(cosines, 1.0))  # rounding: an arc cosine of it must exist
+
+
+def _of_orthonormal(A: NDArray[Any], B: NDArray[Any]) -> Drift | None:
+    """The same of a few orthonormal rows (p, n) in a tenth of the time; None where they are not.
+
+    The largest sine is the length by which a direction in the span of B can leave that of A, the
+    root of the largest eigenvalue of R R' with R = B - B A' A: exact to eps, however small. Angles
+    beyond 45 degrees are left to cosines, as in `principal_angles`.
+    """
+    p = len(A)
+    if A.dtype != np.float64 or B.dtype != np.float64:
+        return None
+    rows = np.concatenate([A, B])
+    G = rows @ rows.T
+    C = G[p:, :p].copy()
+    G[p:, :p] = G[:p, p:] = 0.0
+    G.flat[:: 2 * p + 1] -= 1.0
+    if not np.abs(G).max() <= _ORTHONORMAL:
+        return None
+    R = B - C @ A
+    sine = _largest(R @ R.T) ** 0.5
+    if sine > 0.7:
+        return None
+    return Drift(math.asin(sine), np.minimum(np.abs(C.diagonal()), 1.0))
+
+
+def _largest(S: NDArray[np.float64]) -> float:
+    """The largest eigenvalue of a Gram matrix."""
+    if len(S) > 2:
+        return max(float(np.linalg.eigvalsh(S)[-1]), 0.0)
+    a, d, b = float(S[0, 0]), float(S[-1, -1]), float(S[0, -1])
+    return a if len(S) == 1 else 0.5 * (a + d) + math.hypot(0.5 * (a - d), b)

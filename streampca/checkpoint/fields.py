@@ -19,6 +19,7 @@ __all__ = [
     "calibration",
     "count",
     "equal",
+    "finite",
     "freeze",
     "key",
     "microseconds",
@@ -113,12 +114,26 @@ def own(name: str, value: Any) -> NDArray[Any]:
     found = np.asarray(value)
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers or booleans, not {found.dtype}")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
+    if found.dtype.kind == "f" and not finite(found):
         raise ValueError(f"{name} holds NaN or infinity")
     below: Any = found
     while isinstance(below, np.ndarray) and not below.flags.writeable:
         below = below.base
     return found if below is None else freeze(found.copy(order="K"))
+
+
+_ZEROS = {"f": np.zeros(2**12, "float32"), "d": np.zeros(2**12, "float64")}
+
+
+def finite(found: NDArray[Any]) -> bool:
+    """Whether all numbers are finite: zero times NaN or infinity is NaN, times others zero.
+
+    A checkpoint has some 17 arrays, mostly of a few numbers: isfinite and all take 5 microseconds.
+    """
+    zeros = _ZEROS.get(found.dtype.char)
+    if zeros is None or found.size > len(zeros):
+        return bool(np.isfinite(found).all())
+    return bool(np.vdot(found.ravel("K"), zeros[: found.size]) == 0)  # dot would warn
 
 
 def calibration(value: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -153,7 +168,13 @@ def settings(value: Mapping[str, Any]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for name, setting in value.items():
-        if setting is None or type(setting) in (bool, str):  # JSON as they are
+        # JSON as they are
+        kind = type(setting)
+        if (
+            setting is None
+            or kind in (bool, str, int)
+            or (kind is float and math.isfinite(setting))
+        ):
             found[str(name)] = setting
             continue
         try:

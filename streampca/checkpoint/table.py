@@ -7,7 +7,6 @@ that was solved exactly.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from streampca.checkpoint.values import (
     calibration_of,
     checksum,
     key_of,
+    settings_text,
 )
 from streampca.version import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
@@ -50,7 +50,7 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
         "key": [None if key is None else str(key) for key in keys],
         "key_type": ["none" if key is None else type(key).__name__ for key in keys],
         "drift_angle": [None if drift is None else drift.angle for drift in drifts],
-        "settings": [json.dumps(c["settings"], allow_nan=False) for c in each],
+        "settings": [settings_text(c["settings"]) for c in each],
         "moments": [_moments(c["moments_kind"], c["moments"]) for c in each],
         "checksum": [checksum(c) for c in each],
         "calibration": [calibration_bytes(c) for c in each],

@@ -26,6 +26,7 @@ __all__ = [
     "checksum",
     "key_of",
     "settings_of",
+    "settings_text",
 ]
 
 SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
@@ -73,11 +74,30 @@ def settings_of(text: str) -> dict[str, Any]:
     return settings
 
 
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings as JSON, made once: those of one job are the same in each of its checkpoints."""
+    # 1, 1.0 and True are one key of a dictionary, and so are 0.0 and -0.0
+    values = tuple(v.hex() if type(v) is float else v for v in settings.values())
+    try:
+        return _settings_text(tuple(settings), values, tuple(map(type, settings.values())))
+    except TypeError:  # lists and the like cannot be looked up
+        return json.dumps(settings, allow_nan=False)
+
+
+@functools.lru_cache(maxsize=256)
+def _settings_text(names: tuple[str, ...], values: tuple[Any, ...], types: tuple[type, ...]) -> str:
+    found = {
+        name: float.fromhex(value) if kind is float else value
+        for name, value, kind in zip(names, values, types, strict=True)
+    }
+    return json.dumps(found, allow_nan=False)
+
+
 def checksum(checkpoint: Mapping[str, Any]) -> int:
     """CRC-32 of every value but the moments; the same before writing and after reading."""
     drift = checkpoint["drift"]
     names = (*SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
-    text = [repr(checkpoint[name]) for name in names] + [json.dumps(checkpoint["settings"])]
+    text = [repr(checkpoint[name]) for name in names] + [settings_text(checkpoint["settings"])]
     arrays = [checkpoint[name] for name in (*VECTORS, *MATRICES)]
     if drift is not None:
         text.append(repr(drift.angle))

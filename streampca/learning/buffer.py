@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import dtype_name, empty, to_numpy
+from streampca.arrays import column_parts, dtype_name, empty, to_numpy
 from streampca.rows import Minibatch, Squares
 
 
@@ -28,7 +28,9 @@ class RowBuffer:
     def append(self, rows: Minibatch) -> None:
         """Copy at most `n_free` rows in."""
         stop = self.n_held + rows.X.shape[0]
-        self._X[self.n_held : stop] = to_numpy(rows.X)
+        X, place = to_numpy(rows.X), self._X[self.n_held : stop]
+        for columns in column_parts(X):
+            place[:, columns] = X[:, columns]
         if rows.weights is not None:
             if self._weights is None:
                 self._weights = np.ones(len(self._X))

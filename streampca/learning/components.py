@@ -76,7 +76,8 @@ class ExactComponents(_Components):
     def _solved(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         count = self.n_components
         solution = solve(moments, count, self._start(moments, previous))
-        values, excess = self._variances(moments, to_numpy(solution.eigenvalues))
+        total = moments.total_variance
+        values, excess = self._variances(moments, to_numpy(solution.eigenvalues), total)
         if self._enough is not None:
             count = min(self._count(moments, values), count)
         values = values[:count]
@@ -91,8 +92,9 @@ class ExactComponents(_Components):
             eigenvalues=values,
             decoder=components.T,
             encoder=components,
-            loss=_loss_at(values, moments.total_variance),
+            loss=_loss_at(values, total),
             residuals=to_numpy(solution.residuals)[:count],
+            total=total,
             excess=excess,
         )
 
@@ -111,7 +113,7 @@ class ExactComponents(_Components):
         return to_device(np.ascontiguousarray(previous.T, "float64"), moments.device)
 
     def _variances(
-        self, moments: Moments, values: NDArray[np.float64]
+        self, moments: Moments, values: NDArray[np.float64], total: float
     ) -> tuple[NDArray[np.float64], float]:
         """Eigenvalues that add up to no more than there is, and by how much they did."""
         if not np.isfinite(values).all():
@@ -124,7 +126,7 @@ class ExactComponents(_Components):
         values = np.where(values > rounding, values, 0.0)
         if not moments.of_all_rows:
             return values, 0.0
-        return within_total(values, moments.total_variance)
+        return within_total(values, total)
 
     def restored(self, saved: Saved, moments: Moments) -> Model | None:
         kept = holds(saved.components, saved.explained_variance, saved.total_variance)
@@ -152,6 +154,7 @@ class SteppedComponents(_Components, Stepped[Model]):
             encoder=reading.encoder,
             loss=reading.loss,
             residuals=reading.residuals,
+            total=moments.total_variance,
         )
 
     def restored(self, saved: Saved, moments: Moments) -> Model:
@@ -173,17 +176,18 @@ def _saved_model(saved: Saved, moments: Moments, loss: float) -> Model:
         encoder=saved.encoder,
         loss=loss,
         residuals=saved.residuals,
+        total=moments.total_variance,
     )
 
 
-def _model(m: Moments, *, loss: float, excess: float = 0.0, **solved: Any) -> Model:
+def _model(m: Moments, *, loss: float, total: float, excess: float = 0.0, **solved: Any) -> Model:
     """The model of these moments; `loss` is in units of variance, `excess` beyond the total."""
-    if excess <= ROUNDING[m.dtype] * m.total_variance:
+    if excess <= ROUNDING[m.dtype] * total:
         excess = 0.0
     per_weight = m.denominator / m.weight if m.weight else 0.0
     return Model(
         mean=m.mean,
-        total_variance=m.total_variance,
+        total_variance=total,
         n_samples=m.n_samples,
         n_copies=m.n_copies,
         weight=m.weight,

@@ -248,7 +248,7 @@ class Learner(Generic[M]):
 
     def _model_of_moments(self) -> M:
         if self._solved is None:
-            with self._threads(as_last):
+            with self._threads(as_last, self.moments.n_features):
                 self._solved = self.solver.read(self.moments, self._previous)
             self._previous = self._solved.axes
         return self._solved

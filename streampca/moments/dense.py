@@ -27,11 +27,19 @@ from streampca.arrays import (
 )
 from streampca.moments.base import Moments
 from streampca.moments.centre import CentredRows
+from streampca.moments.pairs import Pairs
 from streampca.moments.scatter import Scatter
 from streampca.moments.thin import ThinScatter
 
-_DIRECTLY = 384
-"""Features up to which leading eigenpairs come from LAPACK and not from steps."""
+_DIRECTLY, _MORE = 400, 10
+"""Features up to which leading eigenpairs come from LAPACK and not from steps, and how many more
+for each pair: where both take about as long. A row and a reading from the last one, by steps with
+their proof and by LAPACK, in ms, variances 1 / i: 1 pair of 400 features 5.5 and 5.0, of 500 7.4
+and 9.3; 10 of 500 12.0 and 11.2, of 600 13.9 and 17.2; 30 of 700 37 and 30; 80 of 1,200 170 and
+165."""
+
+_DIRECTLY_THIN = 384
+"""The same of rows that are kept as they are, where LAPACK gives all of the singular vectors."""
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
 """Numbers whose squares are inside float64, for matrices of a few million of them."""
@@ -70,6 +78,15 @@ class DenseMoments(Moments):
             self._thin = ThinScatter.empty(n_features)
         else:
             self._sum = Scatter(zeros((n_features, n_features), "float64", device))
+
+    def begin_with(
+        self, thin: ThinScatter, mean: NDArray[np.float64] | None, pairs: Pairs, n_rows: int
+    ) -> None:
+        """Have seen so many rows of weight 1, of this scatter and mean (n,); no mean is a zero."""
+        self._thin, self._sum = thin, None
+        self._mean = self._mean if mean is None else mean
+        self.n_samples, self.n_copies, self.weight = n_rows, float(n_rows), float(n_rows)
+        self.pairs = pairs
 
     # --- in which of two ways -------------------------------------------------------------
 
@@ -200,10 +217,13 @@ class DenseMoments(Moments):
         return float(m) * self.n_features**2
 
     def solves_directly(self, k: int) -> bool:
-        # measured: at n = 300 ten pairs take 4 ms directly, warm steps with their proof 8; and
         # with k above n / 6 a few warm steps cost as much as a full eigendecomposition
-        size = self.n_features if self._thin is None else len(self._thin.Z)
-        return size <= _DIRECTLY or 6 * k > size
+        if self._thin is not None:
+            size, most = len(self._thin.Z), _DIRECTLY_THIN
+        else:
+            size = self.n_features
+            most = _DIRECTLY + _MORE * k if self.device is None else _DIRECTLY
+        return size <= most or 6 * k > size
 
     @property
     def norm(self) -> float:

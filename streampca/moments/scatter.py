@@ -30,6 +30,11 @@ Rows are divided by it: 1e30, up to which float32 sums of squares are trusted, s
 _BLOCK = 2**16
 """Numbers of an n x n array that are worked on at once: they stay in the cache of a core."""
 
+_SQUARE = 64
+"""Rows whose part of an n x n array is mirrored at once."""
+
+_BELOW = np.tri(_SQUARE, k=-1, dtype=bool)
+
 
 class Scatter:
     """A sum of Z'Z (n, n).
@@ -39,6 +44,8 @@ class Scatter:
     """
 
     _unit = 1.0  # what all that is held here is to be multiplied with
+
+    _just_read = True  # nothing has come since all of it was read, or written
 
     def __init__(self, whole: Array) -> None:
         self._sum = whole
@@ -73,10 +80,20 @@ class Scatter:
             product = product + signed.T @ V if len(V) else product
             self._sum += product if times == 1.0 else product * np.float64(times)
             return
+        if len(X) == 1 and self._just_read and not len(V):
+            self._add_one(X, times)
+            return
+        self._just_read = False
         late = self._n_rows + len(X) > ROWS_TOGETHER
         recent = self._waiting(X.dtype, late, signed, V)
         self._n_rows += len(X)
         add_gram(recent, X, times)
+
+    def _add_one(self, X: NDArray[Any], times: float) -> None:
+        """Add X'X of a row (1, n) to what has just been read: who reads after each waits for it."""
+        self._sum = np.ascontiguousarray(self._sum)
+        add_gram(self._sum, X.astype("float64"), times)
+        self._mirrored = self._just_read = False
 
     def add_sparse(self, X: Any, signed: Array, V: Array) -> None:
         """Add X'X + signed' V for csr rows X (m, n), as for dense ones; vectors are of float64.
@@ -132,12 +149,13 @@ class Scatter:
         if not self._mirrored:
             _mirror(self._sum)
             self._mirrored = True
+        self._just_read = True
         return self._sum
 
     @whole.setter
     def whole(self, value: Array) -> None:
         self._start_afresh()
-        self._sum, self._mirrored, self._unit = value, True, 1.0
+        self._sum, self._mirrored, self._unit, self._just_read = value, True, 1.0, True
 
     @property
     def diagonal(self) -> Array:
@@ -199,8 +217,8 @@ def _blocks(n: int) -> list[tuple[int, int]]:
 
 def _mirror(S: NDArray[np.float64]) -> None:
     """Copy what lies above the diagonal of S (n, n) to below it."""
-    for start, stop in _blocks(len(S)):
+    for start in range(0, len(S), _SQUARE):
+        stop = min(start + _SQUARE, len(S))
         S[stop:, start:stop] = S[start:stop, stop:].T
         square = S[start:stop, start:stop]
-        below = np.tril_indices(stop - start, -1)
-        square[below] = square.T[below]
+        np.copyto(square, square.T.copy(), where=_BELOW[: stop - start, : stop - start])

@@ -39,7 +39,7 @@ def check_entries(
     if by_feature:
         each = column_squares(values)
         squares = Squares(float(each.sum()), each)
-    elif isinstance(values, np.ndarray) and values.flags.c_contiguous:
+    elif isinstance(values, np.ndarray) and values.flags.forc:  # in one piece
         squares = Squares(sum_of_squares(values))
     elif not is_tensor(values) and not isinstance(values, np.ndarray):
         squares = Squares(sum_of_squares(values.data[None]))

@@ -18,12 +18,12 @@ from streampca.arrays import (
     Array,
     apart,
     cast,
+    column_lengths,
     column_squares,
     eigh_descending,
     namespace,
     orthonormal,
     orthonormal_beside,
-    unit_columns,
     whitener,
 )
 from streampca.moments import Moments
@@ -208,6 +208,7 @@ def _residuals(state: ExactState) -> Array:
     """||Sigma a - lambda a|| / lambda_1 for each component; 0 where Sigma is zero."""
     xp = namespace(state.A)
     R = state.SA - state.A * state.eigenvalues
-    largest = state.eigenvalues[:1]
-    _, lengths = unit_columns(R)
+    largest, lengths = state.eigenvalues[:1], column_lengths(R)
+    if xp is np and largest > 0:
+        return lengths / largest
     return lengths / xp.where(largest > 0, largest, xp.ones_like(largest) * np.inf)

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from apache_beam.transforms.window import FixedWindows
+from keyed_state import Bag, Cell, Time, Timers
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import MomentsFn
@@ -17,51 +18,6 @@ from streampca.checkpoint import from_state
 
 MINUTE = 60_000_000
 X, _ = stream(90)
-
-
-class Cell:
-    """State of one key, as a runner holds it: what was not written is not there."""
-
-    def __init__(self, value=None):
-        self.value = value
-
-    def read(self):
-        return self.value
-
-    def write(self, value):
-        self.value = value
-
-
-class Bag:
-    """Entries of one key."""
-
-    def __init__(self, entries=()):
-        self.entries = list(entries)
-        self.n_added = 0
-
-    def read(self):
-        return list(self.entries)
-
-    def add(self, entry):
-        self.n_added += 1
-        self.entries.append(entry)
-
-    def clear(self):
-        self.entries = []
-
-
-class Time:
-    """When a timer fires."""
-
-    def __init__(self, micros):
-        self.micros = micros
-
-
-class Timer:
-    """A timer that is fired by hand."""
-
-    def set(self, when, dynamic_timer_tag):
-        pass
 
 
 class Key:
@@ -81,12 +37,12 @@ class Key:
         window = Pending((minute + 1) * MINUTE - 1, minute * MINUTE, MINUTE, 0, 0, b"")
         arrived = window._replace(data=moments.extract_output(part))
         element = self.text, (False, tuple(arrived))
-        assert list(fn.process(element, self.bag, Timer(), *self.cells)) == []
+        assert list(fn.process(element, self.bag, Timers(), *self.cells)) == []
 
     def fire(self, fn, minute):
         """The checkpoints of a timer at the end of a minute."""
         end = Time((minute + 1) * MINUTE - 1)
-        found = fn.close(self.text, end, self.bag, *self.cells, silent=None)
+        found = fn.close(self.text, end, self.bag, *self.cells, silent=None, timer=Timers())
         return [timestamped.value[1] for timestamped in found]
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from oracle import batch_pca
 
 from beam_pipelines import LearnComponents, MomentsFn
+from beam_pipelines.learning import RowsOrMomentsFn
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.learning.running import Learning, Running, Standing
-from beam_pipelines.rows.coders import BlockCoder, moments_from_bytes
+from beam_pipelines.rows import Place
+from beam_pipelines.rows.coders import BlockCoder, moments_from_bytes, n_samples_of
 from beam_pipelines.rows.elements import Block
 from streampca import StreamingPCA
 from streampca.wire.arrays import WireError, encode
@@ -65,10 +67,35 @@ def test_few_rows_cross_workers_as_rows(m):
     merged = fn.merge_accumulators([coder.decode(coder.encode(part)) for part in parts])
     data = fn.extract_output(merged)
     moments, _ = moments_from_bytes(data)
-    assert ("factor" in moments.state()) == (2 * (m - 1) < 50)
-    assert len(data) < 8 * 50 * min(m, 50) + 3500
+    assert ("factor" in moments.state()) == (2 * m < 50)
+    assert len(data) < 8 * 50 * (m if 2 * m < 50 else 50) + 3500
     np.testing.assert_allclose(moments.mean, X.mean(0))
     np.testing.assert_allclose(moments.scatter, np.cov(X.T, ddof=0) * m, atol=1e-12 * m)
+
+
+@pytest.mark.parametrize("m", [1, 6, 24, 25, 60, 200])
+@pytest.mark.parametrize("place", [False, True])
+def test_in_a_job_few_rows_stay_rows_wherever_bundles_end(m, place):
+    X = np.random.default_rng(0).normal(size=(m, 50))
+    fn, coder = RowsOrMomentsFn(n_components=3), MomentsFn(n_components=3).get_accumulator_coder()
+    cut, draws = np.array_split(X, 4), np.random.default_rng(1)
+    blocks = [Block(None, x, Place(0, 0, 0, i) if place else None) for i, x in enumerate(cut)]
+    found = set()
+    for _ in range(5):
+        blocks = [blocks[i] for i in draws.permutation(4)]
+        parts = [fn.add_input(fn.create_accumulator(), b) for b in blocks if len(b.values)]
+        parts = [coder.decode(coder.encode(p)) if draws.random() < 0.5 else p for p in parts]
+        found.add(fn.extract_output(fn.compact(fn.merge_accumulators(parts))))
+        data = max(found)
+        assert n_samples_of(data) == m
+        if 2 * m < 50:
+            rows = Block.from_bytes(data).values
+            np.testing.assert_array_equal(rows[np.lexsort(rows.T)], X[np.lexsort(X.T)])
+            assert not place or (rows == X).all()
+        else:
+            moments, _ = moments_from_bytes(data)
+            np.testing.assert_allclose(moments.scatter, np.cov(X.T, ddof=0) * m, atol=1e-11 * m)
+    assert len(found) == 1 or not place
 
 
 def test_no_rows_are_no_bytes():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streampca.moments import make_moments
+from streampca.moments import make_moments, moments_from_state
 from streampca.moments.scatter import FEW_FEATURES, MINIBATCHES_TOGETHER, ROWS_TOGETHER, Scatter
 from streampca.rows import Minibatch
 
@@ -189,3 +189,36 @@ def test_forgetting_takes_along_what_waits():
     w = np.r_[np.full(300, 0.25), np.ones(300)]
     expected = np.cov(X.T.astype("float64"), aweights=w, ddof=0) * w.sum()
     np.testing.assert_allclose(moments._scatter, expected, rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize("n", [FEW_FEATURES, MANY, 200])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_between_readings(n, dtype):
+    X = draws().normal(size=(12, n)).astype(dtype)
+    scatter, expected = Scatter(np.zeros((n, n))), np.zeros((n, n))
+    for i, row in enumerate(X):
+        scatter.add_rows(row[None], row[None][:0], row[None][:0])
+        expected += np.outer(row.astype("float64"), row)
+        if i == 6:
+            scatter.scale(0.25)
+            expected *= 0.25
+        if i % 3 != 1:
+            np.testing.assert_allclose(scatter.diagonal, np.diagonal(expected), rtol=1e-6)
+            np.testing.assert_allclose(scatter.whole, expected, rtol=1e-5, atol=1e-5)
+            np.testing.assert_array_equal(scatter.whole, scatter.whole.T)
+
+
+@pytest.mark.parametrize("size", [1, 2, 40])
+@pytest.mark.parametrize("kind", ["dense", "factored"])
+def test_who_is_made_of_a_state_goes_on_to_the_same_bits(kind, size):
+    X = draws().normal(size=(700, MANY)).astype("float32")
+    options = {"n_directions": MANY} if kind == "factored" else {}
+    first = make_moments(kind, MANY, dtype="float32", **options)
+    first.update(Minibatch(X[:300]))
+    second = moments_from_state(kind, first.state())
+    for moments in (first, second):
+        for start in range(300, 700 if size > 1 else 310, size):
+            moments.update(Minibatch(X[start : start + size]))
+    left, right = first.state(), second.state()
+    for name, value in left.items():
+        np.testing.assert_array_equal(value, right[name], err_msg=name)

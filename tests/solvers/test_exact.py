@@ -90,7 +90,7 @@ def read_again(n, p, new):
 
 def test_a_second_reading_costs_little_more_than_a_first_where_steps_are_slow():
     # steps from p components that have no guards behind them would take thirty
-    some = read_again(500, 10, new=512)
+    some = read_again(600, 10, new=512)
     assert some.direct == 0  # block Lanczos, from the components of before
     assert some.columns <= 130  # as many as thirteen steps of ten
     many = read_again(300, 40, new=512)
@@ -99,7 +99,7 @@ def test_a_second_reading_costs_little_more_than_a_first_where_steps_are_slow():
 
 
 def test_a_second_reading_after_a_few_rows_takes_a_few_steps():
-    n = 400
+    n = 500
     moments, X, *_ = problem(n, 4000, spectrum=np.r_[100.0, 50.0, 25.0, np.full(n - 3, 1e-3)])
     first = exact.solve(moments, 3)
     moments.update(Minibatch(X[:4]))
