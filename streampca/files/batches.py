@@ -6,14 +6,14 @@ Knows what messages hold; nothing of brokers, or of what columns mean.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from streampca.files import jsonlines
-from streampca.files.chunk import BEGIN, Broken, Chunk, Layout, Place
+from streampca.files.chunk import BEGIN, Broken, Chunk, Layout, Place, Wanted
 from streampca.files.kafka import Message
 from streampca.files.lines import Block
 from streampca.files.messages import BadMessage, reader_of
@@ -97,25 +97,17 @@ class Batches:
     form : str
     read : callable
         As `reader` returns it.
-    wanted : sequence of str
-    numbers : mapping
+    wanted : Wanted
+        The columns; a name that is not known makes a message bad.
+    types : mapping
         Arrow types of the columns that should hold numbers, or lists of them.
-    known : collection of str, optional
-        Names that may occur: another one makes a message bad. None: all.
     """
 
-    def __init__(
-        self,
-        form: str,
-        read: Any,
-        wanted: Sequence[str],
-        numbers: Mapping[str, Any],
-        known: Collection[str] | None,
-    ) -> None:
+    def __init__(self, form: str, read: Any, wanted: Wanted, types: Mapping[str, Any]) -> None:
         self._form, self._read = form, read
-        self._own = [name for name in wanted if name in _OWN and name not in numbers]
-        self._wanted = [name for name in wanted if name not in self._own]
-        self._numbers, self._known = numbers, known
+        self._own = [name for name in wanted.names if name in _OWN and name not in types]
+        names = [name for name in wanted.names if name not in self._own]
+        self._wanted, self._types = wanted._replace(names=names), types
 
     def chunks(
         self, partition: int, messages: Sequence[Message], start: Place | None
@@ -163,7 +155,7 @@ class Batches:
         if self._form != "jsonl" or any(not v or b"\n" in v or b"\r" in v for v in values):
             return None
         block = Block(b"\n".join(v for v in values if v is not None) + b"\n", 0, 0)
-        found = jsonlines.by_arrow(block, self._wanted, self._numbers, self._known, BEGIN)
+        found = jsonlines.by_arrow(block, self._wanted, self._types, BEGIN)
         if found is None:
             return None
         m = len(messages)
@@ -180,7 +172,9 @@ class Batches:
             try:
                 found = _rows(message, self._read)
                 for row in found:
-                    jsonlines.require_known(row, self._known, "the first messages", BadMessage)
+                    jsonlines.require_known(
+                        row, self._wanted.known, "the first messages", BadMessage
+                    )
             except BadMessage as error:
                 broken.append(Broken(n, str(error), _content(message)))
                 n += 1
@@ -188,11 +182,11 @@ class Batches:
             rows += found
             index += range(n, n + len(found))
             n += len(found)
-        columns = {name: [row.get(name) for row in rows] for name in self._wanted}
+        columns = {name: [row.get(name) for row in rows] for name in self._wanted.names}
         return self._chunk(partition, messages, first, columns, index, broken, n)
 
     def _of_arrow(self, partition: int, message: Message) -> Chunk:
-        columns: dict[str, Any] = {name: [] for name in self._wanted}
+        columns: dict[str, Any] = {name: [] for name in self._wanted.names}
         broken: list[Broken] = []
         n = m = 0
         try:
@@ -201,17 +195,22 @@ class Batches:
                 table = pa.Table.from_batches(batches)
                 self._require(table.column_names)
                 n = m = table.num_rows
-                columns = {name: _joined(table.column(name)) for name in self._wanted}
+                columns = {name: _joined(table.column(name)) for name in self._wanted.names}
         except (BadMessage, pa.ArrowException) as error:
             broken, n, m = [Broken(0, str(error), _content(message))], 1, 0
         return self._chunk(partition, [message], [0], columns, range(m), broken, n)
 
+    def _require_known(self, row: Mapping[str, Any]) -> None:
+        jsonlines.require_known(row, self._wanted.known, "the first messages", BadMessage)
+
     def _require(self, names: Sequence[str]) -> None:
         for name in names:
-            jsonlines.require_known({name: ""}, self._known, "the first messages", BadMessage)
+            jsonlines.require_known(
+                {name: ""}, self._wanted.known, "the first messages", BadMessage
+            )
             if names.count(name) > 1:
                 raise BadMessage(f"it has two columns {name!r}")
-        for name in self._wanted:
+        for name in self._wanted.names:
             if name not in names:
                 raise BadMessage(f"it has no column {name!r}: it has {', '.join(names)}")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["BEGIN", "Broken", "Chunk", "Layout", "Place"]
+import pyarrow as pa
+
+__all__ = ["BEGIN", "Broken", "Chunk", "Layout", "Place", "Wanted"]
 
 
 class Place(NamedTuple):
@@ -77,3 +79,15 @@ class Layout(NamedTuple):
     said: tuple[str, ...] = ()  # notes on how the file is read, for people
     dialect: Any = None  # of CSV and text
     unnamed: tuple[str, ...] = ()  # columns whose names were made up
+
+
+class Wanted(NamedTuple):
+    """The columns to read of a file."""
+
+    names: Sequence[str]
+    numbers: Sequence[str]  # those that should hold numbers, or lists of them
+    known: Collection[str] | None  # names that members of objects may have; None: any
+
+    def types(self, layout: Layout) -> dict[str, Any]:
+        """Arrow types of the columns that should hold numbers, or lists of them."""
+        return {name: layout.types.get(name) or pa.float64() for name in self.numbers}

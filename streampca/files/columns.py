@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from streampca.files import cells, formats
-from streampca.files.chunk import BEGIN, Layout
+from streampca.files.chunk import BEGIN, Layout, Wanted
 from streampca.files.dialect import is_time
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
@@ -214,9 +214,8 @@ def _first_cells(
     kind = found.types[name]
     if kind is None or pa.types.is_temporal(kind):
         return []
-    for chunk, _ in itertools.islice(
-        formats.chunks(source, asked, [name], [], None, BEGIN, 8192), 1
-    ):
+    wanted = Wanted([name], [], None)
+    for chunk, _ in itertools.islice(formats.chunks(source, asked, wanted, BEGIN, 8192), 1):
         cells_ = chunk.columns[name].drop_null().slice(0, _FIRST)
         return cells_.to_pylist()  # type: ignore[no-any-return]
     return []

@@ -6,13 +6,13 @@ This room knows which reader is whose; what the columns mean is for read.py.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from streampca.files import csvfile, dialect, jsonlines, tables
-from streampca.files.chunk import Chunk, Layout, Place
+from streampca.files.chunk import Chunk, Layout, Place, Wanted
 from streampca.files.encodings import as_utf8
 from streampca.files.source import Source
 from streampca.files.streams import Stream
@@ -79,9 +79,7 @@ def parts(source: Source) -> list[int | None]:
 def chunks(
     source: Source,
     asked: Mapping[str, Any],
-    wanted: Sequence[str],
-    numbers: Sequence[str],
-    known: Collection[str] | None,
+    wanted: Wanted,
     start: Place,
     n_rows: int,
     part: int | None = None,
@@ -93,10 +91,8 @@ def chunks(
     source : Source
     asked : mapping
         Options of reading.
-    wanted, numbers : sequence of str
-        The columns, and those of them that should hold numbers.
-    known : collection of str, optional
-        All names that members of JSON lines may have; None: any.
+    wanted : Wanted
+        The columns; those of numbers may be of the path alone.
     start : Place
         Where to begin; `skip` of the first chunk's records is left to the caller.
     n_rows : int
@@ -110,14 +106,13 @@ def chunks(
         If a column is missing or the file is damaged; it names the file.
     """
     found = layout(source, asked)
-    stored = [name for name in wanted if name not in source.partitions]
+    names = [name for name in wanted.names if name not in source.partitions]
+    stored = wanted._replace(names=names)
     if source.form != "jsonl" and not source.is_topic:  # whose objects may lack members
-        require(source, stored, found)
+        require(source, names, found)
     with _naming(source):
-        for chunk, done in _chunks(
-            source, asked, found, stored, numbers, known, start, n_rows, part
-        ):
-            for name in set(wanted) - set(stored):
+        for chunk, done in _chunks(source, asked, found, stored, start, n_rows, part):
+            for name in set(wanted.names) - set(names):
                 chunk.columns[name] = [source.partitions[name]] * len(chunk.record)
             yield chunk, done
         source.has_grown()
@@ -127,31 +122,29 @@ def _chunks(
     source: Source,
     asked: Mapping[str, Any],
     found: Layout,
-    stored: Sequence[str],
-    numbers: Sequence[str],
-    known: Collection[str] | None,
+    stored: Wanted,
     start: Place,
     n_rows: int,
     part: int | None,
 ) -> Iterator[tuple[Chunk, int]]:
     if isinstance(source, Topic):
-        for chunk in source.read(asked, stored, numbers, known):
+        for chunk in source.read(asked, stored):
             yield chunk, 0
         return
     if source.form not in _TEXT:
-        yield from tables.read(source, stored, start, n_rows, part)
+        yield from tables.read(source, stored.names, start, n_rows, part)
         return
-    numbers = [name for name in numbers if name in stored]
+    stored = stored._replace(numbers=[name for name in stored.numbers if name in stored.names])
     with contextlib.ExitStack() as stack:
         stream, _ = _text(source, asked, stack)
         if source.form == "csv":
             made = csvfile.read(
-                stream, found.dialect, stored, numbers, start,
+                stream, found.dialect, stored.names, stored.numbers, start,
                 na=asked.get("na", ()), growing=source.has_grown,
             )  # fmt: skip
         else:
-            types = {name: found.types.get(name) or pa.float64() for name in numbers}
-            made = jsonlines.read(stream, stored, types, known, start, growing=source.has_grown)
+            types = stored.types(found)
+            made = jsonlines.read(stream, stored, types, start, growing=source.has_grown)
         for chunk in made:
             yield chunk, stream.tell()
 

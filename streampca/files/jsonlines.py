@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from streampca.files.ahead import side_by_side
-from streampca.files.chunk import Broken, Chunk, Layout, Place
+from streampca.files.chunk import Broken, Chunk, Layout, Place, Wanted
 from streampca.files.dialect import is_number, is_time
 from streampca.files.encodings import SAMPLE
 from streampca.files.lines import Block, blocks, end_of_line
@@ -94,9 +94,8 @@ def _type_of(values: Sequence[Any]) -> Any:
 
 def read(
     stream: Stream,
-    wanted: Sequence[str],
-    numbers: Mapping[str, Any],
-    known: Collection[str] | None,
+    wanted: Wanted,
+    types: Mapping[str, Any],
     start: Place,
     *,
     growing: Any = lambda: False,
@@ -105,11 +104,11 @@ def read(
 
     Parameters
     ----------
-    known : collection of str, optional
-        Names that may occur: another one makes a row bad. None: all.
-    numbers : mapping
+    wanted : Wanted
+        The columns; a name that is not known makes a row bad.
+    types : mapping
         Arrow types of the columns that should hold numbers, or lists of them.
-    wanted, start, growing
+    start, growing
         As for CSV.
     """
     sample = stream.head(SAMPLE) if not stream.is_live else b""
@@ -119,8 +118,8 @@ def read(
 
     def parse(block: Block) -> Chunk:
         place = Place(block.offset, 0, block.line, 0)
-        chunk = by_arrow(block, wanted, numbers, known, place)
-        return _line_by_line(block, wanted, known, place) if chunk is None else chunk
+        chunk = by_arrow(block, wanted, types, place)
+        return _line_by_line(block, wanted, place) if chunk is None else chunk
 
     found = blocks(stream, start.offset, start.line, eol=eol, growing=growing)
     for chunk in map(parse, found) if stream.is_live else side_by_side(parse, found):
@@ -129,15 +128,9 @@ def read(
             record += chunk.n_records
 
 
-def by_arrow(
-    block: Block,
-    wanted: Sequence[str],
-    numbers: Mapping[str, Any],
-    known: Collection[str] | None,
-    place: Place,
-) -> Chunk | None:
+def by_arrow(block: Block, wanted: Wanted, types: Mapping[str, Any], place: Place) -> Chunk | None:
     """A block by Arrow's parser, ten times as fast; None where lines must be read one by one."""
-    others = [name for name in wanted if name not in numbers]
+    others = [name for name in wanted.names if name not in types]
     if _may_be_deep(block) or b"\n\n" in block.data:
         return None
     table = None
@@ -146,13 +139,13 @@ def by_arrow(
             pa.BufferReader(block.data),
             pyarrow.json.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
             pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema(list(numbers.items())),
+                explicit_schema=pa.schema(list(types.items())),
                 unexpected_field_behavior="infer",  # to see what is there twice
             ),
         )
     if table is None or table.num_rows != block.n_lines:
         return None
-    names = table.column_names
+    names, known = table.column_names, wanted.known
     if known is not None and any(
         name not in known and table.column(name).null_count < table.num_rows for name in names
     ):
@@ -162,7 +155,7 @@ def by_arrow(
         # text in the form of a time may be a key: Arrow would read it as a time
         if name not in names or table.schema.field(name).type not in kinds:
             return None
-    columns = {name: table.column(name).combine_chunks() for name in wanted}
+    columns = {name: table.column(name).combine_chunks() for name in wanted.names}
     columns = {n: c.combine_chunks() if hasattr(c, "chunks") else c for n, c in columns.items()}
     line = block.line + 1
     rows = np.arange(table.num_rows)
@@ -180,9 +173,7 @@ def _may_be_deep(block: Block) -> bool:
     return bool(np.cumsum(steps).max() > _DEEPEST)
 
 
-def _line_by_line(
-    block: Block, wanted: Sequence[str], known: Collection[str] | None, place: Place
-) -> Chunk:
+def _line_by_line(block: Block, wanted: Wanted, place: Place) -> Chunk:
     rows: list[dict[str, Any]] = []
     index: list[int] = []
     lines: list[int] = []
@@ -195,13 +186,13 @@ def _line_by_line(
         lines.append(number)
         try:
             row = _object(line)
-            require_known(row, known)
+            require_known(row, wanted.known)
         except ValueError as error:
             broken.append(Broken(at, f"the line {error}"))
             continue
         rows.append(row)
         index.append(at)
-    columns = {name: [row.get(name) for row in rows] for name in wanted}
+    columns = {name: [row.get(name) for row in rows] for name in wanted.names}
     return Chunk(
         place, len(lines), columns, np.array(index, int), broken, lines.__getitem__,
         by_line=True, end=block.ends,

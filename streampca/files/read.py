@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streampca.files import cells, formats, names, options
 from streampca.files.ahead import ahead
 from streampca.files.bad_rows import BadRow, BadRows
-from streampca.files.chunk import BEGIN, Chunk, Place
+from streampca.files.chunk import BEGIN, Chunk, Place, Wanted
 from streampca.files.columns import Columns, check_columns, choose_columns, tell
 from streampca.files.gaps import Missing
 from streampca.files.source import Source
@@ -209,8 +209,8 @@ def read_source(
         source.say = say
     tell(source, check_columns(source, asked, columns), columns.all, say)
     n_rows = max(64, min(8192, _NUMBERS // max(len(columns.names), 1)))
-    numbers = columns.features
-    found = formats.chunks(source, asked, columns.all, numbers, columns.known, start, n_rows, part)
+    wanted = Wanted(columns.all, columns.features, columns.known)
+    found = formats.chunks(source, asked, wanted, start, n_rows, part)
     made = (_checked(source, asked, columns, chunk, done) for chunk, done in found)
     yield from made if source.is_pipe or source.is_topic else ahead(made)
     if source.texts:

@@ -8,10 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-
 from streampca.files import batches
-from streampca.files.chunk import BEGIN, Chunk, Layout, Place
+from streampca.files.chunk import BEGIN, Chunk, Layout, Place, Wanted
 from streampca.files.kafka import Client, Message, config_of
 from streampca.files.options import refuse_topics_only
 from streampca.files.source import Source
@@ -185,13 +183,7 @@ class Topic(Source):
                     self.idle()
         return batches.layout(found[:_SAMPLE], read, self.name)
 
-    def read(
-        self,
-        asked: Mapping[str, Any],
-        wanted: Sequence[str],
-        numbers: Sequence[str],
-        known: Collection[str] | None,
-    ) -> Iterator[Chunk]:
+    def read(self, asked: Mapping[str, Any], wanted: Wanted) -> Iterator[Chunk]:
         """Chunks from the places in `starts` on, of one partition each.
 
         Raises
@@ -199,9 +191,8 @@ class Topic(Source):
         ValueError
             If messages have been deleted before they were read, or a broker refuses.
         """
-        types = {name: self.layout.types.get(name) or pa.float64() for name in numbers}
         read = batches.reader(self.form, asked.get("avro_schema"))
-        made = batches.Batches(self.form, read, wanted, types, known)
+        made = batches.Batches(self.form, read, wanted, wanted.types(self.layout))
         starts = self.starts or self.settle(asked, {})
         left = asked.get("max_messages")
         with self._client(asked) as client:
