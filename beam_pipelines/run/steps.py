@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if job.watching is not None:
         end(job.record, str(job.output))
     # A number only where it was counted: some runners lose what the timers of windows count.
-    lost = summary.learned_rows > 0 and summary.checkpoints == 0
+    lost = summary.learned_rows > 0 and summary.checkpoints == 0 and not job.resume
     made = "checkpoints" if lost else counted(summary.checkpoints, "checkpoint")
     text = f"{made} of {counted(summary.rows, 'row')} in {job.output}"
     bad = counted(summary.bad_rows, "bad row")

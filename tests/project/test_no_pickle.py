@@ -39,6 +39,7 @@ ALLOWED = {
     # Names of optional packages, written in the source, and none of them read from data.
     ("import_module", "streampca/cli"),
     ("import_module", "streampca/_extras.py"),
+    ("import_module", "streampca/__init__.py"),  # of the package's own wings
     # The routine of numpy's own BLAS that numpy calls for X.T @ X, by a name in the source.
     ("ctypes", "streampca/arrays/blas.py"),
     ("ctypes", "streampca/arrays/lapack.py"),  # of its LAPACK, in the same way
