@@ -54,7 +54,7 @@ def leading_eigh(S: Float64, k: int) -> tuple[Float64, Float64] | None:
     n, routines = len(S), _routines()
     if routines is None or k < 1 or _SHARE * k > n - _LESS:
         return None
-    if not _LEAST < S.diagonal().max() < _MOST:
+    if not _LEAST < S.diagonal().max() < _MOST or not np.isfinite(S).all():
         return None
     with one_thread():
         found = _pairs(routines, S, k)

@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streampca.moments import (
-    FEW_FEATURES,
-    PROBES,
-    ROWS_TOGETHER,
-    SKETCHED,
-    gathers,
-    sketched_directions,
-)
+from streampca.moments import FEW_FEATURES, PROBES, ROWS_TOGETHER, SKETCHED, sketched_directions
 from streampca.solvers import cold_start
 
 
@@ -115,15 +108,10 @@ def _sketched(n: int, q: int, m: int) -> bool:
     return m > q and q < n
 
 
-def _summed(memory: str, n: int, q: int) -> bool:
-    """Whether rows are summed as n x n."""
-    return memory == "dense" or gathers(n, q)
-
-
 def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
     """What each row costs in minibatches of m, as if calls and n x n arrays cost nothing."""
     scaled = _scaled(itemsize)
-    if _summed(memory, n, q):  # passes: finite? mean, sum of squares, and what X'X packs
+    if memory == "dense":  # passes: finite? mean, sum of squares, and what X'X packs
         work = Work(symmetric=n * (n + 1) * scaled, rows=5 * n * itemsize)
         if n <= FEW_FEATURES:
             return work
@@ -145,10 +133,9 @@ def row_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
 
 def minibatch_work(memory: str, n: int, q: int, m: int, itemsize: int = 4) -> Work:
     """What each minibatch of m rows costs beside its rows."""
-    summed = _summed(memory, n, q)
-    if summed and n <= FEW_FEATURES:  # all of X'X is formed, and added in float64
+    if memory == "dense" and n <= FEW_FEATURES:  # all of X'X is formed, and added in float64
         return Work(arrays=(7 * itemsize + 16) * n * n, calls=1)
-    if summed:  # BLAS adds X'X to one triangle
+    if memory == "dense":  # BLAS adds X'X to one triangle
         return Work(arrays=itemsize * n * n, calls=1)
     if _sketched(n, q, m):
         return Work(arrays=8 * itemsize * n * sketch_columns(n, q), calls=1.5)
@@ -162,8 +149,6 @@ def direct_solution(n: int) -> Work:
 
 def reading_work(memory: str, n: int, p: int, q: int) -> Work:
     """What the first reading of p components costs; later ones begin from those before."""
-    if memory == "factored" and gathers(n, q):
-        return direct_solution(n)
     if memory == "factored":  # and directions in float64, and what they miss
         return _sketch_end(n, q, 4).plus(Work(thin=8 * n * q * p, arrays=24 * n * (q + 10 * p)))
     _, most = cold_start(n, p)
@@ -236,8 +221,6 @@ def remembered_bytes(memory: str, n: int, q: int, *, itemsize: int = 4) -> int:
     """
     if memory == "dense":
         return 8 * n * n + 8 * n
-    if gathers(n, q):
-        return 8 * n * n + itemsize * n * q + 8 * q + 16 * n
     r = sketch_columns(n, q) if q < n else 0
     return itemsize * n * (q + 2 * r) + 8 * (q + r * r) + 16 * n
 

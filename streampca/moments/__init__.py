@@ -12,7 +12,6 @@ from streampca.moments.dense import DenseMoments
 from streampca.moments.directions import PROBES, default_directions, sketched_directions
 from streampca.moments.factored import SKETCHED, FactoredMoments
 from streampca.moments.few import dense_of_few
-from streampca.moments.gathered import gathers
 from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
@@ -31,7 +30,6 @@ __all__ = [
     "MomentsBank",
     "default_directions",
     "dense_of_few",
-    "gathers",
     "is_constant",
     "look",
     "make_moments",

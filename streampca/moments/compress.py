@@ -83,7 +83,7 @@ def _by_products(old: Directions, Z: Array) -> Compressed | None:
     F = xp.concatenate([on_U, L * lengths[:, None]], axis=1)  # (k, q + k) Z = F [U Q]'
     M = F.T @ F  # (q + k, q + k)
     M[:q, :q] += xp.diag(old.s)
-    values, W, lost = leading_pairs(M, q)
+    values, W, lost = _leading(M, q)
     dtype = dtype_name(U)
     U = U @ cast(W[:q], dtype) + Y @ cast(T @ W[q:], dtype)
     # rounding would add up over millions of updates
@@ -129,11 +129,11 @@ def _by_reflections(old: Directions, Z: Array) -> Compressed:
     q = old.s.shape[0]
     V = xp.concatenate([cast(old.U, "float64") * old.s**0.5, cast(Z, "float64").T], axis=1)
     Q, R = householder(V)  # (n, r) and (r, q + k)
-    values, W, lost = leading_pairs(R @ R.T, q)
+    values, W, lost = _leading(R @ R.T, q)
     return Compressed(Directions(cast(Q @ W, dtype_name(Z)), values), lost)
 
 
-def leading_pairs(M: Array, q: int) -> tuple[Array, Array, Array]:
+def _leading(M: Array, q: int) -> tuple[Array, Array, Array]:
     """The q leading eigenpairs of M = V'S V (r, r), r >= q, and a bound on the others, (1,)."""
     xp = namespace(M)
     values, W = eigenpairs(M)

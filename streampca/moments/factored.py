@@ -1,9 +1,8 @@
 """Factored moments: the q leading directions and eigenvalues, the model itself remembers.
 
-Memory is O(n q), whatever n. A minibatch of up to q rows is added exactly and truncated (Brand
-2006; Ross et al. 2008); larger ones go through a sketch of two thin products with the rows, of
-which directions are made once for many rows, or when somebody asks. Where there are so many
-directions that n x n is little more, all rows are summed instead, until then (gathered.py).
+Memory is O(n q), whatever n; no n x n array is ever formed. A minibatch of up to q rows is added
+exactly and truncated (Brand 2006; Ross et al. 2008); larger ones go through a sketch of two thin
+products with the rows, of which directions are made once for many rows, or when somebody asks.
 """
 
 from __future__ import annotations
@@ -18,19 +17,24 @@ from streampca.arrays import (
     Array,
     cast,
     dtype_name,
-    leading_eigh,
     namespace,
+    orthonormal,
+    orthonormal_beside,
     to_device,
     to_numpy,
     towards_orthonormal,
     zeros,
 )
-from streampca.moments import gathered, probes, sketch
+from streampca.moments import sketch
 from streampca.moments.base import Moments
 from streampca.moments.centre import CentredRows
 from streampca.moments.compress import Compressed, Directions, mended, stack, whole
+from streampca.moments.directions import PROBES, sketched_directions
 from streampca.moments.precision import fits
-from streampca.moments.scatter import Scatter
+
+_COLD_STEPS = 3
+"""Sketches of the same rows, each through the directions of the last, while there are few to
+begin from; one is enough later."""
 
 SKETCHED = 8192
 """Rows that go into one sketch, and at least 24 for each direction, but not more than half of those
@@ -85,8 +89,7 @@ class FactoredMoments(Moments):
         self._full = False
         self._sketch: sketch.Sketch | None = None  # rows since the arrays above were written
         self._n_sketched = 0
-        self._sum: Scatter | None = None  # of all rows so far: those arrays are of before then
-        self._reading: Compressed | None = None  # of one of the two
+        self._reading: Compressed | None = None  # of the sketch
 
     @classmethod
     def of(cls, moments: Moments, n_directions: int) -> FactoredMoments:
@@ -119,30 +122,16 @@ class FactoredMoments(Moments):
         return self._widened_with(places, mean, directions=directions, squares=squares)
 
     def operations(self, m: int) -> float:
-        columns = self.n_features if self._gathers else 4 * self.n_directions
-        return float(m) * self.n_features * columns
-
-    @property
-    def _gathers(self) -> bool:
-        return self.device is None and gathered.gathers(self.n_features, self.n_directions)
-
-    def _gathered(self) -> Scatter:
-        """The sum of all rows so far, to be added to."""
-        if self._sum is None:
-            self._sum = gathered.begun(self._settled())
-        self._reading = None
-        return self._sum
+        return 4.0 * m * self.n_features * self.n_directions
 
     def _absorb(self, rows: CentredRows) -> None:
         squares = self._squares + rows.squares
-        if self._gathers:
-            rows.add_scatter(self._gathered())
-        elif rows.n_rows <= self.n_directions:
+        if rows.n_rows <= self.n_directions:
             self._keep(stack(self._settled(), rows.few()))
         elif self.n_directions == self.n_features:
             self._keep(whole(self._settled(), rows))
         elif not self._has_all_directions():
-            self._keep(probes.cold(self._settled(), rows, self.n_samples))
+            self._keep(self._cold(self._settled(), rows))
         else:
             self._add(rows)
         self._squares = squares
@@ -154,10 +143,24 @@ class FactoredMoments(Moments):
         dtype = self._working_dtype(rows)
         held = self._sketch
         if held is None or self._n_sketched + rows.n_rows > most or dtype_name(held.A) != dtype:
-            held, self._n_sketched = probes.begun(self._settled(), rows, self.n_samples, dtype), 0
+            held, self._n_sketched = self._begun(rows, dtype), 0
         self._sketch = sketch.add(held, rows)
         self._n_sketched += rows.n_rows
         self._reading = None
+
+    def _begun(self, rows: CentredRows, dtype: str) -> sketch.Sketch:
+        """A sketch of the directions so far, and at combinations of these rows.
+
+        The combinations are there since what no row shares with the directions so far, say in
+        features that were silent until now, has no part in Z'Z A and would never appear.
+        """
+        U = cast(self._settled().U, dtype)
+        count = min(PROBES, self.n_features - self.n_directions)
+        draws = np.random.default_rng(self.n_samples)  # the same rows give the same bits
+        P = cast(rows.combined(self._signs(draws, rows.n_rows), count), dtype)
+        P = orthonormal_beside(P - U @ (U.T @ P), U)
+        looking = sketched_directions(self.n_directions)
+        return sketch.begin(namespace(U).concatenate([U[:, :looking], P], axis=1))
 
     def _working_dtype(self, rows: CentredRows) -> str:
         """float64 also where squares of what is remembered would leave float32."""
@@ -165,6 +168,21 @@ class FactoredMoments(Moments):
         if small and self.device is None and not fits(float(self._eigenvalues[0])):
             return "float64"
         return "float32" if small else "float64"
+
+    def _cold(self, old: Directions, rows: CentredRows) -> Compressed:
+        """From fewer than q directions: random combinations of the rows stand in for the others."""
+        draws = np.random.default_rng(self.n_samples)
+        q, k = self.n_directions, rows.n_rows
+        signs = self._signs(draws, k * q).reshape(k, q)
+        Y = cast(rows.combine(signs * q**-0.5), rows.dtype)
+        A = orthonormal(Y) if self.n_samples == 0 else cast(stack(old, Y.T).kept.U, rows.dtype)
+        for _ in range(_COLD_STEPS - 1 if k > self.n_samples else 0):
+            A = orthonormal(sketch.add(sketch.begin(A), rows).Y)
+        return sketch.compress(old, sketch.add(sketch.begin(A), rows))
+
+    def _signs(self, draws: np.random.Generator, count: int) -> Array:
+        signs = 2.0 * draws.integers(0, 2, count, dtype=np.int8) - 1.0
+        return to_device(signs.astype(self.dtype), self.device)
 
     def _has_all_directions(self) -> bool:
         # once full it stays so (Sigma only grows, or is scaled by a number): a device is asked, and
@@ -177,31 +195,24 @@ class FactoredMoments(Moments):
         self._directions = cast(result.kept.U, self.dtype)
         self._eigenvalues = result.kept.s
         self._lost = self._lost + result.lost
-        self._sketch = self._sum = self._reading = None
+        self._sketch = self._reading = None
 
     def _read(self) -> Compressed:
-        """Directions of all rows so far; sketch and sum go on as if nobody had asked."""
-        old = Directions(self._directions, self._eigenvalues)
-        if self._sketch is None and self._sum is None:
-            return Compressed(old, self._lost * 0.0)
+        """Directions of all rows so far; the sketch goes on as if nobody had asked."""
+        if self._sketch is None:
+            return Compressed(Directions(self._directions, self._eigenvalues), self._lost * 0.0)
         if self._reading is None:
-            if self._sketch is None:
-                assert self._sum is not None
-                self._reading = gathered.compressed(self._sum, self.n_directions)
-            else:
-                self._reading = sketch.compress(old, self._sketch)
+            old = Directions(self._directions, self._eigenvalues)
+            self._reading = sketch.compress(old, self._sketch)
         return self._reading
 
     def _settled(self) -> Directions:
-        """Directions of all rows so far, and no sketch and no sum."""
-        if self._sketch is not None or self._sum is not None:
+        """Directions of all rows so far, and no sketch."""
+        if self._sketch is not None:
             self._keep(self._read())
         return Directions(self._directions, self._eigenvalues)
 
     def _merge_second(self, other: Self, between: Array) -> None:
-        if self._gathers and other.device is None:
-            self._merge_gathered(other, between)
-            return
         kept, lost = other._read()
         theirs = cast(to_device(kept.U, self.device), "float64")
         root = to_device(kept.s, self.device) ** 0.5
@@ -210,30 +221,14 @@ class FactoredMoments(Moments):
         self._lost = self._lost + to_device(other._lost + lost, self.device)
         self._squares = self._squares + to_device(other._squares, self.device) + between**2
 
-    def _merge_gathered(self, other: Self, between: Array) -> None:
-        theirs, lost = other._sum, 0.0
-        if theirs is None:
-            kept, lost = other._read()
-            theirs = gathered.begun(kept)
-        S = self._gathered().whole
-        S += theirs.whole
-        S += between[:, None] * between
-        self._lost = self._lost + other._lost + lost
-        self._squares = self._squares + other._squares + between**2
-
     def _scale_second(self, factor: float) -> None:
         self._eigenvalues = self._eigenvalues * factor
         self._squares = self._squares * factor
         self._lost = self._lost * factor
-        if self._sum is not None:
-            self._sum.scale(factor)
         if self._sketch is not None:
-            self._sketch = sketch.scaled(self._sketch, factor)
-        self._reading = None
+            self._sketch, self._reading = sketch.scaled(self._sketch, factor), None
 
     def _product(self, V: Array) -> Array:
-        if self._sum is not None:
-            return (cast(V, "float64").T @ self._sum.whole).T
         U, s = self._read().kept
         U = cast(U, "float64")
         return U @ (s[:, None] * (U.T @ cast(V, "float64")))
@@ -244,17 +239,11 @@ class FactoredMoments(Moments):
 
     @property
     def discarded_variance(self) -> float:
-        # a sum has lost nothing yet
-        read = self._lost * 0.0 if self._sum is not None else self._read().lost
-        lost = float((self._lost + read)[0])
+        lost = float((self._lost + self._read().lost)[0])
         return min(lost, float(self._squares.sum())) / self.denominator
 
     def leading(self, k: int) -> tuple[Array, Array]:
         k = min(k, self.n_directions)
-        if self._sum is not None and self._reading is None:  # a few pairs of it cost less than q
-            few = leading_eigh(self._sum.whole, k)
-            if few is not None:
-                return few[1], few[0] / self.denominator
         U, s = self._read().kept
         A = towards_orthonormal(cast(U[:, :k], "float64"))
         if A is None:  # float32 columns are orthonormal to more than that

@@ -12,7 +12,7 @@ from streampca import StreamingPCA
 from streampca.learning import choice as choices
 from streampca.learning import cost as prices_of
 from streampca.learning.options import resolve_parameters
-from streampca.moments import default_directions, gathers
+from streampca.moments import default_directions
 
 POINTS = cost_figures.read(cost_figures.latest())
 """Measured by `make cost`; nothing is timed here."""
@@ -27,9 +27,7 @@ def chosen(n, **parameters):
 
 
 def modelled():
-    # figures of sketches of so many directions that rows are summed instead, since then
-    past = [x for x in POINTS if x.memory == "factored" and gathers(x.n, x.q)]
-    return [x for x in POINTS if x.part in ("learning", "reading") and x not in past]
+    return [point for point in POINTS if point.part in ("learning", "reading")]
 
 
 def name(point):
