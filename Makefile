@@ -164,7 +164,7 @@ lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproje
 	$(TO_LOWEST) ".[torch,beam,plot,cli,monitor,onnx,serve,sklearn,kafka]" --group dev
 	$(AS_LOWEST) $(LOWEST) $(ARGS)
 	$(TO_LOWEST) ".[river]"
-	$(AS_LOWEST) tests/river/test_river.py $(ARGS)
+	$(AS_LOWEST) tests/river/test_river.py tests/river/test_rivers_checks.py $(ARGS)
 
 # torch is an extra: all others, and all that is done with rows of numbers, do without.
 EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn,kafka
