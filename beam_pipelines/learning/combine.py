@@ -27,7 +27,7 @@ from beam_pipelines.rows import (
     moments_to_bytes,
     names_of,
 )
-from streampca.moments import Moments
+from streampca.moments import Moments, pays
 from streampca.wire import decode
 
 
@@ -236,7 +236,8 @@ class MomentsFn(beam.CombineFn):
         return (
             accumulator.moments is None
             and accumulator.placed is None
-            and 0 < 2 * accumulator.n_waiting < accumulator.n_features
+            and accumulator.n_waiting > 0
+            and pays(accumulator.n_waiting, accumulator.n_features)
         )
 
 
@@ -252,7 +253,7 @@ class RowsOrMomentsFn(MomentsFn):
         accumulator = self._opened(accumulator)
         if accumulator.placed is not None and not (accumulator.moments or accumulator.blocks):
             rows = accumulator.placed.rows()
-            if rows is not None and 2 * len(rows) < accumulator.n_features:
+            if rows is not None and pays(len(rows), accumulator.n_features):
                 return Block(accumulator.names, rows).to_bytes()
         if self._takes_rows(accumulator):
             return _block_of(accumulator).to_bytes()

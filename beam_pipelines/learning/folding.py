@@ -68,21 +68,22 @@ class Folding:
 
     def _is_plain(self, X: Any) -> bool:
         """Whether rows are kept in dense moments of float64 on the host."""
-        n, parameters = X.shape[1], self._parameters
-        if n not in self._chosen:
-            self._chosen[n] = _choice(parameters, n)
-        single = parameters["dtype"] == "float32"
-        return self._chosen[n][0] == "dense" and not single and parameters["device"] is None
+        memory, _ = self._choice(X.shape[1])
+        single = self._parameters["dtype"] == "float32"
+        return memory == "dense" and not single and self._parameters["device"] is None
 
     def tidy(self) -> None:
         """Give back the memory worked in."""
         self._spare.clear()
 
     def _empty(self, n_features: int, dtype: str) -> Moments:
+        return _made(self._parameters, self._choice(n_features), n_features, dtype)
+
+    def _choice(self, n_features: int) -> tuple[str, int | None]:
         # chosen once, since choosing takes as long as adding up a few rows
         if n_features not in self._chosen:
             self._chosen[n_features] = _choice(self._parameters, n_features)
-        return _made(self._parameters, self._chosen[n_features], n_features, dtype)
+        return self._chosen[n_features]
 
 
 def enough(n_features: int) -> int:

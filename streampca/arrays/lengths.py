@@ -15,12 +15,9 @@ beside them."""
 def unit_columns(R: Array) -> tuple[Array, Array]:
     """Columns of R scaled to length 1 (zero columns stay zero), and their lengths in float64."""
     xp = namespace(R)
-    if xp is np:
-        squares = column_squares(R)
-        least, most = _SQUARED[dtype_name(R)]
-        if ((squares > least) & (squares < most)).all():
-            lengths = np.sqrt(squares)
-            return R / cast(lengths, dtype_name(R)), lengths
+    lengths = _of_usual_numbers(R)
+    if lengths is not None:
+        return R / cast(lengths, dtype_name(R)), lengths
     # the largest entry first: squares of float32 entries below 1e-19 or above 1e19 leave its range
     largest = xp.abs(R).max(axis=0) if xp is np else R.abs().amax(dim=0)
     scale = xp.where(largest > 0, largest, xp.ones_like(largest))
@@ -32,9 +29,14 @@ def unit_columns(R: Array) -> tuple[Array, Array]:
 
 def column_lengths(R: Array) -> Array:
     """Length of each column of R, in float64."""
-    if namespace(R) is np:
-        squares = column_squares(R)
-        least, most = _SQUARED[dtype_name(R)]
-        if ((squares > least) & (squares < most)).all():
-            return np.sqrt(squares)
-    return unit_columns(R)[1]
+    lengths = _of_usual_numbers(R)
+    return unit_columns(R)[1] if lengths is None else lengths
+
+
+def _of_usual_numbers(R: Array) -> Array | None:
+    """Lengths of columns on the host whose squares lose nothing; None of others."""
+    if namespace(R) is not np:
+        return None
+    squares = column_squares(R)
+    least, most = _SQUARED[dtype_name(R)]
+    return np.sqrt(squares) if ((squares > least) & (squares < most)).all() else None

@@ -16,6 +16,7 @@ from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
 from streampca.moments.stream import is_constant
+from streampca.moments.thin import pays
 
 __all__ = [
     "FEW_FEATURES",
@@ -34,6 +35,7 @@ __all__ = [
     "look",
     "make_moments",
     "moments_from_state",
+    "pays",
     "sketched_directions",
 ]
 
