@@ -8,6 +8,7 @@ from streampca.learning.components import (
     widened,
 )
 from streampca.learning.filling import Filling
+from streampca.learning.gaps import Gaps
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -24,6 +25,7 @@ __all__ = [
     "CONSTRAINTS",
     "ComponentLearner",
     "Filling",
+    "Gaps",
     "Learner",
     "Model",
     "PairLearner",
