@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
+from streampca.estimators import StreamingReducedRankRegression
 from streampca.learning import PairModel
 from streampca.records.buffer import Record, Records, next_solve
-from streampca.regression import StreamingReducedRankRegression
 from streampca.rows import read_weights
 
 Float64 = NDArray[np.float64]

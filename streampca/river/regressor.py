@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base
 
-from streampca.fitted import parameters_of
+from streampca.estimators import parameters_of
 from streampca.learning import PairModel
 from streampca.records import Layout, RecordPairs
 
