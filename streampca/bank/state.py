@@ -18,9 +18,8 @@ from streampca.bank.keys import naming_keys, read_keys
 from streampca.bank.learning import Kept, Rows, learn
 from streampca.bank.solved import One, Solved
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimator import StreamingPCA
+from streampca.estimators import Parameters, StreamingPCA, refuse_other_names
 from streampca.exceptions import NotFittedError, UnknownKeyError
-from streampca.fitted import Parameters, refuse_other_names
 from streampca.learning import (
     ComponentLearner,
     check_parameters,

@@ -9,7 +9,7 @@ import numpy as np
 from streampca import Checkpoint
 from streampca.checkpoint import heading, time_text, variances
 from streampca.cli import output
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["component_table", "described", "feature_names", "heading"]
 

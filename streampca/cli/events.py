@@ -8,7 +8,7 @@ from typing import Any
 from streampca.checkpoint import time_text
 from streampca.cli import output
 from streampca.monitor import Event, Watch
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["EventLog", "event_table"]
 

@@ -7,18 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
 from streampca import Checkpoint, CheckpointStore, CheckpointWarning
-from streampca.checkpoint import all_in, is_bundle
+from streampca.checkpoint import all_in, is_bundle, versions
 from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
 from streampca.files import require_readable
-from streampca.wire import VERSION_KEY
 
 __all__ = ["inspect"]
 
@@ -59,14 +56,13 @@ def _file(place: str) -> dict[str, Any]:
     except ValueError as error:
         text = str(error).removeprefix(f"{place}: ")
         return {"file": place, "bytes": size, "state": "unreadable", "reason": text}
-    versions = _versions(data)
     p, n = found.components.shape
     return {
         "file": place,
         "bytes": size,
         "state": "sound",
         "reason": "the checksum matches, and all values fit together",
-        **versions,
+        **versions(data),
         **heading(found),
         "n_features": n,
         "n_components": p,
@@ -88,21 +84,9 @@ def _many(place: str, data: bytes) -> dict[str, Any]:
         "bytes": len(data),
         "state": "sound",
         "reason": "the checksums match, and all values fit together",
-        **_versions(data),
+        **versions(data),
         "n_checkpoints": len(found),
         "n_keys": len({(type(each.key), each.key) for each in found}),
-    }
-
-
-def _versions(data: bytes) -> dict[str, Any]:
-    """Versions in a file that has been checked."""
-    if data[:4] == b"PAR1":
-        metadata = pq.read_schema(pa.BufferReader(data)).metadata
-    else:
-        metadata = pa.ipc.open_stream(pa.BufferReader(data)).schema.metadata
-    return {
-        "schema_version": int(metadata[VERSION_KEY]),
-        "library_version": metadata.get(b"streampca.version", b"unknown").decode(),
     }
 
 

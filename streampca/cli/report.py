@@ -11,7 +11,7 @@ from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
 from streampca.files import no_rows
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["finished", "interrupted", "notes"]
 

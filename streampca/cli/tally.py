@@ -16,7 +16,7 @@ from streampca.cli.events import EventLog, event_table
 from streampca.cli.rules import settled
 from streampca.monitor import Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["Tally", "Watch", "report"]
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, KeyedPCA, StreamingPCA
-from streampca.learning import resolve_parameters
-from streampca.moments import LEAST_WEIGHT
+from streampca.learning import remembered, resolve_parameters
 
 __all__ = ["Together", "learns_together"]
 
@@ -142,13 +141,11 @@ class Together:
         before = np.array([self._ends.get(key, end) for key, end in zip(keys, last, strict=True)])
         last = np.maximum(last, before)
         later = np.flatnonzero(last > before)
-        self._bank.decay(_faded(last - before, half_life)[later], [keys[i] for i in later.tolist()])
+        self._bank.decay(
+            remembered(last - before, half_life)[later], [keys[i] for i in later.tolist()]
+        )
         self._ends.update(zip(keys, last.tolist(), strict=True))
-        return _faded(last[codes] - times, half_life)
-
-
-def _faded(ages: NDArray[np.int64], half_life: float) -> NDArray[np.float64]:
-    return np.maximum(0.5 ** (ages / half_life), LEAST_WEIGHT)
+        return remembered(last[codes] - times, half_life)
 
 
 def _codes(keys: Sequence[Any]) -> tuple[NDArray[np.int64], list[Any]]:
