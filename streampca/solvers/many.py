@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import one_thread
+from streampca.arrays import leading_eigh, one_thread
 from streampca.moments import MomentsBank
 
 Float64 = NDArray[np.float64]
@@ -21,6 +21,11 @@ Float64 = NDArray[np.float64]
 _SAFE = 1e-6
 """Least ratio of an eigenvalue to the first at which Gram matrices are trusted: directions are
 orthonormal to 2e-10 then, and one Newton step squares that."""
+
+
+_LARGE = 64
+"""Features from which a few eigenpairs of each matrix take less time than all of them of many at
+once: with 5 pairs 1.1 of it at 50 features, 0.7 at 80 and 100, 0.6 at 128."""
 
 
 class Solutions(NamedTuple):
@@ -98,9 +103,16 @@ def _of_rows(Z: Float64, p: int) -> tuple[Float64, Float64, Float64, Float64]:
 
 def _of_matrices(S: Float64, p: int) -> tuple[Float64, Float64, Float64, Float64]:
     """Components, eigenvalues, products and traces of matrices S (k, n, n)."""
-    values, V = np.linalg.eigh(S)
-    values = values[:, : -p - 1 : -1]
-    C = np.ascontiguousarray(V[:, :, : -p - 1 : -1].transpose(0, 2, 1))
+    k, n, _ = S.shape
+    C, values, rest = np.empty((k, p, n)), np.empty((k, p)), list(range(k))
+    if n >= _LARGE:
+        pairs = {i: found for i in range(k) if (found := leading_eigh(S[i], p)) is not None}
+        for i, (own, V) in pairs.items():
+            C[i], values[i] = V.T, own
+        rest = [i for i in rest if i not in pairs]
+    if rest:
+        own, V = np.linalg.eigh(S if len(rest) == k else S[rest])
+        C[rest], values[rest] = V[:, :, : -p - 1 : -1].transpose(0, 2, 1), own[:, : -p - 1 : -1]
     return C, values, C @ S, np.einsum("kii->k", S)
 
 
