@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +26,35 @@ _USAGE: Any = typer.BadParameter.__mro__[2]  # click's own class, wherever typer
 _BAD, _INTERRUPTED = 2, 130
 
 
+class _Ended(BaseException):
+    """Somebody ended this process by a signal."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(signal)
+
+
+@contextmanager
+def _ending_tidily() -> Iterator[None]:
+    """Let files that are half written be removed when this process is ended from outside."""
+
+    def end(number: int, _: Any) -> None:
+        raise _Ended(number)
+
+    names = ("SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    mine = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        mine = []
+    for number in mine:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class Commands(TyperGroup):
     """All commands; no traceback leaves them."""
 
@@ -28,7 +62,10 @@ class Commands(TyperGroup):
         """Run one command; exit code 0, 1 for alarms and the like, 2 for bad input."""
         # pyarrow's own handlers would take Ctrl-C while it parses, and call the file unreadable
         pa.enable_signal_handlers(False)
-        with warnings.catch_warnings():
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # what a terminal has no sign for is escaped
+                stream.reconfigure(errors="backslashreplace")
+        with warnings.catch_warnings(), _ending_tidily():
             warnings.showwarning = _show
             warnings.simplefilter("always", CheckpointWarning)
             code = self._run(args, others)
@@ -55,6 +92,9 @@ class Commands(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             output.say("interrupted")
             return _INTERRUPTED
+        except _Ended as ended:
+            output.say("terminated")
+            return 128 + ended.signal
         except MemoryError:
             return _say("there is not enough memory; try --memory factored or fewer columns")
         except (ValueError, OSError, ImportError, ArithmeticError, TypeError) as error:

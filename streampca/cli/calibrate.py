@@ -48,7 +48,10 @@ def calibrate(
     *,
     asked: dict[str, Any],
 ) -> None:
-    """Keep limits of rows known to be normal, and not learned from, in the models they are for."""
+    """Keep limits of rows that are known to be normal.
+
+    Rows that were not learned from; the limits are kept in the models that they are for.
+    """
     Rules(ewma=ewma)  # raises where that is no weight
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = sources_of(files, asked.get("input_format"), place)

@@ -31,7 +31,10 @@ def components(
     ] = _FEATURES,
     json: options.Json = False,
 ) -> None:
-    """Show the ordered components: what each feature has in them, and the variance they explain."""
+    """Show the ordered components.
+
+    What each feature has in them, and the variance they explain.
+    """
     checkpoint = find(place, key, at)
     if json:
         output.as_json(described(checkpoint))
@@ -47,7 +50,10 @@ def history(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show how components came about: variance explained, and how far they turned each time."""
+    """Show how components came about.
+
+    Rows, the variance explained, and how far components turned each time.
+    """
     found = find_history(place, key, last)
     if json:
         output.as_json([_summary(checkpoint) for checkpoint in found])

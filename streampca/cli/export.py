@@ -43,7 +43,10 @@ def export(
     at: options.At = None,
     json: options.Json = False,
 ) -> None:
-    """Write the projection for use elsewhere: ONNX from rows to coordinates, or numpy arrays."""
+    """Write the projection for use elsewhere.
+
+    ONNX from rows to coordinates, or numpy arrays.
+    """
     suffix = Path(target).suffix
     if suffix not in (".onnx", ".npz"):
         raise typer.BadParameter(f"--output {target}: the name must end with .onnx or .npz")

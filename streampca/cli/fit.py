@@ -16,6 +16,7 @@ from streampca.cli import options, output, report
 from streampca.cli.fitting import Fit, Interval, Stopped, settle
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Models
+from streampca.cli.one_writer import one_writer
 from streampca.cli.progress import watching
 from streampca.cli.sources import sources_of
 from streampca.files import BadRows, Columns, Rule, Source, check_topics, choose_columns, names
@@ -103,9 +104,7 @@ def fit(
     of_run = {name: asked.pop(name) for name in table.OF_A_RUN if name in asked}
     bad_rows = os.fspath(asked.pop("bad_rows", "fail"))
     bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
-    not_kept = ("bad_rows", *table.OF_A_RUN)
-    given = {each.name: asked.get(each.name) for each in table.TABLE if each.name not in not_kept}
-    given |= {
+    given = _given(asked) | {
         "n_components": options.number_or_share(n_components),
         "batch_size": batch_size,
         "dtype": dtype,
@@ -114,47 +113,47 @@ def fit(
     check_topics(sources, asked | of_run, table.flag)
     names.refuse_inputs([("--bad-rows", _file(bad_path)), ("--output", output_)], sources)
     store = None if output_ is None else CheckpointStore(output_)
-    ledger = None if store is None else _ledger(store, resume)
-    settings = settle(given, None if ledger is None else ledger.settings, _OF_FILES)
-    parameters, half_life_us = _parameters(settings)
-    say = (lambda _: None) if quiet else output.say
-    chosen = _columns(sources[0], settings, of_run, parameters, say)
-    _refuse_more(parameters.get("n_components"), chosen, sources[0])
-    models = Models(parameters, tuple(chosen.names), half_life_us, store, which_moments(moments))
-    ledger = _begun(store, settings, resume=resume) if ledger is None else ledger
-    for point in ledger.points:
-        models.resume(point)
-    bad = BadRows(bad_path, ledger.bad_rows_size if ledger.bad_rows == bad_path else None)
-    ledger.bad_rows = bad_path
-    started = time.monotonic()
-    complete = False
-    try:
-        with watching(sources, quiet=quiet) as watch:
-            run = Fit(
-                sources,
-                {name: value for name, value in settings.items() if value is not None} | of_run,
-                chosen,
-                models,
-                ledger,
-                bad,
-                store,
-                Interval(checkpoint_rows, checkpoint_seconds or _seconds(sources, of_run)),
-                watch,
-                say,
-            )
-            run.run()
-        complete = True
-    except Stopped as stopped:
-        complete = store is not None
-        output.say(report.interrupted(run, output_))
-        raise typer.Exit(128 + stopped.signal) from None
-    finally:
-        bad.close(complete=complete)
-        if not complete and store is None:
-            bad.discard()
-    if not quiet:
-        report.notes(run)
-    report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
+    with one_writer(store):
+        ledger = None if store is None else _ledger(store, resume)
+        settings = settle(given, None if ledger is None else ledger.settings, _OF_FILES)
+        parameters, half_life_us = _parameters(settings)
+        say = (lambda _: None) if quiet else output.say
+        chosen = _columns(sources[0], settings, of_run, parameters, say)
+        _refuse_more(parameters.get("n_components"), chosen, sources[0])
+        kept = which_moments(moments)
+        models = Models(parameters, tuple(chosen.names), half_life_us, store, kept)
+        ledger = _begun(store, settings, resume=resume) if ledger is None else ledger
+        for point in ledger.points:
+            models.resume(point)
+        bad = BadRows(bad_path, ledger.bad_rows_size if ledger.bad_rows == bad_path else None)
+        ledger.bad_rows = bad_path
+        started = time.monotonic()
+        complete = False
+        try:
+            with watching(sources, quiet=quiet) as watch:
+                said = {name: value for name, value in settings.items() if value is not None}
+                due = Interval(checkpoint_rows, checkpoint_seconds or _seconds(sources, of_run))
+                each = (chosen, models, ledger, bad, store, due, watch, say)
+                run = Fit(sources, said | of_run, *each)
+                run.run()
+            complete = True
+        except Stopped as stopped:
+            complete = store is not None
+            output.say(report.interrupted(run, output_))
+            raise typer.Exit(128 + stopped.signal) from None
+        finally:
+            bad.close(complete=complete)
+            if not complete and store is None:
+                bad.discard()
+        if not quiet:
+            report.notes(run)
+        report.finished(run, models, output_, time.monotonic() - started, json=json, quiet=quiet)
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    """What is said of files, all of them."""
+    not_kept = ("bad_rows", *table.OF_A_RUN)
+    return {each.name: asked.get(each.name) for each in table.TABLE if each.name not in not_kept}
 
 
 def _refuse_more(n_components: int | float | str | None, chosen: Columns, source: Source) -> None:

@@ -26,7 +26,10 @@ def inspect(
     ],
     json: options.Json = False,
 ) -> None:
-    """Say what is in a file or store; exit code 1 if anything in it is torn, changed or foreign."""
+    """Say what is in a file or store.
+
+    Exit code 1 if anything in it is torn, changed or foreign.
+    """
     if is_store(place):
         report = _store(CheckpointStore(place), place)
         sound = not report["unreadable"]

@@ -29,4 +29,5 @@ def warn(line: str) -> None:
 
 def as_json(value: Any) -> None:
     """One JSON value on one line of stdout; numbers that are not finite become null."""
-    text(json.dumps(plain(value), ensure_ascii=False))
+    everything = (sys.stdout.encoding or "ascii").lower().startswith("utf")
+    text(json.dumps(plain(value), ensure_ascii=not everything))

@@ -73,7 +73,10 @@ def score(
     *,
     asked: dict[str, Any],
 ) -> None:
-    """Find rows that are unlike those learned from, and the feature that makes them so."""
+    """Find rows that are unlike those learned from.
+
+    And the feature that makes each of them so.
+    """
     if not 0 < confidence < 1:
         raise typer.BadParameter(f"--confidence {confidence}: give a share such as 0.99")
     if json and target == "-":

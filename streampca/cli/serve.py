@@ -21,7 +21,10 @@ def serve(
         typer.Option("--allow-host", metavar="NAME", help="A name that browsers may call it by."),
     ] = None,
 ) -> None:
-    """Show a store as a live page, on this machine only unless --host says otherwise."""
+    """Show a store as a live page.
+
+    On this machine only, unless --host says otherwise.
+    """
     if Path(store).is_file():
         raise ValueError(f"{store}: is a file, not a folder; give the folder of a store")
     from streampca.serve import serve as run  # an extra, and slow to import

@@ -22,7 +22,7 @@ store = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Keep a store in order: few files, no old checkpoints, nothing damaged.",
+    help="Keep a store in order.\n\nFew files, no old checkpoints, nothing damaged.",
 )
 
 Store = Annotated[str, typer.Argument(metavar="STORE", help="A folder or URI of checkpoints.")]
@@ -45,7 +45,7 @@ def compact(
     ] = "all",
     json: options.Json = False,
 ) -> None:
-    """Put the checkpoints of each day into as few files as can be."""
+    """Put the checkpoints of each day into few files."""
     found = open_store(place)
     done = found.compact(moments=which_moments(moments), spare=_resumed(found))
     _say(done._asdict(), f"{_files(done.files_before)} became {done.files:,}", json)
@@ -68,7 +68,10 @@ def prune(
     ),
     json: options.Json = False,
 ) -> None:
-    """Remove the checkpoints of each key that no --keep option keeps; its newest stays."""
+    """Remove checkpoints that no --keep option keeps.
+
+    The newest of each key stays.
+    """
     rules = {
         "keep_last": keep_last,
         "keep_hourly": keep_hourly,
@@ -109,7 +112,10 @@ def copy(
 
 @store.command()
 def verify(place: Store, json: options.Json = False) -> None:
-    """Read every file to its end; exit code 1 if one is torn, changed or foreign."""
+    """Read every file to its end.
+
+    Exit code 1 if one is torn, changed or foreign.
+    """
     done = open_store(place).verify()
     problems = [{"file": file, "reason": why} for file, why in done.problems.items()]
     if not json:

@@ -46,7 +46,10 @@ def transform(
     *,
     asked: dict[str, Any],
 ) -> None:
-    """Write the coordinates of rows in the components, row by row, in constant memory."""
+    """Write the coordinates of rows in the components.
+
+    Row by row, in constant memory.
+    """
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = sources_of(files, asked.get("input_format"), place)
     check_topics(sources, asked, table.flag)
