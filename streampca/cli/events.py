@@ -55,11 +55,11 @@ class EventLog:
 _TIMED = ("start", "end", "peak")
 
 
-def event_table(events: list[dict[str, Any]], most: int) -> output.Titled:
+def event_table(events: list[dict[str, Any]], most: int) -> output.Table:
     """Events as a table, the furthest beyond their limits first."""
     shown = sorted(events, key=lambda each: -each["peak"])[:most]
     more = f" ({len(shown)} of {len(events):,})" if len(shown) < len(events) else ""
-    made = output.table("Events" + more, ["from", "to", "sensors"], ["rows", "peak", "peak at"])
+    made = output.Table("Events" + more, ["from", "to", "sensors"], ["rows", "peak", "peak at"])
     for each in shown:
         end = each["end_time"] or each["end"]
         blamed = ", ".join(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from streampca import CheckpointStore, CheckpointWarning
+from streampca import Checkpoint, CheckpointStore, CheckpointWarning
 from streampca.checkpoint import all_in, is_bundle, versions
 from streampca.cli import options, output
 from streampca.cli.describe import heading
@@ -35,12 +36,11 @@ def inspect(
     if json:
         output.as_json(report)
     else:
-        made = output.table(None, ["", ""])
-        made.show_header = False
+        made = output.Table(None, ["", ""], bare=True)
         for name, value in report.items():
             for i, each in enumerate(value if isinstance(value, list) else [value]):
                 made.add_row("" if i else name.replace("_", " "), _shown(each))
-        output.show(made)
+        made.show()
     if not sound:
         raise typer.Exit(1)
 
@@ -91,13 +91,18 @@ def _many(place: str, data: bytes) -> dict[str, Any]:
 
 
 def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
-    keys: list[dict[str, Any]] = []
+    newest: dict[Any, Checkpoint | None] = {}
+    counts: Counter[Any] = Counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CheckpointWarning)
         for key in store.keys():  # noqa: SIM118 - a method that lists files
-            history = store.history(key, moments=True)
-            if history:
-                keys.append(heading(history[-1]) | {"n_checkpoints": len(history)})
+            newest[key] = None  # in their order
+        for each in store.everything():  # each file is read once, whatever is in it
+            counts[each.key] += 1
+            last = newest.get(each.key)
+            if last is None or _order(each) > _order(last):
+                newest[each.key] = each.without_moments()
+    keys = [heading(each) | {"n_checkpoints": counts[key]} for key, each in newest.items() if each]
     unreadable = list(dict.fromkeys(str(each.message) for each in caught))
     ledger = None
     try:
@@ -120,6 +125,11 @@ def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
         },
         "unreadable": unreadable,
     }
+
+
+def _order(checkpoint: Checkpoint) -> tuple[bool, int, int]:
+    end = checkpoint.window_end
+    return end is not None, end or 0, checkpoint.sequence
 
 
 def _shown(value: Any) -> str:

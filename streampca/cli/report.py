@@ -65,7 +65,7 @@ def finished(
         return
     if store is None:
         for checkpoint in latest:
-            output.show(component_table(checkpoint))
+            component_table(checkpoint).show()
     if not quiet:
         output.text(_summary(run, latest, store, seconds))
 

@@ -149,7 +149,7 @@ def tell(source: Source, found: Layout, used: Collection[str], say: Callable[[st
         for text in found.said:
             say(f"{source.name}: {text}")
         unnamed = [name for name in found.unnamed if name not in used]
-        if unnamed and found.dialect is not None:
+        if unnamed and not source.is_topic:
             say(f"{source.name}: left out what has no name: {', '.join(unnamed)}")
 
 
