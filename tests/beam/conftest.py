@@ -1,11 +1,8 @@
 """Fixtures for tests of pipelines."""
 
-import beam_once
 import engines
 import pytest
 import streams
-
-beam_once.install()
 
 _LATE = "ignore:.*(read_grpc_client_inputs|Rendezvous):pytest.PytestUnhandledThreadExceptionWarning"
 """grpcio: Beam's thread that reads from Prism still does when Prism has let its worker go."""

@@ -3,6 +3,7 @@
 import re
 import warnings
 
+import beam_once
 import numpy as np
 import pytest
 from made import CASES, START
@@ -13,6 +14,8 @@ from beam_pipelines import run
 from streampca import CheckpointStore, StreamingPCA
 from streampca.cli.commands import app
 from streampca.files import counted, options, read
+
+beam_once.install()
 
 COMPONENTS = 2
 

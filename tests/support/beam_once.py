@@ -6,6 +6,7 @@ is told is the same here. Processes that tests start have Beam as it is, and so 
 where workers are such processes.
 """
 
+import functools
 import weakref
 from collections import OrderedDict
 
@@ -16,6 +17,7 @@ _FAMILIES = 16
 """Options objects whose parsers are kept: those of a test, and of those that run beside it."""
 
 
+@functools.cache
 def install():
     """Let Beam remember, in this process from now on."""
     core.get_function_args_defaults = _remembered(core.get_function_args_defaults)
