@@ -56,9 +56,18 @@ class TwoArms:
         self._interval = _FIRST
         self._in_a_row = 0  # trials that the other arm has won, or slow pieces
 
+    @property
+    def tries(self) -> bool:
+        """Whether the next piece is a trial of the arm that is not in use."""
+        return self._until_trial <= 0
+
     def choose(self) -> int:
         """The arm for the next piece."""
-        return self.preferred if self._until_trial > 0 else 1 - self.preferred
+        return 1 - self.preferred if self.tries else self.preferred
+
+    def dismiss(self, times: float) -> None:
+        """No trial: it would take so many times as long as the arm in use."""
+        self._lost(times * self._usual)
 
     def tell(self, arm: int, time: float) -> None:
         """How long a piece took with this arm, in any unit that pieces share."""

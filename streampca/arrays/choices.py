@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from streampca.arrays.arms import SHARE, TwoArms
 
-_WORST = 14.0
-"""How many times as long as one thread two were seen to take beside one busy core."""
+_WORST = 560.0
+"""How many times their share of a piece that is cut in equal parts threads may take that have no
+cores of their own: two took 14 times as long as one beside one busy core, and up to 280 times
+beside seven processes."""
 
 _FEW = 4
 """Where fewer than one core in so many is free, all threads may do more than as many as those,
@@ -71,7 +73,7 @@ class Choices:
     def _begun(self, threads: int, state: int) -> TwoArms:
         last = self._last.get(_NOT_KNOWN)
         if state == _NONE_FREE:
-            return TwoArms(0, math.ceil(SHARE * (_WORST - 1)))
+            return TwoArms(0, math.ceil(SHARE * (_WORST / threads - 1)))
         if state == _NOT_KNOWN and (last is None or last.preferred == 0):
             return TwoArms(0)
         return TwoArms(1, math.ceil(SHARE * (threads - 1)))  # at most so much longer on one

@@ -31,6 +31,7 @@ from threadpoolctl import ThreadpoolController
 
 from streampca.arrays.choices import Choice, Choices
 from streampca.arrays.crowd import Crowd, cores, cores_without
+from streampca.arrays.probe import waits
 
 _SHARED = 2**22
 """Numbers from which torch's own threads save more than they cost: 10,000 x 100 takes half as long
@@ -124,6 +125,10 @@ class _Timed:
 
     def __init__(self, choice: Choice, operations: float) -> None:
         self._arms, self._operations = choice.arms, operations
+        if self._arms.tries and self._arms.preferred == 0:
+            times = waits(_Limited(choice.threads), _one_thread)
+            if times > 0:
+                self._arms.dismiss(times)
         self._arm = self._arms.choose()
         self._limit = choice.threads if self._arm == 1 else 1
 
