@@ -28,6 +28,7 @@ def _remembered(ask):
     """Arguments and defaults of methods, which belong to their functions."""
     known = weakref.WeakKeyDictionary()
 
+    @functools.wraps(ask)
     def get_function_args_defaults(f):
         function = getattr(f, "__func__", None)
         if function is None:
@@ -44,6 +45,7 @@ def _seen_before(view_as):
     """Views of options: a second one of a class has the names of the first, and the same values."""
     families = OrderedDict()  # by what all views share; it is kept, so that its id stays its own
 
+    @functools.wraps(view_as)
     def again(self, cls):
         shared = self._all_options
         _, views = families.setdefault(id(shared), (shared, {}))
