@@ -16,7 +16,8 @@ from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
 from streampca.checkpoint import keeps_moments, measure_drift, of_solved
-from streampca.moments import LEAST_WEIGHT, Moments, moments_from_state
+from streampca.learning import remembered
+from streampca.moments import Moments, moments_from_state
 
 Key = str | int | None
 
@@ -115,14 +116,14 @@ class Running:
             before = None
         late = before is not None and last <= before
         pca = self._started()
-        remembered = 1.0  # of the rows of this window
+        own = 1.0  # what is remembered of the rows of this window
         if learning.half_life is not None and before is not None:
-            share = max(0.5 ** (abs(last - before) / learning.half_life), LEAST_WEIGHT)
+            share = remembered(abs(last - before), learning.half_life)
             if late:
-                remembered = share
+                own = share
             else:
                 pca.decay(share)
-        self._add(pca, [part.data for part in parts if part.data], remembered)
+        self._add(pca, [part.data for part in parts if part.data], own)
         if not late:
             self.standing = self.standing._replace(closed=last)
         return late

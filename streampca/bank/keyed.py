@@ -17,7 +17,7 @@ from streampca.bank.learning import most_rows
 from streampca.bank.member import Member
 from streampca.bank.state import SHARED, Models
 from streampca.checkpoint import Checkpoint, Key
-from streampca.fitted import refuse_other_names
+from streampca.estimators import refuse_other_names
 
 
 class KeyedPCA(Models):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from streampca.bank.state import Models, Same
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimator import StreamingPCA
+from streampca.estimators import StreamingPCA
 from streampca.learning import ComponentLearner
 from streampca.moments import DenseMoments
 
 if TYPE_CHECKING:
-    from streampca.fitted import Joining
+    from streampca.estimators import Joining
     from streampca.moments import Moments
 
 

@@ -16,9 +16,8 @@ from streampca.bank.keys import read_keys
 from streampca.bank.learning import Rows, learn
 from streampca.bank.solved import Solved
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimator import StreamingPCA
+from streampca.estimators import Parameters, StreamingPCA, refuse_other_names
 from streampca.exceptions import NotFittedError, UnknownKeyError
-from streampca.fitted import Parameters, refuse_other_names
 from streampca.learning import (
     ComponentLearner,
     check_parameters,

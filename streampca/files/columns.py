@@ -16,7 +16,7 @@ from streampca.files.dialect import is_time
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
-from streampca.words import nearest
+from streampca.text import nearest
 
 __all__ = ["Columns", "check_columns", "choose_columns"]
 

@@ -8,6 +8,7 @@ from streampca.learning.components import (
     widened,
 )
 from streampca.learning.filling import Filling
+from streampca.learning.forgetting import remembered
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -37,6 +38,7 @@ __all__ = [
     "learner_of_pairs",
     "log_likelihoods",
     "refuse_changes",
+    "remembered",
     "resolve_parameters",
     "rows_of",
     "widened",

@@ -9,7 +9,7 @@ import numpy as np
 
 from streampca.arrays import device_name
 from streampca.checkpoint import Checkpoint, CheckpointStore, fields_of
-from streampca.fitted.components import Results
+from streampca.estimators.components import Results
 
 
 class Checkpoints(Results):
