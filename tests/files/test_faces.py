@@ -3,7 +3,6 @@
 import re
 import warnings
 
-import beam_once
 import numpy as np
 import pytest
 from made import CASES, START
@@ -14,8 +13,6 @@ from beam_pipelines import run
 from streampca import CheckpointStore, StreamingPCA
 from streampca.cli.commands import app
 from streampca.files import counted, options, read
-
-beam_once.install()
 
 COMPONENTS = 2
 

@@ -16,10 +16,7 @@ import time
 from pathlib import Path
 
 import apache_beam as beam
-import beam_once
 from apache_beam.options.pipeline_options import PipelineOptions
-
-beam_once.install()
 
 ROOT = Path(__file__).parent.parent.parent
 
