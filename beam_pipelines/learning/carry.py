@@ -187,6 +187,7 @@ class CarryModel(beam.DoFn):
         """Close windows, and leave in `kept` what is to be kept of them for rows that come late."""
         learning = self._learning
         groups = [list(group) for _, group in groupby(due, _window)]
+        run.expect(() if kept else groups)
         for number, parts in enumerate(groups, 1):
             last = number == len(groups)
             # where windows are learned apart, those that overlap it are gone on from, too

@@ -19,6 +19,7 @@ from streampca.learning.pairs import (
     learner_of_pairs,
 )
 from streampca.learning.parts import learn_parts
+from streampca.learning.series import Reading, read_each, reads_each
 
 __all__ = [
     "CONSTRAINTS",
@@ -28,6 +29,7 @@ __all__ = [
     "Model",
     "PairLearner",
     "PairModel",
+    "Reading",
     "add_pairs",
     "adopt",
     "check_parameters",
@@ -36,6 +38,8 @@ __all__ = [
     "learner_of_components",
     "learner_of_pairs",
     "log_likelihoods",
+    "read_each",
+    "reads_each",
     "refuse_changes",
     "resolve_parameters",
     "rows_of",
