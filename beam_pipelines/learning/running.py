@@ -106,14 +106,14 @@ class Running:
                 fields["drift"] = measure_drift(components, before.components)
         # Moments have no names: the checkpoint gets those of the rows.
         fields["feature_names"] = self._names
-        checkpoint = (Checkpoint if moments else of_solved)(
-            key=self._key,
-            window_start=window.span.start,
-            window_end=window.span.end,
-            sequence=self.standing.sequence,
-            late=late,
-            **fields,
-        )
+        fields |= {
+            "key": self._key,
+            "window_start": window.span.start,
+            "window_end": window.span.end,
+            "sequence": self.standing.sequence,
+            "late": late,
+        }
+        checkpoint = Checkpoint(**fields) if moments else of_solved(before, **fields)
         self.standing = self.standing._replace(model=checkpoint, sequence=checkpoint.sequence + 1)
         return checkpoint
 

@@ -46,7 +46,8 @@ def reads_each(learner: ComponentLearner) -> bool:
     moments, solver = learner.moments, learner.solver
     return (
         isinstance(moments, DenseMoments)
-        and moments.is_matrix
+        and moments.device is None
+        and moments.dtype == "float64"
         and type(solver) is ExactComponents
         and solver.is_plain
         and learner.knows_all
@@ -135,7 +136,10 @@ def _model(after: Series, i: int, C: Float64, solved: _Solved) -> Model:
 def _solutions(after: Series, p: int) -> _Solved:
     S, n = after.scatter, after.scatter.shape[1]
     by = after.denominators
-    pairs = [leading_eigh(each, p) or eigh_descending(each) for each in S]
+    pairs = [
+        (leading_eigh(S[i], p) or eigh_descending(S[i])) if rows is None else rows.leading(p)
+        for i, rows in enumerate(after.rows)
+    ]
     values = np.array([each[0][:p] for each in pairs]) / by[:, None]
     C = np.ascontiguousarray(np.array([each[1][:, :p] for each in pairs]).transpose(0, 2, 1))
     R = C @ S

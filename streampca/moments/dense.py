@@ -88,11 +88,6 @@ class DenseMoments(Moments):
         self.n_samples, self.n_copies, self.weight = n_rows, float(n_rows), float(n_rows)
         self.pairs = pairs
 
-    @property
-    def is_matrix(self) -> bool:
-        """Whether they are a matrix of float64 on the host, and rows no more."""
-        return self._thin is None and self.device is None and self.dtype == "float64"
-
     # --- in which of two ways -------------------------------------------------------------
 
     @property

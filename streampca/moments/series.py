@@ -16,7 +16,7 @@ from streampca.arrays import one_thread
 from streampca.moments.dense import DenseMoments
 from streampca.moments.pairs import Pairs
 from streampca.moments.scatter import Scatter
-from streampca.moments.thin import pays
+from streampca.moments.thin import ThinScatter, pays
 
 __all__ = ["Series", "series"]
 
@@ -39,6 +39,7 @@ class Series(NamedTuple):
     """Moments after each of some windows."""
 
     scatter: Float64  # (t, n, n)
+    rows: list[ThinScatter | None]  # where they are kept as they are
     means: Float64  # (t, n)
     counts: list[Counts]
     last: DenseMoments
@@ -52,8 +53,8 @@ class Series(NamedTuple):
     def moments(self, i: int) -> DenseMoments:
         """Those after window i."""
         made = copy.copy(self.last)
-        made._thin, made._scratch = None, None
-        made._sum, made._mean = Scatter(np.array(self.scatter[i])), np.array(self.means[i])
+        made._thin, made._scratch, made._mean = self.rows[i], None, np.array(self.means[i])
+        made._sum = Scatter(np.array(self.scatter[i])) if made._thin is None else None
         made.n_samples, made.n_copies, made.weight, made.pairs = self.counts[i]
         return made
 
@@ -63,21 +64,18 @@ def series(
 ) -> Series | None:
     """Learn the rows (m, n) of windows, as many as fit, each after forgetting by its decay.
 
-    None, and nothing is learned, where the moments are not a matrix of float64 on the host yet, or
-    where the first window is not of few rows.
+    None, and nothing is learned, where moments are not of float64 on the host, or where the first
+    window is not of few rows.
 
     Examples
     --------
     >>> moments = DenseMoments(3, dtype="float64", device=None)
-    >>> series(moments, [np.ones((1, 3))], [1.0]) is None  # its rows are kept as they are
-    True
-    >>> _ = moments.scatter, moments._turned_dense()
     >>> found = series(moments, [np.ones((1, 3)), np.zeros((1, 3))], [1.0, 1.0])
     >>> found.scatter[:, 0], found.means[:, 0], moments.n_samples
     (array([[0. , 0. , 0. ],
            [0.5, 0.5, 0.5]]), array([1. , 0.5]), 2)
     """
-    if not moments.is_matrix:
+    if moments.device is not None or moments.dtype != "float64":
         return None
     n = moments.n_features
     fitting = list(windows[: max(1, _MOST_BYTES // (8 * n * n))])
@@ -96,7 +94,8 @@ def series(
 
 def _learned(moments: DenseMoments, windows: Sequence[Float64], decays: Sequence[float]) -> Series:
     n, most = moments.n_features, max(map(len, windows))
-    found = Series(np.empty((len(windows), n, n)), np.empty((len(windows), n)), [], moments)
+    shape = (len(windows), n)
+    found = Series(np.empty((*shape, n)), [], np.empty(shape), [], moments)
     room, ones = np.empty((most + 1, n)), np.ones(most)
     for i, X in enumerate(windows):
         m = len(X)
@@ -113,13 +112,28 @@ def _learned(moments: DenseMoments, windows: Sequence[Float64], decays: Sequence
             rows[:m] = X
         step = mean - moments._mean
         rows[m] = step * (moments.weight * m / (moments.weight + m)) ** 0.5
-        S = moments._scatter
-        S += rows.T @ rows
+        _add(moments, rows)
+        thin = moments._thin
+        found.rows.append(thin)
+        found.scatter[i] = moments._scatter if thin is None else thin.whole()
         moments._join(step, float(m), Pairs.of_equal(float(m)))
         moments.n_samples += m
         moments.n_copies += m
-        found.scatter[i], found.means[i] = S, moments._mean
+        found.means[i] = moments._mean
         found.counts.append(
             Counts(moments.n_samples, moments.n_copies, moments.weight, moments.pairs)
         )
     return found
+
+
+def _add(moments: DenseMoments, rows: Float64) -> None:
+    """Add those of a window, and the one that joins them, as `_merge_second` does."""
+    if moments._thin is None:
+        S = moments._scatter
+        S += rows.T @ rows
+        return
+    there = rows[:-1].any(axis=1)
+    if moments._thin.has_room_for(int(there.sum()) + 1):
+        moments._thin = ThinScatter.of(moments._thin.Z, rows)
+    else:
+        moments._scatter += rows.T @ rows
