@@ -335,7 +335,8 @@ def day(keys: int, scratch: str, prism: str | None) -> None:
     _say(f"    CPU {ratio:.2f} times that of counting and writing the same bytes")
     _say(
         f"    a state and a timer take {stand / base['cpu']:.2f} times that of counting, with "
-        f"numpy's eigh {least / base['cpu']:.2f} times: ours is {ours['cpu'] / least:.2f} times this least"
+        f"numpy's eigh {least / base['cpu']:.2f} times: ours is {ours['cpu'] / least:.2f} times "
+        "this least"
     )
     if prism is not None:
         on_prism(keys, windows, folder, prism)

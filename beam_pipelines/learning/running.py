@@ -95,15 +95,16 @@ class Running:
             return self._close(parts, moments)
 
     def _close(self, parts: list[Pending], moments: bool) -> Checkpoint:
-        window, before = parts[0], self.standing.model
+        window = parts[0]
         late, fields = False, self._learned_ahead(parts, moments)
         if fields is None:
             late = self.learn(parts)
             assert self._pca is not None
             fields = self._pca._learned(moments)
-            if before is not None:
-                components = np.asarray(fields["components"])
-                fields["drift"] = measure_drift(components, before.components)
+        before = self.standing.model  # none where this one begins anew
+        if before is not None and "drift" not in fields:
+            components = np.asarray(fields["components"])
+            fields["drift"] = measure_drift(components, before.components)
         # Moments have no names: the checkpoint gets those of the rows.
         fields["feature_names"] = self._names
         fields |= {
