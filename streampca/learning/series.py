@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streampca.arrays import eigh_descending, leading_eigh, one_thread
 from streampca.learning.components import ComponentLearner, ExactComponents
 from streampca.learning.model import Model
-from streampca.moments import DenseMoments, Series, series
+from streampca.moments import DenseMoments, Series, after_each
 from streampca.solvers import ORTHONORMAL
 
 __all__ = ["Reading", "read_each", "reads_each"]
@@ -67,7 +67,7 @@ def read_each(
         after = None
         if reads_each(learner):
             assert isinstance(learner.moments, DenseMoments)
-            after = series(learner.moments, windows, decays)
+            after = after_each(learner.moments, windows, decays)
         if after is None:
             return []
         solver = learner.solver

@@ -15,7 +15,7 @@ from streampca.moments.few import dense_of_few
 from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
-from streampca.moments.series import Series, series
+from streampca.moments.series import Series, after_each
 from streampca.moments.stream import is_constant
 from streampca.moments.thin import pays
 
@@ -31,6 +31,7 @@ __all__ = [
     "Moments",
     "MomentsBank",
     "Series",
+    "after_each",
     "default_directions",
     "dense_of_few",
     "is_constant",
@@ -38,7 +39,6 @@ __all__ = [
     "make_moments",
     "moments_from_state",
     "pays",
-    "series",
     "sketched_directions",
 ]
 

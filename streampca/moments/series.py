@@ -18,7 +18,7 @@ from streampca.moments.pairs import Pairs
 from streampca.moments.scatter import Scatter
 from streampca.moments.thin import ThinScatter, pays
 
-__all__ = ["Series", "series"]
+__all__ = ["Series", "after_each"]
 
 Float64 = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Series(NamedTuple):
         return made
 
 
-def series(
+def after_each(
     moments: DenseMoments, windows: Sequence[NDArray[np.float64]], decays: Sequence[float]
 ) -> Series | None:
     """Learn the rows (m, n) of windows, as many as fit, each after forgetting by its decay.
@@ -70,7 +70,7 @@ def series(
     Examples
     --------
     >>> moments = DenseMoments(3, dtype="float64", device=None)
-    >>> found = series(moments, [np.ones((1, 3)), np.zeros((1, 3))], [1.0, 1.0])
+    >>> found = after_each(moments, [np.ones((1, 3)), np.zeros((1, 3))], [1.0, 1.0])
     >>> found.scatter[:, 0], found.means[:, 0], moments.n_samples
     (array([[0. , 0. , 0. ],
            [0.5, 0.5, 0.5]]), array([1. , 0.5]), 2)
