@@ -32,10 +32,8 @@ from beam_pipelines.learning import (
     RowsOrMomentsFn,
     TagRows,
     TagWindow,
-    early_trigger,
     refuse_splits,
     resume_points,
-    slots,
 )
 from beam_pipelines.rows import (
     BAD_ROWS,
@@ -44,6 +42,8 @@ from beam_pipelines.rows import (
     ReadBlocks,
     RowReader,
     TimedBlocks,
+    early_trigger,
+    slots,
 )
 from streampca.checkpoint import Checkpoint, Key
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streampca.bank import KeyedPCA
     from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
-    from streampca.estimator import StreamingPCA
+    from streampca.estimators import StreamingPCA, StreamingReducedRankRegression, merge_all
     from streampca.exceptions import NotFittedError, UnknownKeyError
     from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
-    from streampca.merging import merge_all
-    from streampca.regression import StreamingReducedRankRegression
 
 __all__ = [
     "Checkpoint",
@@ -36,10 +34,10 @@ _WINGS = {
     "NestedLinearAutoencoder": "layer",
     "NestedMSELoss": "layer",
     "NotFittedError": "exceptions",
-    "StreamingPCA": "estimator",
-    "StreamingReducedRankRegression": "regression",
+    "StreamingPCA": "estimators",
+    "StreamingReducedRankRegression": "estimators",
     "UnknownKeyError": "exceptions",
-    "merge_all": "merging",
+    "merge_all": "estimators",
     "nested_mse_loss": "layer",
 }
 """Where each name lives."""
@@ -48,7 +46,7 @@ _WINGS = {
 def __getattr__(name: str) -> Any:
     """A name's wing is imported when it is first used: reading a store needs no estimator."""
     if name == "__version__":
-        from streampca.version import version
+        from streampca.text import version
 
         return version()
     if name in _WINGS:

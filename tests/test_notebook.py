@@ -14,9 +14,9 @@ from streampca import (
     KeyedPCA,
     StreamingPCA,
     StreamingReducedRankRegression,
-    html,
 )
 from streampca.monitor import Monitor
+from streampca.text import html
 
 BAD = "<script>alert('x')</script> & \"y\""
 

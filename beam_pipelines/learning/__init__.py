@@ -8,10 +8,8 @@ from beam_pipelines.learning.options import Options, seconds
 from beam_pipelines.learning.pending import Arrived, Grouped, TagRows, TagWindow
 from beam_pipelines.learning.resume import RerunModel, ResumeModel, resume_points
 from beam_pipelines.learning.sizes import SizeWarning
-from beam_pipelines.learning.windows import LAST_OF_ALL, Span, early_trigger, parse, slots
 
 __all__ = [
-    "LAST_OF_ALL",
     "Arrived",
     "CarryModel",
     "Grouped",
@@ -23,13 +21,9 @@ __all__ = [
     "ResumeModel",
     "RowsOrMomentsFn",
     "SizeWarning",
-    "Span",
     "TagRows",
     "TagWindow",
-    "early_trigger",
-    "parse",
     "refuse_splits",
     "resume_points",
     "seconds",
-    "slots",
 ]

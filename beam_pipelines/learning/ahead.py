@@ -16,8 +16,7 @@ from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names
 from streampca import StreamingPCA
 from streampca.checkpoint import Drift, measure_drifts
-from streampca.learning import Reading
-from streampca.moments import LEAST_WEIGHT
+from streampca.learning import Reading, remembered
 
 _AT_ONCE = 128
 """Windows, of which the rows and the moments are in memory beside each other."""
@@ -68,14 +67,14 @@ class Ahead:
         """Learn as many of the coming windows as go together."""
         blocks: list[NDArray[np.float64]] = []
         decays: list[float] = []
-        closed = known.closed
+        closed, half_life = known.closed, self._half_life
         for parts in [self._coming[i] for i in range(min(len(self._coming), _AT_ONCE))]:
             last = parts[0].last
             values = self._rows(parts, known, closed)
             if values is None:
                 break
             blocks.append(values)
-            decays.append(decay(self._half_life, last - closed))
+            decays.append(1.0 if half_life is None else remembered(last - closed, half_life))
             closed = last
         if not blocks:
             return
@@ -94,8 +93,3 @@ class Ahead:
             return None
         block = Block.from_bytes(data)
         return block.values if known[:2] == (block.names, block.values.shape[1]) else None
-
-
-def decay(half_life: int | None, elapsed: int) -> float:
-    """What is remembered of rows after some microseconds of event time."""
-    return 1.0 if half_life is None else max(0.5 ** (elapsed / half_life), LEAST_WEIGHT)

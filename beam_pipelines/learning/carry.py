@@ -42,7 +42,7 @@ from beam_pipelines.learning.pending import (
 from beam_pipelines.learning.running import Learning, Running, Standing
 from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.timers import Timers
-from beam_pipelines.learning.windows import LAST_OF_ALL
+from beam_pipelines.rows import LAST_OF_ALL
 from streampca import Checkpoint
 from streampca.checkpoint import from_state, to_state
 

@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.window import WindowFn
 
-from beam_pipelines.learning.windows import Span
+from beam_pipelines.rows import Span
 
 
 class OneCopy(beam.DoFn):

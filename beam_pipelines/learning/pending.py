@@ -18,8 +18,7 @@ from apache_beam.transforms.window import WindowFn
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from beam_pipelines.learning.combine import Accumulator
-from beam_pipelines.learning.windows import Span, covering
-from beam_pipelines.rows import BLOCKS, Block, n_samples_of, without_shard
+from beam_pipelines.rows import BLOCKS, Block, Span, covering, n_samples_of, without_shard
 
 KEPT, ON_TIME = 1, 2
 

@@ -18,8 +18,7 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.pending import Arrived, Pending
 from beam_pipelines.learning.running import Learning, differing
-from beam_pipelines.learning.windows import LAST_OF_ALL, Span
-from beam_pipelines.rows import key_text, moments_to_bytes
+from beam_pipelines.rows import LAST_OF_ALL, Span, key_text, moments_to_bytes
 from beam_pipelines.stores import open_store
 from streampca import Checkpoint
 from streampca.checkpoint import to_state

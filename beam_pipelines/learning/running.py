@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from beam_pipelines.learning.ahead import Ahead, Known, decay
+from beam_pipelines.learning.ahead import Ahead, Known
 from beam_pipelines.learning.folding import Folding, described, empty_moments
 from beam_pipelines.learning.parameters import check
 from beam_pipelines.learning.pending import Pending
@@ -18,6 +18,7 @@ from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments
 from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
 from streampca.checkpoint import keeps_moments, measure_drift, of_solved
+from streampca.learning import remembered
 from streampca.moments import Moments, moments_from_state
 
 Key = str | int | None
@@ -139,14 +140,14 @@ class Running:
             before = None
         late = before is not None and last <= before
         pca = self._started()
-        remembered = 1.0  # of the rows of this window
+        own = 1.0  # what is remembered of the rows of this window
         if learning.half_life is not None and before is not None:
-            share = decay(learning.half_life, abs(last - before))
+            share = remembered(abs(last - before), learning.half_life)
             if late:
-                remembered = share
+                own = share
             else:
                 pca.decay(share)
-        self._add(pca, [part.data for part in parts if part.data], remembered)
+        self._add(pca, [part.data for part in parts if part.data], own)
         if not late:
             self.standing = self.standing._replace(closed=last)
         return late

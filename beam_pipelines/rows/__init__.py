@@ -1,4 +1,4 @@
-"""Beam's elements become rows, and rows become bytes."""
+"""Beam's elements become rows, and rows become bytes; windows, which say what is added up."""
 
 from beam_pipelines.rows.block import BLOCKS, MAGIC, Block
 from beam_pipelines.rows.blocks import GatherBlocks, ReadBlocks, TimedBlocks
@@ -21,10 +21,19 @@ from beam_pipelines.rows.elements import (
     without_shard,
 )
 from beam_pipelines.rows.places import Place, PlacedSum
+from beam_pipelines.rows.windows import (
+    LAST_OF_ALL,
+    Span,
+    covering,
+    early_trigger,
+    parse,
+    slots,
+)
 
 __all__ = [
     "BAD_ROWS",
     "BLOCKS",
+    "LAST_OF_ALL",
     "MAGIC",
     "BadRow",
     "Block",
@@ -35,7 +44,10 @@ __all__ = [
     "PlacedSum",
     "ReadBlocks",
     "RowReader",
+    "Span",
     "TimedBlocks",
+    "covering",
+    "early_trigger",
     "is_moments",
     "key_text",
     "keyed",
@@ -44,5 +56,7 @@ __all__ = [
     "moments_to_bytes",
     "n_samples_of",
     "names_of",
+    "parse",
+    "slots",
     "without_shard",
 ]

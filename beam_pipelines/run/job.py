@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
-from beam_pipelines.learning import parse
+from beam_pipelines.rows import parse
 from beam_pipelines.run import job_options
 from beam_pipelines.run.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
 from beam_pipelines.run.record import JobRecord

@@ -20,7 +20,7 @@ from apache_beam.transforms.window import (
     WindowFn,
 )
 
-from beam_pipelines.learning import slots
+from beam_pipelines.rows import slots
 from beam_pipelines.run.progress import Progress
 from beam_pipelines.run.submission import check_answer
 from beam_pipelines.sources import (

@@ -23,8 +23,8 @@ from apache_beam.transforms.userstate import (
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.learning import LAST_OF_ALL, refuse_splits, seconds
-from beam_pipelines.rows import key_text
+from beam_pipelines.learning import refuse_splits, seconds
+from beam_pipelines.rows import LAST_OF_ALL, key_text
 from streampca.checkpoint import Key
 from streampca.monitor import Event, Events, Levels, Rules, Scored
 

@@ -18,8 +18,7 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.learning import LAST_OF_ALL, Span
-from beam_pipelines.rows import BAD_ROWS, BadRow, key_text, keyed
+from beam_pipelines.rows import BAD_ROWS, LAST_OF_ALL, BadRow, Span, key_text, keyed
 from streampca.checkpoint import Checkpoint, Key
 
 

@@ -24,8 +24,7 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_pipelines.learning import slots
-from beam_pipelines.rows import BAD_ROWS, BLOCKS, BadRow, Block, Place
+from beam_pipelines.rows import BAD_ROWS, BLOCKS, BadRow, Block, Place, slots
 from beam_pipelines.sources.formats import source_of
 from beam_pipelines.stores import Key
 from streampca.files import Columns, Order, Rows, formats, read_source

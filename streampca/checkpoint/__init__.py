@@ -7,7 +7,7 @@ store.py how files are written and read. part.py is less than a checkpoint: mome
 from streampca.checkpoint.bundle import is_bundle
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.compact import from_state, to_state
-from streampca.checkpoint.describe import heading, plain, variances
+from streampca.checkpoint.describe import heading, plain, variances, versions
 from streampca.checkpoint.drift import Drift, measure_drift, measure_drifts
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
@@ -48,5 +48,6 @@ __all__ = [
     "time_text",
     "to_state",
     "variances",
+    "versions",
     "which_moments",
 ]

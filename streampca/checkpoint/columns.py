@@ -29,7 +29,7 @@ from streampca.checkpoint.values import (
     key_of,
     settings_of,
 )
-from streampca.version import version
+from streampca.text import version
 from streampca.wire import SCHEMA_VERSION, UNREADABLE, VERSION_KEY, WireError, check_version
 
 __all__ = [

@@ -6,13 +6,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from streampca.checkpoint.fields import time_text
+from streampca.wire import VERSION_KEY
 
 if TYPE_CHECKING:
     from streampca.checkpoint.record import Checkpoint
 
-__all__ = ["heading", "plain", "variances"]
+__all__ = ["heading", "plain", "variances", "versions"]
 
 
 def heading(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -62,3 +64,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def versions(data: bytes) -> dict[str, Any]:
+    """Versions in the bytes of a file that has been checked."""
+    source = pa.BufferReader(data)
+    if data[:4] == b"PAR1":
+        import pyarrow.parquet as pq
+
+        metadata = pq.read_schema(source).metadata
+    else:
+        metadata = pa.ipc.open_stream(source).schema.metadata
+    return {
+        "schema_version": int(metadata[VERSION_KEY]),
+        "library_version": metadata.get(b"streampca.version", b"unknown").decode(),
+    }

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from streampca import html
 from streampca.checkpoint.fields import time_text
 from streampca.metrics import leading_features
+from streampca.text import html
 
 __all__ = ["InNotebook", "StoreInNotebook", "component_rows"]
 

@@ -28,7 +28,7 @@ from streampca.checkpoint.values import (
     key_of,
     settings_text,
 )
-from streampca.version import version
+from streampca.text import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 
 __all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "to_table"]

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from streampca import CheckpointWarning
 from streampca.cli import output
-from streampca.words import nearest
+from streampca.text import nearest
 
 __all__ = ["Commands"]
 

@@ -18,7 +18,7 @@ from streampca.cli.using import Using
 from streampca.files import BadRows, atomic, check_topics, no_rows
 from streampca.files import options as table
 from streampca.monitor import Monitor, Rules
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["calibrate"]
 

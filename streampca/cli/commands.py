@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from streampca.cli import output
 from streampca.cli.app import Commands
-from streampca.version import version
+from streampca.text import version
 
 __all__ = ["app"]
 

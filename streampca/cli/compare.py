@@ -60,13 +60,13 @@ def compare(
         )
     else:
         title = f"Components 1 to {p}: the largest principal angle is {largest:.3g}°"
-        made = output.table(
+        made = output.Table(
             title, ["component"], ["principal angle", "|cosine|", "share in A", "share in B"]
         )
         for i in range(p):
             shares = (f"{side.ratio[i]:.2%}" for side in (left, right))
             made.add_row(str(i + 1), f"{angles[i]:.3g}°", f"{cosines[i]:.6f}", *shares)
-        output.show(made)
+        made.show()
     if fail_above is not None and largest > fail_above:
         raise typer.Exit(1)
 

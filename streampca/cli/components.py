@@ -36,7 +36,7 @@ def components(
     if json:
         output.as_json(described(checkpoint))
     else:
-        output.show(component_table(checkpoint, features))
+        component_table(checkpoint, features).show()
 
 
 def history(
@@ -52,7 +52,7 @@ def history(
     if json:
         output.as_json([_summary(checkpoint) for checkpoint in found])
     else:
-        output.show(history_table(found))
+        history_table(found).show()
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, object]:
@@ -61,7 +61,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, object]:
     return heading(checkpoint) | {name: full[name] for name in names}
 
 
-def history_table(found: Sequence[Checkpoint]) -> output.Titled:
+def history_table(found: Sequence[Checkpoint]) -> output.Table:
     """A row for each checkpoint: rows, shares of variance, how far the components turned."""
     p = min(6, max(len(checkpoint.components) for checkpoint in found))
     timed = any(checkpoint.window_end is not None for checkpoint in found)
@@ -69,7 +69,7 @@ def history_table(found: Sequence[Checkpoint]) -> output.Titled:
     title = "Checkpoints" + ("" if key is None else f" of {key}")
     left = ["sequence", "up to (UTC)"] if timed else ["sequence"]
     shares = [f"share {i + 1}" for i in range(p)]
-    made = output.table(title, left, ["rows", *shares, "all", "turned by"])
+    made = output.Table(title, left, ["rows", *shares, "all", "turned by"])
     for checkpoint in found:
         ratio = checkpoint.explained_variance_ratio
         cells = [str(checkpoint.sequence) + (" late" if checkpoint.late else "")]

@@ -9,7 +9,7 @@ import numpy as np
 from streampca import Checkpoint
 from streampca.checkpoint import heading, time_text, variances
 from streampca.cli import output
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["component_table", "described", "feature_names", "heading"]
 
@@ -40,7 +40,7 @@ def title(checkpoint: Checkpoint) -> str:
     return f"Components{whose} after {counted(checkpoint.n_samples_seen, 'row')}{when}"
 
 
-def component_table(checkpoint: Checkpoint, features: int | None = None) -> output.Titled:
+def component_table(checkpoint: Checkpoint, features: int | None = None) -> output.Table:
     """What each feature has in the components; the `features` that have most in them."""
     components = checkpoint.components.astype("float64")
     p, n = components.shape
@@ -48,7 +48,7 @@ def component_table(checkpoint: Checkpoint, features: int | None = None) -> outp
     if features is not None and features < n:
         weight = np.abs(components).max(axis=0)
         shown = np.sort(np.argsort(-weight, kind="stable")[:features])
-    made = output.table(title(checkpoint), ["feature"], [str(i + 1) for i in range(p)])
+    made = output.Table(title(checkpoint), ["feature"], [str(i + 1) for i in range(p)])
     names = feature_names(checkpoint)
     for j in shown.tolist():
         made.add_row(names[j], *(f"{loading:+.3f}" for loading in components[:, j]))

@@ -8,7 +8,7 @@ from typing import Any
 from streampca.checkpoint import time_text
 from streampca.cli import output
 from streampca.monitor import Event, Watch
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["EventLog", "event_table"]
 
@@ -55,11 +55,11 @@ class EventLog:
 _TIMED = ("start", "end", "peak")
 
 
-def event_table(events: list[dict[str, Any]], most: int) -> output.Titled:
+def event_table(events: list[dict[str, Any]], most: int) -> output.Table:
     """Events as a table, the furthest beyond their limits first."""
     shown = sorted(events, key=lambda each: -each["peak"])[:most]
     more = f" ({len(shown)} of {len(events):,})" if len(shown) < len(events) else ""
-    made = output.table("Events" + more, ["from", "to", "sensors"], ["rows", "peak", "peak at"])
+    made = output.Table("Events" + more, ["from", "to", "sensors"], ["rows", "peak", "peak at"])
     for each in shown:
         end = each["end_time"] or each["end"]
         blamed = ", ".join(

@@ -21,7 +21,6 @@ from streampca.cli.sources import sources_of
 from streampca.files import BadRows, Columns, Rule, Source, check_topics, choose_columns, names
 from streampca.files import options as table
 from streampca.learning import check_parameters
-from streampca.rows import LARGEST
 
 __all__ = ["fit"]
 
@@ -238,6 +237,7 @@ def _columns(
     say: Any,
 ) -> Columns:
     small = parameters.get("dtype") == "float32"
+    limit: dict[str, Any] = {"largest": float(np.finfo("float32").max)} if small else {}
     asked = {name: value for name, value in settings.items() if value is not None} | of_run
     before = settings.get("features")
     if before:
@@ -246,7 +246,7 @@ def _columns(
     chosen = choose_columns(
         source,
         asked,
-        largest=float(np.finfo("float32").max) if small else LARGEST,
+        **limit,
         known=settings.get("known"),
         rule=Rule(*settings["rule"]) if settings.get("rule") else None,
         say=say,

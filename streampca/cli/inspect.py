@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
-from streampca import CheckpointStore, CheckpointWarning
-from streampca.checkpoint import all_in, is_bundle
+from streampca import Checkpoint, CheckpointStore, CheckpointWarning
+from streampca.checkpoint import all_in, is_bundle, versions
 from streampca.cli import options, output
 from streampca.cli.describe import heading
 from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
 from streampca.files import require_readable
-from streampca.wire import VERSION_KEY
 
 __all__ = ["inspect"]
 
@@ -38,12 +36,11 @@ def inspect(
     if json:
         output.as_json(report)
     else:
-        made = output.table(None, ["", ""])
-        made.show_header = False
+        made = output.Table(None, ["", ""], bare=True)
         for name, value in report.items():
             for i, each in enumerate(value if isinstance(value, list) else [value]):
                 made.add_row("" if i else name.replace("_", " "), _shown(each))
-        output.show(made)
+        made.show()
     if not sound:
         raise typer.Exit(1)
 
@@ -59,14 +56,13 @@ def _file(place: str) -> dict[str, Any]:
     except ValueError as error:
         text = str(error).removeprefix(f"{place}: ")
         return {"file": place, "bytes": size, "state": "unreadable", "reason": text}
-    versions = _versions(data)
     p, n = found.components.shape
     return {
         "file": place,
         "bytes": size,
         "state": "sound",
         "reason": "the checksum matches, and all values fit together",
-        **versions,
+        **versions(data),
         **heading(found),
         "n_features": n,
         "n_components": p,
@@ -88,32 +84,25 @@ def _many(place: str, data: bytes) -> dict[str, Any]:
         "bytes": len(data),
         "state": "sound",
         "reason": "the checksums match, and all values fit together",
-        **_versions(data),
+        **versions(data),
         "n_checkpoints": len(found),
         "n_keys": len({(type(each.key), each.key) for each in found}),
     }
 
 
-def _versions(data: bytes) -> dict[str, Any]:
-    """Versions in a file that has been checked."""
-    if data[:4] == b"PAR1":
-        metadata = pq.read_schema(pa.BufferReader(data)).metadata
-    else:
-        metadata = pa.ipc.open_stream(pa.BufferReader(data)).schema.metadata
-    return {
-        "schema_version": int(metadata[VERSION_KEY]),
-        "library_version": metadata.get(b"streampca.version", b"unknown").decode(),
-    }
-
-
 def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
-    keys: list[dict[str, Any]] = []
+    newest: dict[Any, Checkpoint | None] = {}
+    counts: Counter[Any] = Counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CheckpointWarning)
         for key in store.keys():  # noqa: SIM118 - a method that lists files
-            history = store.history(key, moments=True)
-            if history:
-                keys.append(heading(history[-1]) | {"n_checkpoints": len(history)})
+            newest[key] = None  # in their order
+        for each in store.everything():  # each file is read once, whatever is in it
+            counts[each.key] += 1
+            last = newest.get(each.key)
+            if last is None or _order(each) > _order(last):
+                newest[each.key] = each.without_moments()
+    keys = [heading(each) | {"n_checkpoints": counts[key]} for key, each in newest.items() if each]
     unreadable = list(dict.fromkeys(str(each.message) for each in caught))
     ledger = None
     try:
@@ -136,6 +125,11 @@ def _store(store: CheckpointStore, place: str) -> dict[str, Any]:
         },
         "unreadable": unreadable,
     }
+
+
+def _order(checkpoint: Checkpoint) -> tuple[bool, int, int]:
+    end = checkpoint.window_end
+    return end is not None, end or 0, checkpoint.sequence
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, StreamingPCA
-from streampca.moments import LEAST_WEIGHT
+from streampca.learning import remembered
 
 __all__ = ["KeyModel"]
 
@@ -98,9 +98,8 @@ class KeyModel:
             return
         assert self._end is not None
         if before is not None and self._end > before:
-            self.pca.decay(max(0.5 ** ((self._end - before) / self._half_life), LEAST_WEIGHT))
-        remembered = 0.5 ** ((self._end - times) / self._half_life)
-        self.pca.partial_fit(X, sample_weight=np.maximum(remembered, LEAST_WEIGHT))
+            self.pca.decay(remembered(self._end - before, self._half_life))
+        self.pca.partial_fit(X, sample_weight=remembered(self._end - times, self._half_life))
 
     def checkpoint(self, taken: Checkpoint, settings: Mapping[str, Any]) -> Checkpoint:
         """What was taken of the model as it stands, as the key's next checkpoint."""

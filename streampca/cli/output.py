@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from streampca.checkpoint import plain, time_text
+from streampca.cli.table import Table, printable
 
-__all__ = ["as_json", "console", "plain", "say", "show", "table", "text", "time_text", "warn"]
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Where people read."""
-    return Console(file=sys.stderr if stderr else sys.stdout, highlight=False)
-
-
-class Titled(Table):
-    """A table with a line above it, which may be longer than the table is wide."""
-
-    heading: str | None = None
-
-
-def show(made: Titled) -> None:
-    """Print a table; in a pipe without the blanks that fill its lines up."""
-    if made.heading is not None:
-        text(made.heading)
-    if sys.stdout.isatty():
-        console().print(made)
-        return
-    held = io.StringIO()
-    Console(file=held, width=10_000, highlight=False).print(made)
-    text("\n".join(line.rstrip() for line in held.getvalue().rstrip("\n").split("\n")))
-
-
-def table(title: str | None, left: Sequence[str], right: Sequence[str] = ()) -> Titled:
-    """An empty table with columns set to the left and then to the right."""
-    made = Titled(box=SIMPLE_HEAD, show_edge=False)
-    made.heading = title
-    for name in left:
-        made.add_column(name, no_wrap=True)
-    for name in right:
-        made.add_column(name, justify="right", no_wrap=True)
-    return made
+__all__ = ["Table", "as_json", "plain", "say", "text", "time_text", "warn"]
 
 
 def text(line: str) -> None:
@@ -58,7 +19,7 @@ def text(line: str) -> None:
 
 def say(line: str) -> None:
     """A line on stderr."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(printable(line) + "\n")
 
 
 def warn(line: str) -> None:

@@ -19,7 +19,7 @@ from streampca.cli.using import Using
 from streampca.files import atomic, check_topics, names
 from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["plot"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streampca.cli.output import console
 from streampca.files import Source
 
 __all__ = ["Course", "watching"]
@@ -30,7 +30,7 @@ def watching(sources: Sequence[Source], *, quiet: bool) -> Iterator[Callable[[in
         TextColumn("{task.fields[speed]} rows/s"),
         TextColumn("time left"),
         TimeRemainingColumn(),
-        console=console(stderr=True),
+        console=Console(file=sys.stderr, highlight=False),
     )
     started = time.monotonic()
     with bar:

@@ -11,7 +11,7 @@ from streampca.cli.describe import component_table, described
 from streampca.cli.fitting import Fit
 from streampca.cli.models import Models
 from streampca.files import no_rows
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["finished", "interrupted", "notes"]
 
@@ -65,7 +65,7 @@ def finished(
         return
     if store is None:
         for checkpoint in latest:
-            output.show(component_table(checkpoint))
+            component_table(checkpoint).show()
     if not quiet:
         output.text(_summary(run, latest, store, seconds))
 

@@ -12,7 +12,7 @@ import typer
 
 from streampca.cli import output
 from streampca.monitor import Monitor, Rules
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["Ewma", "HoldOff", "KofN", "Release", "Text", "read_rules", "settled"]
 

@@ -16,7 +16,7 @@ from streampca.cli.events import EventLog, event_table
 from streampca.cli.rules import settled
 from streampca.monitor import Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["Tally", "Watch", "report"]
 
@@ -153,15 +153,15 @@ def report(tally: Tally, watches: list[Watch], n_bad: int, show: int, *, json: b
         return
     if worst:
         left = ["row", "feature", "its part"]
-        made = output.table("The worst alarms", left, ["SPE", "limit", "T²", "limit"])
+        made = output.Table("The worst alarms", left, ["SPE", "limit", "T²", "limit"])
         for each in worst:
             numbers = (each[name] for name in ("spe", "spe_limit", "t2", "t2_limit"))
             where = f"{each['file']}, {each['row']}"
             part = f"{each['contribution']:.0%} of {'SPE' if each['statistic'] == 'spe' else 'T²'}"
             made.add_row(where, each["feature"], part, *(f"{number:.4g}" for number in numbers))
-        output.show(made)
+        made.show()
     if events and show:
-        output.show(event_table(events, show))
+        event_table(events, show).show()
     share = tally.n_alarms / tally.n_rows
     output.text(
         f"{counted(tally.n_rows, 'row')}, {counted(tally.n_alarms, 'alarm')} ({share:.2%}): "

@@ -19,7 +19,7 @@ from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule, times_of
 from streampca.files.topic import Topic, check_topics
-from streampca.words import counted, nearest
+from streampca.text import counted, nearest
 
 __all__ = [
     "BEGIN",

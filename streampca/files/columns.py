@@ -16,7 +16,7 @@ from streampca.files.dialect import is_time
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
-from streampca.words import nearest
+from streampca.text import nearest
 
 __all__ = ["Columns", "check_columns", "choose_columns"]
 
@@ -149,7 +149,7 @@ def tell(source: Source, found: Layout, used: Collection[str], say: Callable[[st
         for text in found.said:
             say(f"{source.name}: {text}")
         unnamed = [name for name in found.unnamed if name not in used]
-        if unnamed and found.dialect is not None:
+        if unnamed and not source.is_topic:
             say(f"{source.name}: left out what has no name: {', '.join(unnamed)}")
 
 

@@ -17,17 +17,16 @@ from typing import Any
 from streampca.files.chunk import Layout
 from streampca.files.encodings import SAMPLE
 from streampca.files.gaps import ANY, NULLS, like_number
-from streampca.files.lines import end_of_line, records
+from streampca.files.lines import count_lines, end_of_line, records
 from streampca.files.streams import Stream
 
 __all__ = ["Dialect", "is_number", "is_time", "layout"]
 
 _ROWS = 200
 
-"""Cells that stand for a missing number."""
-
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _SPREADSHEET = re.compile(rb'"?sep=([,;|\t])"?\r?[\r\n]', re.IGNORECASE)
 """The line by which a spreadsheet says what stands between cells."""
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d\d?:\d\d")
@@ -64,22 +63,20 @@ def layout(stream: Stream, asked: Mapping[str, Any], name: str) -> Layout:
     body = sample[at:]
     if not body.strip():
         raise ValueError(f"{name}: the file is empty" + (" after --skip-rows" if skip else ""))
-    mark = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
-    told = _SPREADSHEET.match(body, mark)
+    told = _SPREADSHEET.match(body)
     if told:
-        lines, at, body, mark = lines + 1, at + told.end(), body[told.end() :], 0
+        lines, at, body = lines + 1, at + told.end(), body[told.end() :]
     delimiter = (
         asked.get("delimiter")
         or (told and told[1].decode())
-        or _delimiter(body[mark:], eol, asked.get("decimal"))
+        or _delimiter(body, eol, asked.get("decimal"))
     )
     spans = list(records(body, eol, delimiter))
     if not complete and len(spans) > 2:
         spans.pop()  # cut short
     rows = [_cells(body[start:end], delimiter) for start, end in spans[: _ROWS + 1]]
     header = rows[0]
-    header[0] = header[0].removeprefix("\ufeff")
-    decimal = asked.get("decimal") or _decimal(rows[1:])
+    decimal = asked.get("decimal") or _decimal(_of_numbers(rows, asked), delimiter, name)
     _check_header(header, rows, decimal, name, lines, body, spans, eol)
     names, trailing, unnamed, said = _names(header, rows, name)
     if delimiter not in (",", "\t" if ".tsv" in name.lower() else ",") and "delimiter" not in asked:
@@ -94,7 +91,7 @@ def layout(stream: Stream, asked: Mapping[str, Any], name: str) -> Layout:
     end = spans[n_before - 1][1] + 1
     dialect = Dialect(
         delimiter, decimal, eol, tuple(names), trailing, at + min(end, len(body)),
-        lines + body.count(eol, 0, end),
+        lines + count_lines(body[:end], eol),
     )  # fmt: skip
     shown = ["read as " + ", ".join(said)] if said else []
     return _described(dialect, rows[1:], unnamed, shown, nulls)
@@ -120,7 +117,7 @@ def _sample(stream: Stream, skip: int) -> tuple[bytes, bool]:
 
 def _skipped(sample: bytes, eol: bytes, skip: int) -> tuple[int, int]:
     """Lines and bytes before the names: skipped ones and blank ones."""
-    at = lines = 0
+    at, lines = len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0, 0
     while lines < skip or (at < len(sample) and not sample[at:].split(eol, 1)[0].strip()):
         end = sample.find(eol, at)
         if end < 0:
@@ -153,11 +150,26 @@ def _delimiter(body: bytes, eol: bytes, decimal: str | None) -> str:
     return chosen if best[1] or decimal != "," else ";"
 
 
-def _decimal(rows: Sequence[Sequence[str]]) -> str:
-    cells = [cell.strip() for row in rows for cell in row]
-    commas = any(_COMMA.fullmatch(cell) for cell in cells)
-    points = any("." in cell and _NUMBER.fullmatch(cell) for cell in cells)
-    return "," if commas and not points else "."
+def _of_numbers(rows: Sequence[Sequence[str]], asked: Mapping[str, Any]) -> list[str]:
+    """Cells of the columns that may be features: keys and the like say nothing of numbers."""
+    names = [cell.strip() for cell in rows[0]]
+    others = {*asked.get("exclude", ()), asked.get("key_column"), asked.get("timestamp_column")}
+    chosen = set(asked.get("columns", names)) - others
+    places = [j for j, each in enumerate(names) if each in chosen] or range(len(names))
+    return [row[j].strip() for row in rows[1:] for j in places if j < len(row)]
+
+
+def _decimal(cells: Sequence[str], delimiter: str, name: str) -> str:
+    """The decimal sign; commas that may stand between thousands are one only beside semicolons."""
+    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
+    if not commas or any("." in cell and _NUMBER.fullmatch(cell) for cell in cells):
+        return "."
+    if delimiter != ";" and all(_THOUSANDS.fullmatch(cell) for cell in commas):
+        raise ValueError(
+            f"{name}: the comma in {commas[0]!r} may be a decimal sign or stand between thousands: "
+            "give --decimal , if it is a decimal sign, or else take the commas out"
+        )
+    return ","
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:

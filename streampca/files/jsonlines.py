@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 
 from streampca.files.ahead import side_by_side
@@ -155,6 +156,8 @@ def by_arrow(block: Block, wanted: Wanted, types: Mapping[str, Any], place: Plac
         # text in the form of a time may be a key: Arrow would read it as a time
         if name not in names or table.schema.field(name).type not in kinds:
             return None
+        if _beyond_doubles(table.column(name)):
+            return None
     columns = {name: table.column(name).combine_chunks() for name in wanted.names}
     columns = {n: c.combine_chunks() if hasattr(c, "chunks") else c for n, c in columns.items()}
     line = block.line + 1
@@ -162,6 +165,16 @@ def by_arrow(block: Block, wanted: Wanted, types: Mapping[str, Any], place: Plac
     return Chunk(
         place, table.num_rows, columns, rows, [], lambda at: line + at, by_line=True, end=block.ends
     )
+
+
+def _beyond_doubles(column: Any) -> bool:
+    """Whether whole numbers may have lost digits.
+
+    Arrow reads those beyond 64 bits as doubles, and all of a column where one is a fraction.
+    """
+    if column.type != pa.float64():
+        return False
+    return bool(pc.any(pc.greater_equal(pc.abs(column), 2.0**53)).as_py())
 
 
 def _may_be_deep(block: Block) -> bool:

@@ -11,12 +11,13 @@ import numpy as np
 
 from streampca.files.streams import Stream
 
-__all__ = ["Block", "blocks", "end_of_line", "records"]
+__all__ = ["Block", "blocks", "count_lines", "end_of_line", "records"]
 
 _SIZE = 1 << 20
 """Bytes in a block: enough to make Python's work per block small, few enough for any memory."""
 
 _LONGEST = 1 << 28
+_END = re.compile(rb"\r(?!\n)|\n")
 
 
 class Block:
@@ -60,11 +61,13 @@ class Block:
     def line_of(self, record: int) -> int:
         """The line on which a record begins, from 1."""
         start = int(self._starts[record]) if record < len(self._starts) else len(self.data)
-        return self.line + self.data.count(self.eol, 0, start) + 1
+        return self.line + count_lines(self.data[:start], self.eol) + 1
 
 
 def records(data: bytes, eol: bytes, delimiter: str | None) -> Iterator[tuple[int, int]]:
     r"""Begin and end of each record that is not empty, without its end of line.
+
+    Of CSV a carriage return alone ends a record, too, as for the parser.
 
     Examples
     --------
@@ -73,11 +76,15 @@ def records(data: bytes, eol: bytes, delimiter: str | None) -> Iterator[tuple[in
     """
     spans = _quoted(data, delimiter)
     inside = [start for start, _ in spans]
+    mixed = delimiter is not None and _returns(data, eol) > 0
     start = at = 0
     while start < len(data):
-        end = data.find(eol, at)
-        if end < 0:
-            end = len(data)
+        if mixed:
+            found = _END.search(data, at)
+            end = found.start() if found else len(data)
+        else:
+            end = data.find(eol, at)
+            end = end if end >= 0 else len(data)
         span = bisect_right(inside, end) - 1
         if end < len(data) and span >= 0 and end < spans[span][1]:
             at = spans[span][1]
@@ -96,6 +103,24 @@ def end_of_line(sample: bytes) -> bytes:
     (b'\n', b'\r')
     """
     return b"\r" if b"\r" in sample and b"\n" not in sample else b"\n"
+
+
+def count_lines(data: bytes, eol: bytes) -> int:
+    r"""Ends of lines, as an editor counts them: carriage returns alone as well.
+
+    Examples
+    --------
+    >>> count_lines(b"a\r1\r\n2\n", b"\n")
+    3
+    """
+    return data.count(eol) + _returns(data, eol)
+
+
+def _returns(data: bytes, eol: bytes) -> int:
+    """Carriage returns alone, where they are not what all lines end with."""
+    if eol != b"\n" or b"\r" not in data:
+        return 0
+    return data.count(b"\r") - data.count(b"\r\n")
 
 
 def blocks(
@@ -130,12 +155,13 @@ def blocks(
         more = stream.read(1 << 20) if stream.is_live else stream.exactly(wanted - len(data))
         end = not more
         data += more
-        cut = len(data) if end else _last_end(data, eol, delimiter)
-        if end and data and not data.endswith(eol) and growing():
-            cut = _last_end(data, eol, delimiter)
-            if cut == 0:
-                return
-        if cut == 0:
+        quote = _open_quote(data, delimiter) if end else None
+        half = quote is not None or not data.endswith(eol)
+        stays = end and bool(data) and half and growing()
+        cut = len(data) if end and not stays and quote is None else _last_end(data, eol, delimiter)
+        if stays and cut == 0:
+            return
+        if cut == 0 and quote is None:
             if len(data) > _LONGEST:
                 raise ValueError(
                     f"a line of more than {_LONGEST >> 20} MiB after line {line}: not a text file, "
@@ -143,10 +169,13 @@ def blocks(
                 )
             wanted = max(2 * len(data), _SIZE)  # twice as much: what is there is read again
             continue
-        block = Block(data[:cut], offset, line, eol, delimiter)
-        yield block
+        if cut or quote is None:
+            yield Block(data[:cut], offset, line, eol, delimiter)
+        if quote is not None and not stays:
+            first = line + count_lines(data[:quote], eol) + 1
+            raise ValueError(f"the quote that opens a cell on line {first} is never closed")
+        line += count_lines(data[:cut], eol)
         data, offset, wanted = data[cut:], offset + cut, _SIZE
-        line += block.data.count(eol)
 
 
 def _last_end(data: bytes, eol: bytes, delimiter: str | None) -> int:
@@ -168,8 +197,18 @@ def _quoted(data: bytes, delimiter: str | None) -> list[tuple[int, int]]:
 
     A quote within a cell that has none at its beginning is a sign like any other.
     """
+    return [found.span() for found in _cells_in_quotes(data, delimiter)]
+
+
+def _open_quote(data: bytes, delimiter: str | None) -> int | None:
+    """Where the last cell begins if it has a quote there and none at its end."""
+    found = (each.start() for each in _cells_in_quotes(data, delimiter) if not each[1])
+    return next(found, None)
+
+
+def _cells_in_quotes(data: bytes, delimiter: str | None) -> Iterator[re.Match[bytes]]:
     if delimiter is None or b'"' not in data:
-        return []
+        return iter(())
     sign = re.escape(delimiter.encode())
-    pattern = re.compile(rb"(?:^|(?<=[\r\n])|(?<=" + sign + rb'))"(?:[^"]|"")*(?:"|\Z)')
-    return [found.span() for found in pattern.finditer(data)]
+    pattern = re.compile(rb"(?:^|(?<=[\r\n])|(?<=" + sign + rb'))"(?:[^"]|"")*("|\Z)')
+    return pattern.finditer(data)

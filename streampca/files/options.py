@@ -18,7 +18,7 @@ from streampca.files.values import (
     number_or_share,
     whole,
 )
-from streampca.words import nearest
+from streampca.text import nearest
 
 __all__ = [
     "LEARNING",

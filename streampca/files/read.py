@@ -20,7 +20,7 @@ from streampca.files.gaps import Missing
 from streampca.files.source import Source
 from streampca.files.times import times
 from streampca.files.topic import Topic, check_topics
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["Order", "Rows", "read", "read_source"]
 

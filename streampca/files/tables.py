@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from tokenize import TokenError
 from typing import Any
@@ -18,6 +19,8 @@ from streampca.files.streams import Stream
 __all__ = ["layout", "parts", "read"]
 
 
+_INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index that has no name."""
 _DECODED = 1 << 25
 """Bytes of Parquet decoded at once: 65,536 rows of 50 columns take two thirds of the time of
 eight times 8,192; what is made of these then stays in the processor's cache."""
@@ -45,7 +48,8 @@ def layout(source: Source) -> Layout:
     for i, name in enumerate(schema.names):
         if name in schema.names[:i]:
             raise ValueError(f"{source.name}: two columns are named {name!r}; rename one")
-    return Layout(dict(zip(schema.names, schema.types, strict=True)), {}, {})
+    types = dict(zip(schema.names, schema.types, strict=True))
+    return Layout(types, {}, {}, unnamed=tuple(filter(_INDEX.fullmatch, types)))
 
 
 def _schema(source: Source) -> pa.Schema:
@@ -177,9 +181,13 @@ def _npy_header(file: Any, name: str) -> tuple[list[str], np.dtype[Any], tuple[i
     else:
         raise ValueError(f"{name}: holds an array of shape {shape}; rows and features are needed")
     kinds = [dtype] if dtype.names is None else [dtype[each] for each in names]
-    if any(kind.kind not in "fiub" or kind.itemsize > 8 for kind in kinds):
+    if not all(_is_number(kind) or (dtype.names and kind.kind in "UM") for kind in kinds):
         raise ValueError(f"{name}: holds {dtype}, not numbers")
     return names, dtype, (shape[0], by_column and dtype.names is None)
+
+
+def _is_number(kind: np.dtype[Any]) -> bool:
+    return kind.kind in "fiub" and kind.itemsize <= 8
 
 
 def _npy_batches(

@@ -13,7 +13,7 @@ import zoneinfo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streampca.words import nearest
+from streampca.text import nearest
 
 __all__ = [
     "CHECKS",

@@ -8,6 +8,8 @@ from streampca.learning.components import (
     widened,
 )
 from streampca.learning.filling import Filling
+from streampca.learning.forgetting import remembered
+from streampca.learning.gaps import Gaps
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -25,6 +27,7 @@ __all__ = [
     "CONSTRAINTS",
     "ComponentLearner",
     "Filling",
+    "Gaps",
     "Learner",
     "Model",
     "PairLearner",
@@ -41,6 +44,7 @@ __all__ = [
     "read_each",
     "reads_each",
     "refuse_changes",
+    "remembered",
     "resolve_parameters",
     "rows_of",
     "widened",

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import html
 from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, assess_centred
 from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
 from streampca.monitor.distances import Distances
 from streampca.monitor.kept import NO_REST, leaves_a_rest
 from streampca.monitor.quantiles import Smooth
+from streampca.text import html
 
 __all__ = ["Assessment", "Monitor"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streampca.monitor import Monitor
 from streampca.plots.models import how_many, when
 from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
-from streampca.words import counted
+from streampca.text import counted
 
 __all__ = ["plot_contributions", "plot_control"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.moments import LEAST_WEIGHT
+from streampca.learning import remembered
 
 Float64 = NDArray[np.float64]
 
@@ -75,6 +75,5 @@ class Clock:
         self._waiting = []
         before = self._latest
         self._latest = latest = float(times.max() if before is None else max(before, times.max()))
-        since = 1.0 if before is None else 0.5 ** ((latest - before) / self._half_life)
-        remembered = np.exp2((times - latest) / self._half_life)
-        return max(since, LEAST_WEIGHT), np.maximum(remembered, LEAST_WEIGHT)
+        since = 1.0 if before is None else remembered(latest - before, self._half_life)
+        return since, remembered(latest - times, self._half_life)

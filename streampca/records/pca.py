@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
-from streampca.estimator import StreamingPCA
+from streampca.estimators import StreamingPCA
 from streampca.learning import (
     ComponentLearner,
     Model,

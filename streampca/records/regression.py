@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
+from streampca.estimators import StreamingReducedRankRegression
 from streampca.learning import PairModel
 from streampca.records.buffer import Record, Records, next_solve
-from streampca.regression import StreamingReducedRankRegression
 from streampca.rows import read_weights
 
 Float64 = NDArray[np.float64]
@@ -97,18 +97,16 @@ class RecordPairs:
 
     def recent(self) -> PairModel | None:
         """A model that is at most a minibatch old; None before any row."""
-        if self.n_seen >= self._due:
-            self.renew()
-        return self.model
+        return self.renew() if self.n_seen >= self._due else self.model
 
-    def renew(self) -> None:
-        """Fold in and solve everything."""
+    def renew(self) -> PairModel | None:
+        """Fold in and solve everything; the model of all rows, None before any."""
         self.fold()
-        if self._regression is None:
-            return
-        with one_thread():
-            self.model = self._regression._model
-        self._due = next_solve(self.n_seen, _ROWS)
+        if self._regression is not None:
+            with one_thread():
+                self.model = self._regression._model
+            self._due = next_solve(self.n_seen, _ROWS)
+        return self.model
 
     def predict(self, x: Record) -> dict[Hashable, float]:
         """Targets of a row; absent features stand at their means."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base, utils
 
-from streampca.fitted import parameters_of
+from streampca.estimators import parameters_of
 from streampca.records import RecordPCA, View
 from streampca.river.frames import read_frame
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base
 
-from streampca.fitted import parameters_of
-from streampca.learning import PairModel
+from streampca.estimators import parameters_of
 from streampca.records import Layout, RecordPairs
 
 Float64 = NDArray[np.float64]
@@ -115,7 +114,7 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
     @property
     def coefficients_(self) -> dict[Hashable, dict[Hashable, float]]:
         """What each feature adds to each target: {target: {feature: coefficient}}."""
-        model = self._newest()
+        model = self._model.renew()
         if model is None:
             return {}
         rows = _named(model.coef, self._model.inputs.layout)
@@ -124,27 +123,23 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
     @property
     def encoder_(self) -> dict[int, dict[Hashable, float]]:
         """What each component reads off a row, in order: {component: {feature: weight}}."""
-        model = self._newest()
+        model = self._model.renew()
         return {} if model is None else _named(model.pairs.encoder, self._model.inputs.layout)
 
     @property
     def decoder_(self) -> dict[int, dict[Hashable, float]]:
         """What each component adds to the targets, in order: {component: {target: weight}}."""
-        model = self._newest()
+        model = self._model.renew()
         return {} if model is None else _named(model.pairs.decoder.T, self._model.targets.layout)
 
     @property
     def explained_variance_ratio_(self) -> dict[int, float]:
         """Share of the targets' variance that each component explains."""
-        model = self._newest()
+        model = self._model.renew()
         if model is None or model.target_variance <= 0:
             return {}
         shares = model.pairs.singular_values**2 / model.target_variance
         return dict(enumerate(shares.tolist()))
-
-    def _newest(self) -> PairModel | None:
-        self._model.renew()
-        return self._model.model
 
 
 def _named(rows: Float64, layout: Layout) -> dict[int, dict[Hashable, float]]:

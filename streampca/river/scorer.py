@@ -8,7 +8,7 @@ from typing import Any
 
 from river import base
 
-from streampca.fitted import parameters_of
+from streampca.estimators import parameters_of
 from streampca.records import RecordScorer
 
 _LARGEST = 1e100

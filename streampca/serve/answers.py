@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from starlette.responses import Response
 
-from streampca import Checkpoint
-from streampca.checkpoint import heading, plain, time_text, variances
+from streampca.checkpoint import Checkpoint, heading, plain, time_text, variances
 from streampca.metrics import leading_features
 from streampca.monitor import Assessment
 

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streampca import Checkpoint, CheckpointStore
+from streampca.checkpoint import Checkpoint, CheckpointStore
 from streampca.monitor import Monitor
 from streampca.serve import answers, errors
 from streampca.serve import rows as bodies

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint
 from streampca.monitor import individuals_chart, same_features, trends
 from streampca.serve.answers import heading
 from streampca.serve.reader import Key, Name, Reader

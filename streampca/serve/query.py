@@ -10,7 +10,7 @@ from typing import cast
 
 from starlette.requests import Request
 
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint
 from streampca.serve.errors import bad, missing
 from streampca.serve.reader import Key, Name, Reader
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint
 from streampca.serve.crowd import Turns
 from streampca.serve.errors import bad
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import uvicorn
 
-from streampca import CheckpointStore, CheckpointWarning
+from streampca.checkpoint import CheckpointStore, CheckpointWarning
 from streampca.serve.app import create_app
 from streampca.serve.connections import Connection
 

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streampca import StreamingPCA as Plain
-from streampca.given import checkpoint_of, estimator_of, with_mean, with_signs
+from streampca.sklearn.given import checkpoint_of, estimator_of, with_mean, with_signs
 
 _OF_VARIANCES = ("explained_variance_", "explained_variance_ratio_", "singular_values_", "var_")
 

@@ -13,7 +13,7 @@ from streampca.sklearn.attributes import Fitted
 from streampca.sklearn.face import Face
 
 if TYPE_CHECKING:
-    from streampca.checkpoint import Checkpoint
+    from streampca import Checkpoint
     from streampca.moments import Moments
 
 

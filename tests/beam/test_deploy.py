@@ -9,8 +9,8 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import write
 
-from beam_pipelines import run, template
-from beam_pipelines.run import job_options
+from beam_pipelines import run
+from beam_pipelines.run import job_options, template
 from streampca.files import options as files_options
 
 ROOT = Path(__file__).parent.parent.parent
@@ -124,7 +124,7 @@ def test_every_option_of_the_job_is_in_the_table():
 
 def test_the_template_has_the_parameters_that_the_job_has():
     written = json.loads((ROOT / "docs/deploy/run-metadata.json").read_text())
-    assert written == template.metadata(), "python -m beam_pipelines.template > (this file)"
+    assert written == template.metadata(), "python -m beam_pipelines.run.template > (this file)"
 
 
 def test_a_launcher_may_write_switches_with_values(tmp_path, monkeypatch):

@@ -10,8 +10,7 @@ from streams import assert_equals_batch, stream
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.learning.running import Learning
-from beam_pipelines.learning.windows import LAST_OF_ALL
-from beam_pipelines.rows import Block
+from beam_pipelines.rows import LAST_OF_ALL, Block
 
 MINUTE = 60_000_000
 X, _ = stream(120)

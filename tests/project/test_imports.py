@@ -70,7 +70,7 @@ def test_the_package_alone_brings_nothing():
 
 def test_a_store_brings_no_estimator():
     wings = of_streampca(brought(STORE))
-    assert not wings & {f"streampca.{n}" for n in ("learning", "moments", "solvers", "fitted")}
+    assert not wings & {f"streampca.{n}" for n in ("learning", "moments", "solvers", "estimators")}
 
 
 @pytest.mark.parametrize("name", streampca.__all__)

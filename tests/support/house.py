@@ -17,9 +17,7 @@ PACKAGES = ("streampca", "beam_pipelines")
 
 WINGS = (
     "streampca/exceptions.py",
-    "streampca/version.py",
-    "streampca/html.py",
-    "streampca/words.py",
+    "streampca/text",
     "streampca/arrays",
     "streampca/loss.py",
     "streampca/metrics.py",
@@ -30,11 +28,7 @@ WINGS = (
     "streampca/learning",
     "streampca/layer.py",
     "streampca/checkpoint",
-    "streampca/fitted",
-    "streampca/estimator.py",
-    "streampca/regression.py",
-    "streampca/given.py",
-    "streampca/merging.py",
+    "streampca/estimators",
     "streampca/bank",
     "streampca/__init__.py",
     "streampca/files",

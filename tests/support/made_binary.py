@@ -26,6 +26,17 @@ from made_base import (
 # --- Parquet, Arrow, npy ----------------------------------------------------------------------
 
 case("parquet", parquet("a.parquet", arrow_of()))
+for index in ([5, 3] * (ROWS // 2), ["north", "south"] * (ROWS // 2), [0.5] * ROWS):
+    case(
+        f"parquet with an index of pandas that has no name, {type(index[0]).__name__}",
+        parquet("a.parquet", arrow_of(__index_level_0__=index)),
+    )
+case(
+    "parquet with an index of pandas that is called for",
+    parquet("a.parquet", arrow_of(__index_level_0__=["a", "b"] * (ROWS // 2))),
+    {"a": X[::2], "b": X[1::2]},
+    options={"key_column": "__index_level_0__"},
+)
 case("parquet gzip inside", parquet("a.parquet", arrow_of(), compression="gzip"))
 case(
     "parquet decimals",
@@ -137,6 +148,20 @@ case("npy single", put("a.npy", npy(X.astype("f4"))), X.astype("f4").astype(floa
 case("npy big-endian", put("a.npy", npy(X.astype(">f8"))), **UNNAMED)
 RECORDS = np.array(list(map(tuple, X.tolist())), [(name, "f8") for name in NAMES])
 case("npy with names", put("a.npy", npy(RECORDS)))
+KEYED = np.zeros(ROWS, [*((name, "f8") for name in NAMES), ("k", "U3"), ("t", "M8[ms]")])
+for i, name in enumerate(NAMES):
+    KEYED[name] = X[:, i]
+KEYED["k"], KEYED["t"] = ["a", "öl"] * (ROWS // 2), np.datetime64("2026-01-01", "ms")
+case(
+    "npy with names, keys and times",
+    put("a.npy", npy(KEYED)),
+    {"a": X[::2], "öl": X[1::2]},
+    options={"key_column": "k", "timestamp_column": "t"},
+    times=(0, 0),
+)
+refused(
+    "npy with text among features", put("a.npy", npy(KEYED[[*NAMES, "k"]])), "a.npy.*'k'.*string"
+)
 refused("npy cut short", put("a.npy", npy(X)[:-100]), "a.npy.*cut short")
 refused(
     "npy of objects", put("a.npy", npy(np.array([[None]], object))), "a.npy.*(not numbers|object)"

@@ -21,6 +21,27 @@ for sign, called in ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "b
 for sign in (";", "\t", "|"):
     case(f"csv decimal comma with {sign!r}", put("a.csv", text_of(delimiter=sign, decimal=",")))
 case("csv decimal comma, quoted", put("a.csv", text_of(decimal=",", quote=True)))
+for sign in (";", "\t", "|"):
+    case(
+        f"csv decimal comma with {sign!r} beside texts with points",
+        put("a.csv", text_of(delimiter=sign, decimal=",", model=["1.0", "2.5"] * (ROWS // 2))),
+        options={"exclude": ["model"]},
+    )
+WHOLE = (5000 + 100 * X).round()  # 6,123 is six thousand, or six
+for sign in (",", "\t", "|"):
+    grouped = text_of(X, delimiter=sign, quote=True).splitlines()[:1]
+    grouped += [sign.join(f'"{each:,.0f}"' for each in row) for row in WHOLE.tolist()]
+    refused(
+        f"csv commas that may stand between thousands, {sign!r}",
+        put("a.csv", "\n".join(grouped)),
+        r"a.csv.*'\d+,\d{3}'.*--decimal",
+    )
+    case(
+        f"csv commas that are said to be decimal, {sign!r}",
+        put("a.csv", "\n".join(grouped)),
+        WHOLE / 1000,
+        options={"decimal": ",", "delimiter": sign},
+    )
 case(
     "csv with a sign that is told", put("a.csv", text_of(delimiter="^")), options={"delimiter": "^"}
 )
@@ -33,6 +54,28 @@ case("csv CR", put("a.csv", text_of(eol="\r")))
 case("csv without the last end of line", put("a.csv", PLAIN.rstrip("\n")))
 case("csv with blank lines", put("a.csv", "\n" + PLAIN.replace("\n", "\n\n")))
 case("csv BOM", put("a.csv", codecs.BOM_UTF8 + PLAIN.encode()))
+for eol in ("\n", "\r\n", "\r"):
+    for sign in (",", ";"):
+        quoted = text_of(names=(f"o{sign} il", "air", "he at"), delimiter=sign, eol=eol, quote=True)
+        case(
+            f"csv BOM and names in quotes, {sign!r}, {eol!r}",
+            put("a.csv", codecs.BOM_UTF8 + quoted.encode()),
+            names=(f"o{sign} il", "air", "he at"),
+        )
+case("csv BOM and blank lines", put("a.csv", codecs.BOM_UTF8 + b"\r\n\n" + PLAIN.encode()))
+case("csv BOM and lines to skip", put("a.csv", codecs.BOM_UTF8 + b"x\n" + PLAIN.encode()),
+     options={"skip_rows": 1})  # fmt: skip
+for seed in range(4):
+    lines = text_of(quote=seed % 2 > 0).splitlines()
+    ends = np.random.default_rng(seed).choice(["\n", "\r\n", "\r"], len(lines)).tolist()
+    ends[:2] = (["\r", "\n"], ["\r", "\r\n"], ["\n", "\r"], ["\r\n", "\r"])[seed]
+    mixed = "".join(map("".join, zip(lines, ends, strict=True)))
+    case(f"csv lines that end in several ways {seed}", put("a.csv", mixed))
+refused(
+    "csv lines that end in several ways, one bad",
+    put("a.csv", edited(PLAIN, 17, "1,x,3").replace("\n", "\r", 9)),
+    r"a.csv, row 16 \(line 18\).*'air'",
+)
 NAMED = {"names": ("öl °C", "air", "heat")}
 for encoding in ("utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252", "utf-8"):
     case(f"csv {encoding}", put("a.csv", text_of(names=NAMED["names"]), encoding), **NAMED)
@@ -60,6 +103,19 @@ refused(
 
 NOTES = [f'no {i},\n"so"' for i in range(ROWS)]
 case("csv newlines in cells", put("a.csv", text_of(note=NOTES)), options={"exclude": ["note"]})
+for line in (1, ROWS // 2, ROWS):
+    for place, name in enumerate(("in front", "behind")):
+        text = text_of(note=["x"] * ROWS) if place == 0 else edited(PLAIN, 0, "oil,air,heat,note")
+        row = PLAIN.split("\n")[line]
+        cells = f'"5 inch,{row}' if place == 0 else f'{row},"5 inch'
+        if place:
+            text = "\n".join(each + ",x" * (i > 0) for i, each in enumerate(text.splitlines()))
+        refused(
+            f"csv a quote {name} on row {line} that is never closed",
+            put("a.csv", edited(text, line, cells)),
+            rf"a.csv.*quote.* on line {line + 1} is never closed",
+            options={"exclude": ["note"]},
+        )
 LONG = [("x\n" * 40 + '"",') for _ in range(20_000)]
 case(
     "csv newlines in cells across blocks",

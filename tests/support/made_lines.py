@@ -99,3 +99,16 @@ case("csv .gz that is none", put("a.csv.gz", PLAIN))
 case("csv that is gzip", put("a.csv", gzip.compress(PLAIN.encode())))
 case("csv utf-16 .gz", put("a.csv.gz", gzip.compress(PLAIN.encode("utf-16"))))
 refused("csv in a zip archive", put("a.csv", b"PK\x03\x04" + b"x" * 50), "a.csv.*zip archive")
+for one, other in ((2**53, 2**53 + 1), (2**64 - 1, 2**64 - 2), (10**30, 10**30 + 1), (-(2**70), 7)):
+    case(
+        f"jsonl keys of many digits, {one}",
+        put("a.jsonl", lines_of(k=[one, other] * (ROWS // 2))),
+        {one: X[::2], other: X[1::2]},
+        options={"key_column": "k"},
+    )
+case(
+    "jsonl keys of many digits beside a fraction",
+    put("a.jsonl", lines_of(k=[2**53 + 1, 1.0] * (ROWS // 2))),
+    {2**53 + 1: X[::2], 1: X[1::2]},
+    options={"key_column": "k"},
+)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streampca.arrays import Array, torch
-from streampca.fitted.components import Results
+from streampca.estimators.components import Results
 from streampca.learning import coordinates, log_likelihoods, rows_of
 from streampca.rows import InputRows, read_rows
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import device_name
 from streampca.checkpoint import Checkpoint, CheckpointStore, fields_of
-from streampca.fitted.components import Results
+from streampca.estimators.components import Results
 from streampca.learning import Reading, read_each, reads_each
 
 

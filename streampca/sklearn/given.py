@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import dtype_name
-from streampca.checkpoint import Checkpoint
 from streampca.moments import (
     FactoredMoments,
     Moments,
@@ -23,9 +23,6 @@ from streampca.moments import (
     moments_from_state,
 )
 from streampca.rows import Minibatch
-
-if TYPE_CHECKING:
-    from streampca.estimator import StreamingPCA
 
 
 def checkpoint_of(
@@ -122,8 +119,6 @@ def _moments(
 
 def estimator_of(checkpoint: Checkpoint) -> StreamingPCA:
     """An estimator whose model is the checkpoint's to the bit, orthonormal or not."""
-    from streampca.estimator import StreamingPCA  # which stands above this file
-
     pca = StreamingPCA.from_checkpoint(checkpoint)
     learner = pca._started_learner
     learner._solved = replace(checkpoint._model, denominator=learner.moments.denominator)

@@ -1,6 +1,6 @@
 """The metadata of a Dataflow Flex Template that runs the main job, from the options themselves.
 
-python -m beam_pipelines.template > docs/deploy/run-metadata.json
+python -m beam_pipelines.run.template > docs/deploy/run-metadata.json
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import json
 import sys
 from typing import Any
 
-from beam_pipelines.run import NEEDED, job_options, parser
+from beam_pipelines.run import job_options
+from beam_pipelines.run.arguments import NEEDED, parser
 
 __all__ = ["metadata"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from streampca.checkpoint import Part
-from streampca.fitted.components import Results
-from streampca.fitted.parts import Parts
+from streampca.estimators.components import Results
+from streampca.estimators.parts import Parts
 from streampca.learning import ComponentLearner
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Array
 from streampca.checkpoint import Part
-from streampca.fitted import PairResults
+from streampca.estimators.pairs import PairResults
 from streampca.learning import (
     CONSTRAINTS,
     PairLearner,

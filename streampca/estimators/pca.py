@@ -1,6 +1,7 @@
 """StreamingPCA: arrays in, ordered components out, at any time.
 
-It validates and hands on: moments/ remembers, solvers/ solve, fitted/ reads off the answers.
+It validates and hands on: moments/ remembers, solvers/ solve, and the classes
+that it inherits from read off the answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Any, Self
 import numpy as np
 
 from streampca.arrays import Array, dtype_name, namespace
-from streampca.fitted import Checkpoints, Coordinates, Joining
+from streampca.estimators.checkpoints import Checkpoints
+from streampca.estimators.coordinates import Coordinates
+from streampca.estimators.joining import Joining
 from streampca.learning import (
     ComponentLearner,
     adopt,

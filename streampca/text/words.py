@@ -1,10 +1,11 @@
-"""How messages say things: numbers of something, and the name that was meant."""
+"""How messages say things: numbers of something, the name that was meant, which version this is."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
-__all__ = ["counted", "nearest"]
+__all__ = ["counted", "nearest", "version"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -31,3 +32,14 @@ def counted(n: int, what: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+@functools.cache
+def version() -> str:
+    """The installed version; "unknown" for a source tree that is not installed."""
+    import importlib.metadata  # a tenth of what `import streampca` takes
+
+    try:
+        return importlib.metadata.version("streampca")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import html
 from streampca.checkpoint import component_rows
-from streampca.fitted.shared import Fitted
+from streampca.estimators.shared import Fitted
 from streampca.learning import ComponentLearner, Model
+from streampca.text import html
 
 
 class Results(Fitted[ComponentLearner]):

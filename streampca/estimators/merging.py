@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from streampca.checkpoint import Checkpoint, Part
-from streampca.estimator import StreamingPCA
-from streampca.regression import StreamingReducedRankRegression
+from streampca.estimators.pca import StreamingPCA
+from streampca.estimators.regression import StreamingReducedRankRegression
 from streampca.wire import WireError
 
 Estimator: TypeAlias = StreamingPCA | StreamingReducedRankRegression

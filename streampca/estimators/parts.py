@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from streampca.arrays import device_name
 from streampca.checkpoint import Part, Side
-from streampca.fitted.shared import Fitted, L
+from streampca.estimators.shared import Fitted, L
 from streampca.moments import Moments
 
 _KINDS = {False: "components", True: "a StreamingReducedRankRegression"}

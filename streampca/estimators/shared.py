@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, device_name, namespace
+from streampca.estimators.parameters import Parameters
 from streampca.exceptions import NotFittedError
-from streampca.fitted.parameters import Parameters
 from streampca.moments import Moments
 from streampca.rows import LARGEST
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca import html
 from streampca.checkpoint import Part, Side, component_rows
-from streampca.fitted.parts import Parts
+from streampca.estimators.parts import Parts
 from streampca.learning import PairLearner, PairModel
+from streampca.text import html
 
 Float64 = NDArray[np.float64]
 
