@@ -93,6 +93,8 @@ class ResumeModel(CarryModel):
         Of an earlier job.
     """
 
+    _begins_empty = False
+
     def __init__(self, learning: Learning, store: str) -> None:
         super().__init__(learning)
         self._store = store
