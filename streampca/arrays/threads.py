@@ -52,7 +52,8 @@ class _Limits:
 
     def __init__(self) -> None:
         self._start_afresh()
-        os.register_at_fork(after_in_child=self._start_afresh)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start_afresh)
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
