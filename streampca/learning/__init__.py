@@ -9,6 +9,7 @@ from streampca.learning.components import (
 )
 from streampca.learning.filling import Filling
 from streampca.learning.forgetting import remembered
+from streampca.learning.gaps import Gaps
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -20,15 +21,18 @@ from streampca.learning.pairs import (
     learner_of_pairs,
 )
 from streampca.learning.parts import learn_parts
+from streampca.learning.series import Reading, read_each, reads_each
 
 __all__ = [
     "CONSTRAINTS",
     "ComponentLearner",
     "Filling",
+    "Gaps",
     "Learner",
     "Model",
     "PairLearner",
     "PairModel",
+    "Reading",
     "add_pairs",
     "adopt",
     "check_parameters",
@@ -37,6 +41,8 @@ __all__ = [
     "learner_of_components",
     "learner_of_pairs",
     "log_likelihoods",
+    "read_each",
+    "reads_each",
     "refuse_changes",
     "remembered",
     "resolve_parameters",
