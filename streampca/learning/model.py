@@ -115,8 +115,7 @@ class Model:
     def reconstruct(self, Z: Array) -> Array:
         """Z @ components + mean."""
         components, mean, scale = self._on(Z)
-        with beside_passes(len(components)):
-            rows = Z @ components
+        rows = Z @ components
         return (rows if scale is None else rows * scale) + mean
 
     def centred(self, X: NDArray[Any]) -> Float64:
