@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -52,7 +52,8 @@ class _Limits:
 
     def __init__(self) -> None:
         self._start_afresh()
-        os.register_at_fork(after_in_child=self._start_afresh)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start_afresh)
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
@@ -168,6 +169,19 @@ def as_last(n: int) -> AbstractContextManager[None]:
     """
     most = _most(_blas()) if n > _SHORT else 1
     return _one_thread if most == 1 else _Limited(_choices.last(most, free_cores()))
+
+
+_THIN = 32
+"""Columns up to which a thin product takes no longer than a pass that reads and writes the rows."""
+
+
+def beside_passes(columns: int) -> AbstractContextManager[None]:
+    """A context for a product of rows with so many columns, beside passes over the rows.
+
+    It goes by what is to be done alone, so that the same rows give the same bits: where columns are
+    few, threads would save little and wait for each other.
+    """
+    return _one_thread if columns <= _THIN else nullcontext()
 
 
 def free_cores() -> int | None:

@@ -213,3 +213,18 @@ def test_an_error_inside_is_no_measurement():
         assert threads._blas()[0].num_threads == 2
         (arms,) = threads._choices.arms.values()
         assert arms._until_trial == 2
+
+
+@pytest.mark.parametrize("p", [2, 32, 33, 100])
+def test_coordinates_go_by_components_alone(p, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(2000, 120))
+    (blas, *_) = threads._blas()
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        pca = StreamingPCA(p, memory="dense").fit(X)
+        Z = pca.transform(X)
+        for free in (1, 2, None):
+            monkeypatch.setattr(threads, "free_cores", lambda free=free: free)
+            np.testing.assert_array_equal(pca.transform(X), Z)
+        with threads.beside_passes(p):
+            assert blas.num_threads == (1 if p <= 32 else 2)
+        assert blas.num_threads == 2
