@@ -18,6 +18,8 @@ from streampca.bank.member import Member
 from streampca.bank.state import SHARED, Models
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimators import refuse_other_names
+from streampca.learning import Gaps
+from streampca.moments import Moments
 
 
 class KeyedPCA(Models):
@@ -30,8 +32,9 @@ class KeyedPCA(Models):
     ----------
     n_components : int or None, default=None
         Number of components p of each model; None for all.
-    whiten, scale, forgetting_factor, half_life, center, dtype
-        As for `StreamingPCA`; rows are counted by key. Sums are float64 for float32 rows too.
+    whiten, scale, forgetting_factor, half_life, center, missing, dtype
+        As for `StreamingPCA`; rows are counted by key. Sums are float64 for float32 rows too. Gaps
+        of a call's rows are filled by the model of the rows before that call, or of each 512.
 
     Attributes
     ----------
@@ -68,6 +71,7 @@ class KeyedPCA(Models):
         forgetting_factor: float = 1.0,
         half_life: float | None = None,
         center: bool = True,
+        missing: str = "error",
         dtype: str | None = None,
     ) -> None:
         self.n_components = n_components
@@ -76,6 +80,7 @@ class KeyedPCA(Models):
         self.forgetting_factor = forgetting_factor
         self.half_life = half_life
         self.center = center
+        self.missing = missing
         self.dtype = dtype
 
     # --- learning -------------------------------------------------------------------------------
@@ -109,8 +114,11 @@ class KeyedPCA(Models):
         self._learn(self._rows(X, keys, sample_weight))
         return self
 
-    def decay(self, factor: float, keys: Iterable[Key] | None = None) -> Self:
-        """Multiply the weight of rows so far, of some keys or of all, by a factor from 0 to 1."""
+    def decay(self, factor: Any, keys: Iterable[Key] | None = None) -> Self:
+        """Multiply the weight of rows so far, of some keys or of all, by a factor from 0 to 1.
+
+        Or by one factor for each of the keys, for forgetting that goes by time.
+        """
         self._decay(factor, self if keys is None else keys)
         return self
 
@@ -138,18 +146,21 @@ class KeyedPCA(Models):
         if not np.isfinite(8 * (ours.bound + theirs.bound)):
             raise ValueError("the sums of squares of both together may be too large for a float")
         for key, model in list(other._models.items()):
-            moments = theirs.load(model)
+            moments: Moments = theirs.load(model)
+            unseen = other._gaps.of(model)
             if key in self._models:
+                gaps = Gaps(ours.n_features)
+                gaps.unseen = self._gaps.of(self._models[key])
                 own = ours.load(self._models[key])
-                own.merge(moments)
-                moments = own
-            self._replace(key, moments)
+                moments, unseen = gaps.merged(own, moments, unseen), gaps.unseen
+            self._replace(key, moments, unseen)
         return self
 
     def __delitem__(self, key: Key) -> None:
         """Forget a key; its memory is used for the next one."""
         (model,) = self._numbers([key])
         self._begun.clear(int(model))
+        self._gaps.put(int(model), np.zeros(self.n_features_in_, bool))
         del self._models[key]
         self._spare.append(int(model))
         self._changed(np.array([model]))
@@ -170,10 +181,12 @@ class KeyedPCA(Models):
         models = known(rows.keys, rows.codes, self._models)
         self._solved.refresh(models)
         found = np.empty((len(X), self._solved.components.shape[1]), dtype)
+        impute = self.missing == "impute" and bool(np.isnan(X).any())
         for which, at in groups(rows.codes, len(models), most):
             some = models[which]
             C = self._solved.components[some].astype(dtype)
-            Z = self._solved.centred(some, X[at]) @ C.transpose(0, 2, 1)
+            mine = self._gaps.expected(some, X[at]) if impute else X[at]
+            Z = self._solved.centred(some, mine) @ C.transpose(0, 2, 1)
             if self.whiten:
                 Z *= self._solved.scales(some, dtype).astype(dtype)[:, None]
             found[at] = Z
@@ -201,7 +214,9 @@ class KeyedPCA(Models):
     @property
     def nbytes(self) -> int:
         """Bytes of what is remembered, and of the components that have been read."""
-        return 0 if self._bank is None else self._bank.nbytes + self._solved.nbytes
+        if self._bank is None:
+            return 0
+        return self._bank.nbytes + self._solved.nbytes + self._gaps.nbytes
 
     @property
     def n_features_in_(self) -> int:
@@ -233,7 +248,7 @@ class KeyedPCA(Models):
         self._solved.refresh(models)
         same = {"feature_names": self._feature_names, "settings": self._settings()} | where
         for key, model in zip(wanted, models.tolist(), strict=True):
-            yield Checkpoint(key=key, **self._solved.fields(model), **same)
+            yield Checkpoint(key=key, **self._solved.fields(model, self._one(model)), **same)
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Iterable[Checkpoint]) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from streampca.checkpoint import Key, check_key
 from streampca.exceptions import UnknownKeyError
+from streampca.rows import BadRow
 
 Rows = NDArray[np.int64]
 
@@ -75,6 +77,21 @@ def _checked(key: Any, row: int) -> Key:
         raise ValueError(f"row {row}: {error}") from None
 
 
+@contextmanager
+def naming_keys(keys: Any) -> Iterator[None]:
+    """Where a row cannot be used, say whose it is."""
+    try:
+        yield
+    except BadRow as error:
+        row, rest = error.args
+        each = keys.tolist() if hasattr(keys, "tolist") else keys
+        try:
+            whose = f", key {each[row]!r}"
+        except (TypeError, LookupError):  # that these are no keys of these rows is said later
+            raise error from None
+        raise type(error)(row, whose + rest) from None
+
+
 def known(keys: list[Key], codes: Rows, models: Mapping[Key, int]) -> Rows:
     """The models of these keys.
 
@@ -95,18 +112,22 @@ def known(keys: list[Key], codes: Rows, models: Mapping[Key, int]) -> Rows:
     return numbers
 
 
-def groups(codes: Rows, n_keys: int, most_rows: int) -> Iterator[tuple[Rows, Rows]]:
+def groups(
+    codes: Rows, n_keys: int, most_rows: int, cut: int | None = None
+) -> Iterator[tuple[Rows, Rows]]:
     """Which keys have rows (k,), and these (k, m), m alike; in parts of about so many rows.
 
-    Rows of a key stand in their order, and where they are more than that, its parts come in order.
+    Rows of a key stand in their order, and where they are more than that, or than `cut`, its parts
+    come in order.
     """
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes, minlength=n_keys)
     starts = np.cumsum(sizes) - sizes
+    cut = most_rows if cut is None else min(cut, most_rows)
     for m in np.unique(sizes[sizes > 0]):
         some = np.flatnonzero(sizes == m)
-        for first in range(0, m, most_rows):
-            count = min(most_rows, m - first)
+        for first in range(0, m, cut):
+            count = min(cut, m - first)
             together = max(1, most_rows // int(count))
             for at in range(0, len(some), together):
                 part = some[at : at + together]

@@ -8,7 +8,6 @@ from streampca.bank.state import Models, Same
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimators import StreamingPCA
 from streampca.learning import ComponentLearner
-from streampca.moments import DenseMoments
 
 if TYPE_CHECKING:
     from streampca.estimators import Joining
@@ -55,9 +54,7 @@ class Member(StreamingPCA):
     def merge(self, other: Joining | Moments) -> Self:
         """Add what another estimator (or moments) has learned, as if its rows had come here."""
         alone = StreamingPCA.from_checkpoint(self.checkpoint()).merge(other)
-        moments = alone._started_learner.moments
-        assert isinstance(moments, DenseMoments)
-        self._keyed._replace(self._key, moments)
+        self._keyed._replace(self._key, *alone._started_learner.taken())
         return self
 
     # --- inside ---------------------------------------------------------------------------------

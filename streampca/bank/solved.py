@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import completed
+from streampca.learning import Model
 from streampca.moments import MomentsBank, is_constant
 from streampca.solvers import solve_many
 
@@ -140,14 +141,35 @@ class Solved:
             None if self.scale is None else np.array(self.scale[model]),
         )
 
+    def model(self, model: int) -> Model:
+        """What a reader of one model needs; it is fresh."""
+        bank, C = self._bank, np.array(self.components[model])
+        one = np.array([model])
+        return Model(
+            mean=bank.means(one)[0],
+            components=C,
+            eigenvalues=np.array(self.values[model]),
+            total_variance=float(self.totals[model]),
+            n_samples=int(bank.counts("n_samples")[model]),
+            weight=float(bank.counts("weight")[model]),
+            denominator=float(bank.denominators(one)[0]),
+            decoder=C.T,
+            encoder=C,
+            loss=0.0,  # which no row has a part in
+            residuals=np.array(self.residuals[model]),
+            discarded_variance=0.0,
+            n_copies=float(bank.counts("n_copies")[model]),
+            scale=None if self.scale is None else np.array(self.scale[model]),
+        )
+
     def centred(self, models: Models, X: NDArray[Any]) -> NDArray[Any]:
         """Rows X (k, m, n) less the means of their models, in units of their scales."""
         D = np.asarray(X - self._bank.means(models).astype(X.dtype)[:, None])
         return D if self.scale is None else D / self.scale[models].astype(X.dtype)[:, None]
 
-    def fields(self, model: int) -> dict[str, Any]:
+    def fields(self, model: int, one: One) -> dict[str, Any]:
         """The fields of a checkpoint of one model that say what has been learned."""
-        one, counts = self.one(model), self._bank.counts
+        counts = self._bank.counts
         there = one.total_variance > 0
         ratio = (
             one.explained_variance / one.total_variance

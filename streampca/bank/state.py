@@ -6,15 +6,17 @@ Knows how one model leaves and enters; nothing of rows but that they are checked
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name, to_numpy
-from streampca.bank.keys import read_keys
-from streampca.bank.learning import Rows, learn
-from streampca.bank.solved import Solved
+from streampca.bank.gaps import ManyGaps
+from streampca.bank.keys import naming_keys, read_keys
+from streampca.bank.learning import Kept, Rows, learn
+from streampca.bank.solved import One, Solved
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimators import Parameters, StreamingPCA, refuse_other_names
 from streampca.exceptions import NotFittedError, UnknownKeyError
@@ -25,13 +27,16 @@ from streampca.learning import (
     refuse_changes,
     resolve_parameters,
 )
-from streampca.moments import DenseMoments, MomentsBank
+from streampca.moments import DenseMoments, Moments, MomentsBank
 from streampca.rows import LARGEST, check_weighted, read_rows, read_weights
 
-SHARED = ("n_components", "whiten", "scale", "forgetting_factor", "half_life", "center", "dtype")
+SHARED = (
+    *("n_components", "whiten", "scale", "forgetting_factor", "half_life", "center", "missing"),
+    "dtype",
+)
 """Parameters of a bank, with the names and meanings of `StreamingPCA`'s."""
 
-_CHANGEABLE = ("whiten", "forgetting_factor", "half_life")
+_CHANGEABLE = ("whiten", "forgetting_factor", "half_life", "missing")
 
 
 class Same(NamedTuple):
@@ -43,6 +48,7 @@ class Same(NamedTuple):
 class Models(Parameters):
     """The models of a bank by their keys."""
 
+    missing: str
     dtype: str | None
 
     _bank: MomentsBank | None = None
@@ -72,6 +78,7 @@ class Models(Parameters):
         self._used = {name: parameters[name] for name in SHARED}
         self._bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
         self._solved = Solved(self._bank, options.n_components, scaled=parameters["scale"])
+        self._gaps = ManyGaps(self._bank, self._solved)
         self._models: dict[Key, int] = {}
         self._spare: list[int] = []  # numbers of models whose keys have been deleted
         self._learners: dict[Key, ComponentLearner] = {}
@@ -88,21 +95,22 @@ class Models(Parameters):
     def _rows(self, X: Any, keys: Any, sample_weight: Any = None) -> Rows:
         """Rows that count, checked against those before."""
         dtype = self.dtype if self._bank is None else self._bank.dtype
-        rows = read_rows(
-            X,
-            feature_names=self._feature_names,
-            n_features=None if self._bank is None else self._bank.n_features,
-            largest=float(np.finfo("float32").max) if dtype == "float32" else LARGEST,
-            least=0,
-        )
+        gaps, alone = self.missing == "impute", isinstance(keys, Same)
+        with nullcontext() if alone else naming_keys(keys):
+            rows = read_rows(
+                X,
+                feature_names=self._feature_names,
+                n_features=None if self._bank is None else self._bank.n_features,
+                allow_missing=gaps,
+                largest=float(np.finfo("float32").max) if dtype == "float32" else LARGEST,
+                least=0,
+            )
         m = rows.values.shape[0]
-        if isinstance(keys, Same):
-            distinct, codes = [keys.key], np.zeros(m, np.int64)
-        else:
-            distinct, codes = read_keys(keys, m)
+        distinct, codes = ([keys.key], np.zeros(m, np.int64)) if alone else read_keys(keys, m)
         weights = read_weights(sample_weight, m)
         if weights is not None and m:
-            check_weighted(rows, weights, self._feature_names)
+            with nullcontext() if alone else naming_keys(keys):
+                check_weighted(rows, weights, self._feature_names, allow_missing=gaps)
         values = rows.values
         values = values.toarray() if hasattr(values, "tocsr") else to_numpy(values)
         if weights is None or not m:
@@ -130,8 +138,12 @@ class Models(Parameters):
         models = np.array([self._models.get(key, -1) for key in rows.keys], np.int64)
         new = np.flatnonzero(models < 0)
         models[new] = self._numbers_of_new(len(new))
-        gamma = resolve_parameters(self._single, self._begun.n_features).forgetting
-        learn(self._begun, models, rows, gamma)
+        options = resolve_parameters(self._single, self._begun.n_features)
+        gaps = self._gaps if self.missing == "impute" else None
+        kept = Kept(self._begun, self._solved, gaps)
+        kept = learn(kept, models, rows, options.forgetting, options.largest)
+        self._bank, self._solved = kept.bank, kept.solved
+        self._gaps = self._gaps if kept.gaps is None else kept.gaps
         self._entered({rows.keys[i]: int(models[i]) for i in new})
         self._changed(models)
 
@@ -146,12 +158,21 @@ class Models(Parameters):
         self._spare = [model for model in self._spare if model not in again]
         self._models |= models
 
-    def _decay(self, factor: float, keys: Iterable[Key]) -> None:
-        if not 0 <= factor <= 1:
+    def _decay(self, factor: Any, keys: Iterable[Key]) -> None:
+        factors = np.asarray(factor, "float64")
+        keys = list(keys)
+        if not ((factors >= 0) & (factors <= 1)).all():
             raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
-        models = np.unique(self._numbers(keys))
+        if factors.shape not in ((), (len(keys),)):
+            raise ValueError(
+                f"factor has shape {factors.shape}: give one number, or one for each of the "
+                f"{len(keys)} keys"
+            )
+        models, first = np.unique(self._numbers(keys), return_index=True)
+        if factors.ndim and len(first) < len(keys):
+            raise ValueError("a key is given twice: give one factor for each")
         if self._bank is not None and len(models):
-            self._bank.decay(models, factor)
+            self._bank.decay(models, factors[first] if factors.ndim else float(factors))
             self._changed(models)
 
     def _changed(self, models: NDArray[np.int64]) -> None:
@@ -184,27 +205,34 @@ class Models(Parameters):
             learner = learner_of_components(
                 self._single, bank.n_features, bank.dtype, None, "dense"
             )
-            learner.restore(self._solved.one(int(model)))
+            learner.restore(self._one(int(model)))
             self._learners[key] = learner
         return self._learners[key]
+
+    def _one(self, model: int) -> One:
+        """What is read of one model, with its moments."""
+        one, unseen = self._solved.one(model), self._gaps.of(model)
+        return one._replace(moments=one.moments | {"unseen": unseen}) if unseen.any() else one
 
     def _relearn(self, key: Key, X: Any, sample_weight: Any) -> None:
         """Forget what a key has learned, and learn from X."""
         rows, (model,) = self._rows(X, Same(key), sample_weight), self._numbers([key])
         if not len(rows.X):
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-        bank = self._begun
+        bank, unseen = self._begun, self._gaps.of(int(model))
         before = bank.load(int(model))
         bank.clear(int(model))
         try:
             self._learn(rows)
         except ValueError:
             bank.store(int(model), before)
+            self._gaps.put(int(model), unseen)
             raise
         self._solved.forget(np.array([model]))
 
-    def _replace(self, key: Key, moments: DenseMoments) -> None:
-        """Moments of a key, which may be new."""
+    def _replace(self, key: Key, moments: Moments, unseen: NDArray[np.bool_]) -> None:
+        """Moments of a key, which may be new, and what no row of it has had."""
+        assert isinstance(moments, DenseMoments)
         bank = self._begun
         model = self._models.get(key)
         if model is None:
@@ -212,6 +240,7 @@ class Models(Parameters):
             bank.grow(max(0, model + 1 - bank.n_models))
             self._entered({key: model})
         bank.store(model, moments)
+        self._gaps.put(model, unseen)
         self._changed(np.array([model]))
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
@@ -220,8 +249,6 @@ class Models(Parameters):
             kind = checkpoint.moments_kind or "no"
             raise ValueError(f"cannot go on from {checkpoint!r} in a bank: it has {kind} moments")
         alone = StreamingPCA.from_checkpoint(checkpoint)
-        if alone.missing != "error":
-            raise ValueError(f"cannot go on from {checkpoint!r} in a bank: it fills gaps")
         learner = alone._started_learner
         if self._bank is None:
             self._start(learner.n_features, learner.moments.dtype, checkpoint.feature_names)
@@ -237,7 +264,5 @@ class Models(Parameters):
                 f"{own | {'n_features': there[0]}}, here they are "
                 f"{self._used | {'n_features': here[0]}}"
             )
-        moments = learner.moments
-        assert isinstance(moments, DenseMoments)
-        self._replace(checkpoint.key, moments)
+        self._replace(checkpoint.key, *learner.taken())
         self._solved.put(self._models[checkpoint.key], checkpoint)

@@ -47,8 +47,9 @@ class Models:
         self._past: list[Checkpoint] = []  # written with moments that nobody will need
         self.by_key: dict[Key, KeyModel] = {}
         self._store = store
-        together = half_life is None and learns_together(options, len(names))
-        self._together = Together(options, len(names)) if together else None
+        by_rows = half_life is None or options.get("missing", "error") == "error"
+        together = by_rows and learns_together(options, len(names))
+        self._together = Together(options, len(names), half_life) if together else None
 
     def _new(self) -> KeyModel:
         return KeyModel(self._options, self._names, self._half_life)
@@ -126,7 +127,7 @@ class Models:
             np.maximum.at(last, codes, times)
             for key, *ends in zip(numbers, first.tolist(), last.tolist(), strict=True):
                 self.by_key[key].move(*ends)
-        together.learn(X, keys)
+        together.learn(X, keys, times)
 
     def _taken(self) -> Iterator[tuple[KeyModel, Checkpoint, Mapping[str, Any]]]:
         """The models that have learned since their last checkpoints, what was taken, settings."""

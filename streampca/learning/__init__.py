@@ -9,6 +9,7 @@ from streampca.learning.components import (
 )
 from streampca.learning.filling import Filling
 from streampca.learning.forgetting import remembered
+from streampca.learning.gaps import Gaps
 from streampca.learning.learner import Learner
 from streampca.learning.model import Model
 from streampca.learning.options import check_parameters, refuse_changes, resolve_parameters
@@ -25,6 +26,7 @@ __all__ = [
     "CONSTRAINTS",
     "ComponentLearner",
     "Filling",
+    "Gaps",
     "Learner",
     "Model",
     "PairLearner",

@@ -34,6 +34,8 @@ class Filling(NamedTuple):
         The expectation of a row's coordinates given its own entries, times the components: their
         least-squares fit, regularised by what coordinates are without any.
         """
+        if not len(self.components):
+            return np.zeros_like(D)
         gaps = np.isnan(D)
         expected = np.empty_like(D)
         for start in range(0, len(D), self._together):
@@ -55,8 +57,11 @@ class Filling(NamedTuple):
         """
         C, variances, noise = self
         p, n = C.shape
+        seen = seen & (C != 0).any(axis=0)  # others say nothing
         z = np.empty((len(D), p))
-        enough = seen.sum(axis=1) >= p
+        # M below is singular but for noise / variances where fewer entries were seen than there are
+        # large variances, Sigma but for noise where more were. So both are to 1 / noise**0.5.
+        enough = seen.sum(axis=1) >= (variances > noise**0.5).sum()
         if enough.any():
             if len(D) < _FEW_ROWS or n * p * p > MOST_NUMBERS:
                 M = np.stack([C[:, s] @ C[:, s].T for s in seen[enough]])
@@ -65,7 +70,6 @@ class Filling(NamedTuple):
             right = (D[enough] @ C.T)[..., None]
             z[enough] = np.linalg.solve(M + np.diag(noise / variances), right)[..., 0]
         for i in np.flatnonzero(~enough):
-            # with next to no noise M is singular there: the covariance of what was seen is not
             S = C[:, seen[i]]
             Sigma = (S.T * variances) @ S + noise * np.eye(S.shape[1])
             z[i] = variances * (S @ np.linalg.solve(Sigma, D[i, seen[i]]))

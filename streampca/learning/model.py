@@ -260,11 +260,15 @@ class Model:
         """What is expected of a row given some of its entries."""
         largest = float(self.eigenvalues[0])
         C = self.components.astype("float64")
+        # what rounding left of a feature that did not vary counts beside next to no noise
+        C[np.abs(C) <= 4 * np.finfo(self.components.dtype).eps] = 0.0
         if largest <= 0:  # where nothing varies all is noise
-            return Filling(C, np.full(len(C), np.finfo("float64").eps), 1.0)
-        noise, eigenvalues = (value / largest for value in self._positive())
-        variances = np.maximum(eigenvalues - noise, np.finfo("float64").eps)
-        return Filling(C, variances, float(noise))
+            return Filling(C[:0], np.zeros(0), 1.0)
+        least, eigenvalues = self._positive()
+        noise, variances = least / largest, (eigenvalues - least) / largest
+        # a direction that varies by no more than noise says nothing, wherever rounding turned it
+        shown = variances > np.finfo("float64").eps
+        return Filling(C[shown], variances[shown], noise)
 
     def filled(self, X: Array) -> Array:
         """Rows (m, n) of any kind with their gaps filled; X itself where it has none."""

@@ -188,13 +188,12 @@ class MomentsBank:
 
     # --- forgetting, merging ------------------------------------------------------------------
 
-    def decay(self, models: Places, factor: float) -> None:
-        """Multiply weights by a factor in [0, 1], as `Moments.decay`."""
+    def decay(self, models: Places, factor: float | Float64) -> None:
+        """Multiply weights by a factor in [0, 1], or one each (k,), as `Moments.decay`."""
         weight = self._counts["weight"][models]
-        factors = np.full(len(models), float(factor))
-        if factor > 0.0:
-            least = (weight * factor < LEAST_WEIGHT) & (2.0 * weight > LEAST_WEIGHT)
-            factors[least] = np.minimum(1.0, LEAST_WEIGHT / weight[least])
+        factors = np.full(len(models), factor, "float64")
+        least = (weight * factors < LEAST_WEIGHT) & (2.0 * weight > LEAST_WEIGHT) & (factors > 0)
+        factors[least] = np.minimum(1.0, LEAST_WEIGHT / weight[least])
         n_rows = self._counts["n_rows"][models]
         for pool, mine, roots in (
             (self._thin, n_rows >= 0, factors**0.5),
@@ -205,6 +204,10 @@ class MomentsBank:
                 block[at] *= roots[some[which]][:, None, None]
         for name in ("weight", "rows", "copies"):
             self._counts[name][models] *= factors
+
+    def move_means(self, models: Places, steps: Float64) -> None:
+        """Add steps (k, n) to means: of features that have had one value in all rows so far."""
+        self._means.put(models, self._means.get(models) + steps)
 
     def load(self, model: int) -> DenseMoments:
         """One model's moments by themselves; copies."""

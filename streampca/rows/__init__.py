@@ -11,7 +11,7 @@ from streampca.rows.arrow import is_list, is_number
 from streampca.rows.entries import unfit_entry
 from streampca.rows.minibatch import Known, Look, Minibatch, Squares
 from streampca.rows.names import expanded
-from streampca.rows.numbers import is_whole, number
+from streampca.rows.numbers import BadRow, is_whole, number
 from streampca.rows.parts import (
     in_parts,
     number_of_rows,
@@ -25,6 +25,7 @@ from streampca.rows.weighted import check_weighted, that_count
 
 __all__ = [
     "LARGEST",
+    "BadRow",
     "InputRows",
     "Known",
     "Look",

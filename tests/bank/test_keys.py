@@ -97,7 +97,7 @@ def test_bad_rows_are_named_and_change_nothing():
     bad = np.eye(3)
     bad[1, 2] = np.nan
     for X, keys, weights, message in [
-        (bad, [1, 2, 1], None, "row 1, feature 2 is nan"),
+        (bad, [1, 2, 1], None, "row 1, key 2, feature 2 is nan"),
         (np.eye(4), [1, 2, 1, 2], None, "4 features, but 3 are expected"),
         (np.eye(3), [1, 2, 1], [1.0, -1.0, 1.0], "row 1: the weight"),
         (np.eye(3), [1, 2, 1], [0.0, 0.0, 0.0], "weights of all rows are zero"),

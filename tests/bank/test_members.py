@@ -143,7 +143,7 @@ def test_checkpoints_that_do_not_fit_are_refused(bank):
         ([StreamingPCA(3, memory="factored").fit(X).checkpoint(key=7)], "factored moments"),
         ([one, StreamingPCA(2).fit(X).checkpoint(key=7)], "parameters"),
         ([one, StreamingPCA(3).fit(np.eye(7)).checkpoint(key=7)], "n_features"),
-        ([two, StreamingPCA(3, missing="impute").fit(X).checkpoint(key=7)], "fills gaps"),
+        ([two, StreamingPCA(3, missing="impute").fit(X).checkpoint(key=7)], "parameters"),
         ([StreamingPCA(0.9).fit(X).checkpoint(key=7)], "whole number, or None"),
     ]:
         with pytest.raises(ValueError, match=message):

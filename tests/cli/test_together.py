@@ -30,7 +30,7 @@ OPTIONS = st.fixed_dictionaries(
 ORDERS = st.sampled_from(["interleaved", "one after the other", "one row each", "one key"])
 
 
-def drawn(order, n_rows, seed, bad):
+def drawn(order, n_rows, seed, bad, gaps=False):
     """Rows (m, 4) of numbers or texts, a key and a second for each."""
     draws = np.random.default_rng(seed)
     X = draws.normal(size=(n_rows, 4)) * [9, 3, 2, 1] + draws.normal(size=4) * 10
@@ -43,6 +43,8 @@ def drawn(order, n_rows, seed, bad):
     cells = X.round(6).astype(object)
     for row in draws.integers(0, n_rows, 3) if bad else []:
         cells[row, draws.integers(0, 4)] = "broken"
+    if gaps:
+        cells[draws.random(X.shape) < 0.2] = ""
     return cells, [f"press {key}" for key in keys], np.cumsum(draws.integers(0, 3, n_rows))
 
 
@@ -87,7 +89,8 @@ def test_a_bank_writes_what_single_models_write(
     cli, monkeypatch, options, order, n_rows, timed, bad, seed
 ):
     timed = timed or options.get("--half-life") == "90s"
-    written("rows.csv", *drawn(order, n_rows, seed, bad))
+    gaps = "--missing" in options
+    written("rows.csv", *drawn(order, n_rows, seed, bad, gaps))
     given_ = ["fit", "rows.csv", "--key-column", "press", "-q", "--columns", "oil,air,heat,load"]
     given_ += ["--timestamp-column", "time"] if timed else []
     for name, value in options.items():
@@ -108,6 +111,8 @@ def test_a_bank_writes_what_single_models_write(
     assert said[0] == said[1].replace(stores[1], stores[0])
     assert files(stores[0]) == files(stores[1])
     tolerance = 1e-9 if options.get("--dtype") != "float32" else 1e-4
+    if gaps and n_rows < 100:  # of few rows a model has no noise, and rounding fills gaps
+        tolerance = max(tolerance, 1e-6)
     found = [CheckpointStore(store) for store in stores]
     assert found[0].keys() == found[1].keys()
     for key in found[0].keys():  # noqa: SIM118
@@ -127,7 +132,8 @@ def removed(store):
         ({"n_components": 3, "half_life": 40.0, "dtype": "float32", "batch_size": 9}, 50, True),
         ({"memory": "dense"}, 4, True),
         ({"memory": "factored"}, 4, False),
-        ({"missing": "impute"}, 4, False),
+        ({"missing": "impute", "n_components": 2}, 4, True),
+        ({"missing": "impute", "batch_size": 9}, 4, False),
         ({"n_components": 0.9}, 4, False),
         ({"n_components": "parallel"}, 4, False),
         ({}, 1000, False),
@@ -178,3 +184,39 @@ def test_without_a_store_models_are_shown(cli):
     made = cli("fit", "rows.csv", "--key-column", "press", "--exclude", "time", "--json").json
     assert [json.dumps(each["key"]) for each in made["models"]]
     assert sum(each["n_samples_seen"] for each in made["models"]) == 90
+
+
+@pytest.mark.parametrize("options", [[], ["--missing", "impute"], ["--half-life", "90s"]], ids=str)
+def test_rows_that_are_folded_in_on_the_way_change_nothing(cli, monkeypatch, options):
+    monkeypatch.setattr("streampca.cli.together._LEAST_ROWS", 700)
+    monkeypatch.setattr("streampca.cli.together._NUMBERS", 1)
+    draws = np.random.default_rng(7)
+    cells, _, seconds = drawn("one key", 5000, 7, bad=False, gaps="--missing" in options)
+    keys = [f"press {key}" for key in np.minimum(draws.geometric(0.5, 5000), 5)]
+    written("rows.csv", cells, keys, draws.permutation(seconds) // 60)
+    given_ = ["fit", "rows.csv", "--key-column", "press", "--timestamp-column", "time", "-q"]
+    given_ += ["-n", "2", "--checkpoint-rows", "2600", *options]
+    cli(*given_, "-o", "bank")
+    with monkeypatch.context() as patch:
+        patch.setattr(models_module, "learns_together", lambda *_: False)
+        cli(*given_, "-o", "loop")
+    ours, theirs = CheckpointStore("bank"), CheckpointStore("loop")
+    assert ours.keys() == theirs.keys()
+    for key in ours.keys():  # noqa: SIM118
+        for one, other in zip(ours.history(key), theirs.history(key), strict=True):
+            assert_alike(one, other, 1e-9)
+
+
+@pytest.mark.parametrize("options", [["--missing", "impute"], ["--half-life", "90s"]], ids=str)
+def test_a_bank_goes_on_as_it_would_have(cli, options):
+    rows = drawn("interleaved", 300, 8, bad=False, gaps="--missing" in options)
+    given_ = ["fit", "rows.csv", "--key-column", "press", "--timestamp-column", "time", "-q"]
+    given_ += ["-n", "2", "--checkpoint-rows", "150", *options]
+    written("rows.csv", *(part[:150] for part in rows))
+    cli(*given_, "-o", "halves")
+    written("rows.csv", *rows)
+    cli(*given_, "-o", "halves", "--resume")
+    cli(*given_, "-o", "at once")
+    ours, theirs = CheckpointStore("halves"), CheckpointStore("at once")
+    for key in ours.keys():  # noqa: SIM118
+        assert ours.history(key) == theirs.history(key)
