@@ -43,8 +43,7 @@ from beam_pipelines.learning.running import Learning, Running, Standing
 from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.timers import Timers
 from beam_pipelines.rows import LAST_OF_ALL
-from streampca import Checkpoint
-from streampca.checkpoint import from_state, to_state
+from streampca.checkpoint import Checkpoint, from_state, to_state
 
 _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down: the last instant of a window, one

@@ -15,9 +15,9 @@ from beam_pipelines.learning.folding import Folding, described, empty_moments
 from beam_pipelines.learning.parameters import check
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
-from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
-from streampca.checkpoint import keeps_moments, measure_drift, of_solved
+from streampca.checkpoint import Checkpoint, keeps_moments, measure_drift, of_solved
+from streampca.estimators import StreamingPCA
 from streampca.learning import remembered
 from streampca.moments import Moments, moments_from_state
 

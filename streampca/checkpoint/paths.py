@@ -44,7 +44,7 @@ _FILE = re.compile(r"w(none|-?\d{19})-s(\d{10,19})-k([0-9a-f]{16})\.parquet")
 _FOLDER = re.compile(r"([si])-(.*)-([0-9a-f]{16})")
 _NONE = "none"
 _DAY = 86_400_000_000
-_DAY_FOLDER = re.compile(r"day=(none|-?\d{4,6}-\d\d-\d\d)")
+_DAY_FOLDER = re.compile(r"day=(none|-?\d{3,6}-\d\d-\d\d)")  # years -999 to -1 have three digits
 _BUNDLE = re.compile(r"b-([0-9a-f]{16})-([0-9a-f]{32})-([0-9a-f]{16})\.parquet")
 
 
