@@ -1,6 +1,10 @@
 # `make run` and `make test` need only make and Python 3.11 or newer: each sets up .venv by itself,
 # once; after that only a change of pyproject.toml or constraints.txt installs again.
 
+# Many containers forbid Python to keep byte code. Tests start hundreds of processes, and each would compile all that it
+# imports anew; environments that uv makes have no byte code of their own, either. `make clean` removes it.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -166,14 +170,18 @@ lowest: $(STAMP)  ## tests with the lowest versions of dependencies that pyproje
 	$(TO_LOWEST) ".[river]"
 	$(AS_LOWEST) tests/river/test_river.py tests/river/test_rivers_checks.py $(ARGS)
 
-# torch is an extra: all others, and all that is done with rows of numbers, do without.
+# torch is an extra: all others, and all that is done with rows of numbers, do without. Left out is what does not run the
+# package (the text of the source and of the documentation, benchmarks), what `make fuzz-same` runs, and processes that
+# are killed at random: `make test` has them.
+NO_TORCH = $(addprefix --ignore=tests/,benchmarks fuzz $(addprefix checkpoint/,test_killed.py test_tidy_killed.py test_full_disk.py) \
+    $(addprefix project/,test_house.py test_no_pickle.py test_public_names.py test_reliability.py))
 EXTRAS := river,beam,plot,cli,monitor,onnx,serve,sklearn,kafka
 no-torch: $(STAMP)  ## the tests where torch is not installed; those that need it skip
 	$(UV) venv --quiet --clear --python $(BIN)/python build/no-torch
 	$(UV) pip install --quiet --python build/no-torch/bin/python --constraint constraints.txt --group dev --editable ".[$(EXTRAS)]"
 	! build/no-torch/bin/python -c "import torch" 2>/dev/null
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 build/no-torch/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
-	    -p no:cacheprovider $(ARGS)
+	    -p no:cacheprovider $(NO_TORCH) $(ARGS)
 
 imports: $(STAMP)  ## what `import streampca` takes, beside numpy and pyarrow
 	$(BIN)/python -m benchmarks.imports $(ARGS)
@@ -234,7 +242,7 @@ audit: $(STAMP)  ## known vulnerabilities of the versions in constraints.txt
 
 clean:  ## remove caches and results; .venv stays
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out site
-	find streampca beam_pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find streampca beam_pipelines benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Asks each candidate itself: a python3.11 on the PATH may be a shim that cannot start.
 $(BIN)/python:

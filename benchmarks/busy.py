@@ -24,6 +24,9 @@ WANTED = 0.85
 
 ROUNDS, ROWS, BATCH = 9, 20_000, 1000
 
+PAUSE = 0.1
+"""Seconds before each turn, in which the threads that the last one keeps spinning fall asleep."""
+
 LEARNING = (
     ("dense, p = 10", {"n_components": 10, "memory": "dense"}),
     ("dense, p = 100", {"n_components": 100, "memory": "dense"}),
@@ -67,6 +70,7 @@ def ratios(X: np.ndarray, parameters: dict[str, object]) -> tuple[float, float, 
     """Seconds on one thread, on all (a seed lets threads be) and as chosen: medians of turns."""
 
     def seconds(**more: object) -> float:
+        time.sleep(PAUSE)
         start = time.perf_counter()
         pca = StreamingPCA(**parameters, **more)  # type: ignore[arg-type]
         for first in range(0, len(X), BATCH):

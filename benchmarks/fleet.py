@@ -6,6 +6,7 @@ Keys have a window of six rows of 50 features every ten minutes: 100 of them for
 333,300 checkpoints. Each part is measured in a process of its own, on FnApiRunner:
 
 - "yardstick": the same rows, grouped by key and window, and one state and one timer for each key.
+- "least": the same, and numpy's sums and `eigh` of each window, of which nothing is written.
 - "rows": `LearnComponents(moments="last")` and `WriteCheckpoints`, of the same elements.
 - "blocks": the same of elements that hold the rows of an hour of a key, as readers of files give
   them.
@@ -37,11 +38,22 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.coders import BytesCoder
+from apache_beam.coders import BytesCoder, TupleCoder, VarIntCoder
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import FixedWindows, GlobalWindows, TimestampedValue
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindow,
+    GlobalWindows,
+    TimestampedValue,
+)
+from apache_beam.utils.timestamp import Timestamp
 
 from beam_pipelines import LearnComponents, WriteCheckpoints
 from streampca import CheckpointStore
@@ -101,6 +113,44 @@ class Stand(beam.DoFn):
         yield key, len(state.read())
 
 
+class Least(beam.DoFn):
+    """What no carried model can do without, in plain numpy: none of streampca is in it.
+
+    The rows of windows wait in a bag for one timer of their key. It adds each window up, solves for
+    its eigenpairs, and gives the leading ones with the time of the window.
+    """
+
+    ROWS = BagStateSpec("rows", TupleCoder([VarIntCoder(), BytesCoder()]))
+    TIMER = TimerSpec("timer", TimeDomain.WATERMARK)
+
+    def process(
+        self,
+        element: tuple[str, bytes],
+        time: Any = beam.DoFn.TimestampParam,
+        rows: Any = beam.DoFn.StateParam(ROWS),  # noqa: B008
+        timer: Any = beam.DoFn.TimerParam(TIMER),  # noqa: B008
+    ) -> None:
+        rows.add((time.micros, element[1]))
+        timer.set(GlobalWindow().max_timestamp())
+
+    @on_timer(TIMER)
+    def fire(
+        self,
+        key: str = beam.DoFn.KeyParam,  # type: ignore[assignment]
+        rows: Any = beam.DoFn.StateParam(ROWS),  # noqa: B008
+    ) -> Iterator[TimestampedValue]:
+        total, second, n = np.zeros(FEATURES), np.zeros((FEATURES, FEATURES)), 0
+        for micros, data in sorted(rows.read()):
+            X = np.frombuffer(data).reshape(-1, FEATURES)
+            total, second, n = total + X.sum(0), second + X.T @ X, n + len(X)
+            mean = total / n
+            values, vectors = np.linalg.eigh((second - n * np.outer(mean, mean)) / (n - 1))
+            found = mean, values[::-1], np.ascontiguousarray(vectors[:, -COMPONENTS:].T)
+            data = b"".join(array.tobytes() for array in found)
+            yield TimestampedValue((key, data), Timestamp(micros=micros))
+        rows.clear()
+
+
 def joined(pair: tuple[str, Any]) -> tuple[str, bytes]:
     """The rows of a window of a key as bytes."""
     return pair[0], b"".join(row.tobytes() for row in pair[1])
@@ -115,9 +165,10 @@ def build(what: str, rows: Any, folder: str, before: str | None) -> None:
     """Add what is measured to a pipeline; `before` is the store to go on from."""
     if what == "count":
         _ = rows | beam.GroupByKey() | beam.Map(counted)
-    elif what == "yardstick":
+    elif what in ("yardstick", "least"):
         grouped = rows | beam.GroupByKey() | beam.Map(joined).with_output_types(tuple[str, bytes])
-        _ = grouped | beam.WindowInto(GlobalWindows()) | beam.ParDo(Stand())
+        step = beam.ParDo(Stand() if what == "yardstick" else Least())
+        _ = grouped | beam.WindowInto(GlobalWindows()) | step
     else:
         learned = rows | LearnComponents(COMPONENTS, moments="last", resume_from=before)
         _ = learned | WriteCheckpoints(folder)
@@ -244,6 +295,7 @@ def fleet(keys: int, windows: int, jobs: int, checked: int, scratch: str) -> Non
     pieces = [slice(*each) for each in zip([0, *stops[:-1]], stops, strict=True)]
     first, last = pieces[0], pieces[-1]
     base = run("yardstick", keys, windows, some=first)["cpu"]
+    least = run("least", keys, windows, some=first)["cpu"] * jobs
     ours = [run("rows", keys, windows, folder, some=some) for some in pieces]
     if jobs > 1:
         base = 0.5 * jobs * (base + run("yardstick", keys, windows, some=last)["cpu"])
@@ -252,7 +304,8 @@ def fleet(keys: int, windows: int, jobs: int, checked: int, scratch: str) -> Non
     n_bytes, n_files = size_of(folder)
     _say(
         f"    CPU {sum(each['cpu'] for each in ours) / base:.2f} times the yardstick's, in blocks "
-        f"{blocks / base:.2f} times; {n_bytes / 1e6:,.0f} MB in {n_files} files"
+        f"{blocks / base:.2f} times, the least {least / base:.2f} times; "
+        f"{n_bytes / 1e6:,.0f} MB in {n_files} files"
     )
     ask(folder, keys, windows)
     worst = check(folder, keys, windows, checked)
@@ -265,6 +318,7 @@ def day(keys: int, scratch: str, prism: str | None) -> None:
     _say(f"{keys} keys x {windows} windows of {ROWS} rows x {FEATURES} features")
     _say(HEAD)
     base = run("count", keys, windows)
+    stand, least = (run(what, keys, windows)["cpu"] for what in ("yardstick", "least"))
     ours = run("rows", keys, windows, folder)
     n_bytes, _ = size_of(folder)
     data = os.urandom(n_bytes)
@@ -279,6 +333,11 @@ def day(keys: int, scratch: str, prism: str | None) -> None:
     _say(f"    {'bytes':12}{cpu:10.2f}{'':10}{wall:10.2f}    ({n_bytes / 1e6:.1f} MB)")
     ratio = ours["cpu"] / (base["cpu"] + cpu)
     _say(f"    CPU {ratio:.2f} times that of counting and writing the same bytes")
+    _say(
+        f"    a state and a timer take {stand / base['cpu']:.2f} times that of counting, with "
+        f"numpy's eigh {least / base['cpu']:.2f} times: ours is {ours['cpu'] / least:.2f} times "
+        "this least"
+    )
     if prism is not None:
         on_prism(keys, windows, folder, prism)
 

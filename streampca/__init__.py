@@ -43,6 +43,17 @@ _WINGS = {
 """Where each name lives."""
 
 
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # who blocks a package raises what importing it would
+        return False
+
+
+if not _is_installed("torch"):  # a star import brings what can be imported
+    __all__[:] = [name for name in __all__ if _WINGS[name] != "layer"]
+
+
 def __getattr__(name: str) -> Any:
     """A name's wing is imported when it is first used: reading a store needs no estimator."""
     if name == "__version__":
@@ -59,4 +70,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WINGS, "__version__"})
+    return sorted({*globals(), *__all__, "__version__"})

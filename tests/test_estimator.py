@@ -185,7 +185,7 @@ def test_clone_pickle_and_deepcopy(digits):
     assert clone(pca).get_params() == pca.get_params()
     assert not hasattr(clone(pca), "components_")
     pca.partial_fit(digits[103:106])  # these wait in the buffer
-    for copied in (pickle.loads(pickle.dumps(pca)), copy.deepcopy(pca)):
+    for copied in (pickle.loads(pickle.dumps(pca)), copy.deepcopy(pca), copy.copy(pca)):
         np.testing.assert_array_equal(copied.components_, pca.components_)
         copied.partial_fit(digits[:5])
         assert copied.n_samples_seen_ == 111

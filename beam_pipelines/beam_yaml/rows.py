@@ -10,7 +10,7 @@ from apache_beam.coders import RowCoder
 from apache_beam.coders.typecoders import registry
 
 from beam_pipelines.rows import BadRow
-from streampca import Checkpoint
+from streampca.checkpoint import Checkpoint
 
 
 class CheckpointRow(NamedTuple):

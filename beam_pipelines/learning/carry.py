@@ -43,12 +43,13 @@ from beam_pipelines.learning.running import Learning, Running, Standing
 from beam_pipelines.learning.sizes import LIMIT, say_once
 from beam_pipelines.learning.timers import Timers
 from beam_pipelines.rows import LAST_OF_ALL
-from streampca import Checkpoint
-from streampca.checkpoint import from_state, to_state
+from streampca.checkpoint import Checkpoint, from_state, to_state
 
 _TIMER_STEP = 999
 """Timers cross workers in milliseconds, rounded down: the last instant of a window, one
 microsecond before its end, comes back as up to so many microseconds earlier."""
+
+_END = LAST_OF_ALL - _TIMER_STEP
 
 _AT_HAND, _AT_HAND_BYTES = 16, 2**26
 """Keys whose models a bundle keeps as objects, for their next timers, or more of them while their
@@ -84,6 +85,8 @@ class CarryModel(beam.DoFn):
     PENDING = BagStateSpec("pending", PENDING_CODER)
     WINDOW_END = TimerSpec("window_end", TimeDomain.WATERMARK)
     SILENT = TimerSpec("silent", TimeDomain.WATERMARK)
+
+    _begins_empty = True  # and not with the model of an earlier job
 
     def __init__(self, learning: Learning) -> None:
         self._learning = learning
@@ -162,13 +165,18 @@ class CarryModel(beam.DoFn):
             return
         run = self._running(text, known, state)
         yield from self._released(text, late=state[1] is not None and due[0].last <= state[1])
-        kept = list(entries.kept)
-        yield from self._reported(text, run, due, kept)
+        kept, ends = list(entries.kept), self._ends(now)
+        yield from self._reported(text, run, due, kept, ends)
         if len(self._held) > _HELD:
             yield _stamped(*self._held.pop(next(iter(self._held))))
         standing = run.standing
         assert standing.model is not None
         assert standing.closed is not None
+        if ends:  # a cell that is written costs a runner as much as a window
+            pending.clear()
+            for cell in () if state[0] is None else (model, closed, sequence):
+                cell.clear()
+            return
         entries = entries.without(due, kept, pending)
         self._timers.setdefault(text, Timers()).wait_for(entries.waiting, timer)
         state = to_state(standing.model), standing.closed, standing.sequence
@@ -181,19 +189,28 @@ class CarryModel(beam.DoFn):
             end = min(standing.closed + self._learning.idle, LAST_OF_ALL)
             silent.set(Timestamp(micros=end))
 
+    def _ends(self, now: Timestamp) -> bool:
+        """Whether nothing can come after this timer, so that there is nothing to remember."""
+        learning = self._learning
+        return learning.bounded and learning.idle is None and now.micros >= _END
+
     def _reported(
-        self, text: str, run: Running, due: list[Pending], kept: list[Pending]
+        self, text: str, run: Running, due: list[Pending], kept: list[Pending], ends: bool
     ) -> Iterator[TimestampedValue]:
-        """Close windows, and leave in `kept` what is to be kept of them for rows that come late."""
+        """Close windows, and leave in `kept` what is to be kept of them for rows that come late.
+
+        Where the input `ends`, the last one needs no moments to go on from.
+        """
         learning = self._learning
         groups = [list(group) for _, group in groupby(due, _window)]
+        run.expect(() if kept else groups)
         for number, parts in enumerate(groups, 1):
             last = number == len(groups)
             # where windows are learned apart, those that overlap it are gone on from, too
             apart = not learning.carry and _reaches(parts, groups[-1])
             keeps = learning.keeps(run.standing.sequence, last=last or apart)
             parts += [w for w in kept if w.within(parts[0])]
-            checkpoint = run.close(parts, moments=keeps or last)
+            checkpoint = run.close(parts, moments=keeps or (last and not ends))
             still = [w for w in kept if w not in parts]
             if learning.lateness and not learning.carry:
                 total = run.kept(parts[0])
@@ -241,7 +258,10 @@ class CarryModel(beam.DoFn):
         self, text: str, model: Any, closed: Any, sequence: Any
     ) -> tuple[_AtHand | None, _State]:
         """The key as it is at hand, if that is how it stands, and how it stands."""
-        state: _State = model.read(), closed.read(), sequence.read() or 0
+        done = closed.read()
+        if done is None and self._learning.bounded and self._begins_empty:
+            return None, (None, None, 0)  # no early panes: the others are empty, too
+        state: _State = model.read(), done, sequence.read() or 0
         known = self._at_hand.get(text)
         return (known if known is not None and known.state == state else None), state
 

@@ -6,7 +6,7 @@ import numbers
 import re
 from typing import Any
 
-from streampca import StreamingPCA
+from streampca.estimators import StreamingPCA
 from streampca.learning import check_parameters, resolve_parameters
 
 

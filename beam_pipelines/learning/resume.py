@@ -20,8 +20,7 @@ from beam_pipelines.learning.pending import Arrived, Pending
 from beam_pipelines.learning.running import Learning, differing
 from beam_pipelines.rows import LAST_OF_ALL, Span, key_text, moments_to_bytes
 from beam_pipelines.stores import open_store
-from streampca import Checkpoint
-from streampca.checkpoint import to_state
+from streampca.checkpoint import Checkpoint, to_state
 from streampca.moments import moments_from_state
 
 _Name = tuple[int | None, int]  # window end and sequence of a checkpoint
@@ -93,6 +92,8 @@ class ResumeModel(CarryModel):
     store : str
         Of an earlier job.
     """
+
+    _begins_empty = False
 
     def __init__(self, learning: Learning, store: str) -> None:
         super().__init__(learning)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from beam_pipelines.learning.ahead import Ahead, Known
 from beam_pipelines.learning.folding import Folding, described, empty_moments
 from beam_pipelines.learning.parameters import check
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names, moments_from_bytes, moments_to_bytes
-from streampca import Checkpoint, StreamingPCA
 from streampca.arrays import one_thread
-from streampca.checkpoint import keeps_moments, measure_drift, of_solved
+from streampca.checkpoint import Checkpoint, keeps_moments, measure_drift, of_solved
+from streampca.estimators import StreamingPCA
 from streampca.learning import remembered
 from streampca.moments import Moments, moments_from_state
 
@@ -69,6 +71,7 @@ class Running:
         self._key = key
         self._learning = learning
         self._total: Moments | None = None  # of the window that is being closed
+        self._ahead = Ahead(learning.half_life, learning.idle)
         self._begin(standing)
 
     def _begin(self, standing: Standing) -> None:
@@ -77,6 +80,11 @@ class Running:
         self._pca: StreamingPCA | None = None
         self._names = None if model is None else model.feature_names
         self._width = 0 if model is None else model.components.shape[1]  # 0: no row yet
+
+    def expect(self, groups: Sequence[list[Pending]]) -> None:
+        """The parts of windows that are closed next, in order and with nothing in between."""
+        if self._learning.carry and not self._learning.in_order:
+            self._ahead.expect(groups)
 
     def close(self, parts: list[Pending], *, moments: bool = True) -> Checkpoint:
         """Learn the parts of a window, and take its checkpoint; one with moments can be resumed.
@@ -88,25 +96,41 @@ class Running:
             return self._close(parts, moments)
 
     def _close(self, parts: list[Pending], moments: bool) -> Checkpoint:
-        late = self.learn(parts)
-        assert self._pca is not None
         window = parts[0]
-        fields, before = self._pca._learned(moments), self.standing.model
-        # Moments have no names: the checkpoint gets those of the rows.
-        fields["feature_names"] = self._names
-        if before is not None:
+        late, fields = False, self._learned_ahead(parts, moments)
+        if fields is None:
+            late = self.learn(parts)
+            assert self._pca is not None
+            fields = self._pca._learned(moments)
+        before = self.standing.model  # none where this one begins anew
+        if before is not None and "drift" not in fields:
             components = np.asarray(fields["components"])
             fields["drift"] = measure_drift(components, before.components)
-        checkpoint = (Checkpoint if moments else of_solved)(
-            key=self._key,
-            window_start=window.span.start,
-            window_end=window.span.end,
-            sequence=self.standing.sequence,
-            late=late,
-            **fields,
-        )
+        # Moments have no names: the checkpoint gets those of the rows.
+        fields["feature_names"] = self._names
+        fields |= {
+            "key": self._key,
+            "window_start": window.span.start,
+            "window_end": window.span.end,
+            "sequence": self.standing.sequence,
+            "late": late,
+        }
+        checkpoint = Checkpoint(**fields) if moments else of_solved(before, **fields)
         self.standing = self.standing._replace(model=checkpoint, sequence=checkpoint.sequence + 1)
         return checkpoint
+
+    def _learned_ahead(self, parts: list[Pending], moments: bool) -> dict[str, Any] | None:
+        """What has been learned up to a window, if that was together with others."""
+        model, closed, _ = self.standing
+        if model is None or closed is None or not self._learning.carry:
+            return None
+        pca, known = self._started(), Known(self._names, self._width, closed, model.components)
+        found = self._ahead.reading(parts, pca, known)
+        if found is None:
+            return None
+        self._total = None
+        self.standing = self.standing._replace(closed=parts[0].last)
+        return pca._learned_then(found[0], moments) | {"drift": found[1]}
 
     def learn(self, parts: list[Pending]) -> bool:
         """Learn the parts of a window; return whether that window had been closed before."""

@@ -219,7 +219,7 @@ def _wait(result: Any, ended: list[Any]) -> None:
 
 def _at_work(version: str) -> None:
     """On a worker: raise if it cannot do what the job will ask."""
-    import beam_pipelines.learning  # noqa: F401 - whether it is there is the question
+    import beam_pipelines.transforms  # noqa: F401 - whether it is there is the question
 
     if beam.version.__version__ != version:
         raise RuntimeError(f"its apache_beam is {beam.version.__version__} and not {version}")

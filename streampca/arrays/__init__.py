@@ -36,7 +36,7 @@ from streampca.arrays.linalg import (
 )
 from streampca.arrays.ordering import completed, oriented
 from streampca.arrays.streams import Lane, pinned, streams_of
-from streampca.arrays.threads import as_last, as_pays, one_thread, one_torch_thread
+from streampca.arrays.threads import as_last, as_pays, beside_passes, one_thread, one_torch_thread
 
 __all__ = [
     "Array",
@@ -45,6 +45,7 @@ __all__ = [
     "apart",
     "as_last",
     "as_pays",
+    "beside_passes",
     "cast",
     "column_lengths",
     "column_parts",

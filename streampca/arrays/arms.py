@@ -12,7 +12,7 @@ _FIRST, _MOST = 8, 1024
 """Pieces of work from one trial of the other arm to the next: twice as many after each that it
 loses."""
 
-_SHARE = 20.0
+SHARE = 20.0
 """A trial that takes k times as long as the arm in use comes at most once in 20 (k - 1) pieces, so
 that all of them together cost a twentieth. (Threads that wait for each other took 14 times as long
 beside one busy core.)"""
@@ -31,7 +31,13 @@ _WEIGHT = 0.25
 class TwoArms:
     """Chooses arm 0 or 1 for each piece of work, and is told how long it took.
 
-    Arm 0 loses little where others work beside it, so it is tried first.
+    Parameters
+    ----------
+    preferred
+        The arm to begin with.
+    until_trial
+        Pieces before the other one is tried for the first time. The first piece of all pays for
+        what is done once.
 
     Examples
     --------
@@ -43,16 +49,25 @@ class TwoArms:
     1
     """
 
-    def __init__(self) -> None:
-        self.preferred = 0
+    def __init__(self, preferred: int = 0, until_trial: int = 2) -> None:
+        self.preferred = preferred
         self._usual = math.inf  # time of the preferred arm
-        self._until_trial = 2  # the first piece of all pays for what is done once
+        self._until_trial = until_trial
         self._interval = _FIRST
         self._in_a_row = 0  # trials that the other arm has won, or slow pieces
 
+    @property
+    def tries(self) -> bool:
+        """Whether the next piece is a trial of the arm that is not in use."""
+        return self._until_trial <= 0
+
     def choose(self) -> int:
         """The arm for the next piece."""
-        return self.preferred if self._until_trial > 0 else 1 - self.preferred
+        return 1 - self.preferred if self.tries else self.preferred
+
+    def dismiss(self, times: float) -> None:
+        """No trial: it would take so many times as long as the arm in use."""
+        self._lost(times * self._usual)
 
     def tell(self, arm: int, time: float) -> None:
         """How long a piece took with this arm, in any unit that pieces share."""
@@ -87,4 +102,4 @@ class TwoArms:
         self._in_a_row = 0
         self._interval = min(2 * self._interval, _MOST)
         lost = min(time / self._usual - 1.0, float(_MOST)) if self._usual > 0 else 0.0
-        self._until_trial = max(self._interval, math.ceil(_SHARE * lost))
+        self._until_trial = max(self._interval, math.ceil(SHARE * lost))

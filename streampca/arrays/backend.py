@@ -116,7 +116,7 @@ def column_squares(Z: Array) -> Array:
     return squares
 
 
-_ALONE = 8_192
+_ALONE = 2**13
 """Numbers that OpenBLAS squares and sums on the calling thread: it takes others from 10,000 on."""
 
 
@@ -128,8 +128,13 @@ def sum_of_squares(values: Any) -> float:
     reader of a Parquet file.
     """
     flat = values.ravel(order="K")
-    parts = (flat[start : start + _ALONE] for start in range(0, flat.size, _ALONE))
-    return sum((float(np.vdot(part, part)) for part in parts), 0.0)
+    even = flat.size - flat.size % _ALONE
+    rest = float(np.vdot(flat[even:], flat[even:]))
+    if even == 0:
+        return rest
+    parts = flat[:even].reshape(-1, _ALONE)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.vecdot(parts, parts).sum(dtype="float64")) + rest
 
 
 def writeable(value: Any) -> Any:

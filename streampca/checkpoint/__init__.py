@@ -8,7 +8,7 @@ from streampca.checkpoint.bundle import is_bundle
 from streampca.checkpoint.columns import CheckpointError
 from streampca.checkpoint.compact import from_state, to_state
 from streampca.checkpoint.describe import heading, plain, variances, versions
-from streampca.checkpoint.drift import Drift, measure_drift
+from streampca.checkpoint.drift import Drift, measure_drift, measure_drifts
 from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import keeps_moments, which_moments
@@ -40,6 +40,7 @@ __all__ = [
     "is_store_folder",
     "keeps_moments",
     "measure_drift",
+    "measure_drifts",
     "of_solved",
     "plain",
     "relative_path",

@@ -17,7 +17,7 @@ from streampca import wire
 from streampca.checkpoint.fields import Key
 from streampca.wire import WireError
 
-__all__ = ["Index", "Name", "key_order", "order_of"]
+__all__ = ["Index", "Name", "Rank", "key_order", "order_of"]
 
 _KIND = "checkpoints"
 _ARRAYS = {
@@ -31,6 +31,13 @@ _ARRAYS = {
 }
 
 
+Rank = tuple[int, int]
+"""Window end and sequence of a name, as numbers that sort as names do."""
+
+_OUTSIDE = -(2**63)
+"""For a window end, where there is none."""
+
+
 class Name(NamedTuple):
     """What makes a checkpoint of a key another one."""
 
@@ -41,6 +48,11 @@ class Name(NamedTuple):
     def order(self) -> tuple[bool, int, int]:
         """Oldest first; checkpoints outside windows come before all windows."""
         return (self.window_end is not None, self.window_end or 0, self.sequence)
+
+    @property
+    def rank(self) -> Rank:
+        """The same order."""
+        return (_OUTSIDE if self.window_end is None else self.window_end, self.sequence)
 
 
 def key_order(key: Key) -> tuple[bool, bytes, bool]:
@@ -164,6 +176,14 @@ class Index:
     def highest(self) -> int:
         """Of all orders."""
         return int(self._arrays["order"].max())
+
+    def reach(self) -> tuple[Rank, Rank]:
+        """The ranks of the oldest and of the newest checkpoint, of whatever keys."""
+        ends = np.where(self._arrays["has_end"], self._arrays["window_end"], _OUTSIDE)
+        first, last = ends.min(), ends.max()
+        sequence = self._arrays["sequence"]
+        oldest, newest = sequence[ends == first].min(), sequence[ends == last].max()
+        return (int(first), int(oldest)), (int(last), int(newest))
 
     def has_moments(self, row: int) -> bool:
         """Whether the checkpoint in a row has what is only for going on."""

@@ -43,7 +43,7 @@ class Day:
     """
 
     def __init__(self, places: Places, folder: str, singles: Mapping[Place, Stamp | None]) -> None:
-        self._places, self._singles = places, singles
+        self._places, self._folder, self._singles = places, folder, singles
         self._indexes: dict[str, Index] = places.bundles([folder])[folder]
         self.counting, self._double = counting(self._indexes, singles)
 
@@ -79,6 +79,9 @@ class Day:
         chosen -= unreadable
         singles = {p.relative: stamp for p, stamp in self._singles.items() if p.relative in chosen}
         self._places.listing.retire(chosen - singles.keys(), singles)
+        self._places.catalogue.tidy(
+            self._folder, self._places.listing.bundles([self._folder])[self._folder]
+        )
         return sum(place.relative in chosen for place in gone)
 
     # --- inside ---------------------------------------------------------------------------------
@@ -89,6 +92,7 @@ class Day:
             folder = paths.day_folder(some[0][0].window_end)
             name = paths.bundle_name(index.highest, index.digest)
             self._places.files.write(f"{folder}/{name}", data)
+            self._places.catalogue.add(f"{folder}/{name}", index)
 
     def _has_moments(self, place: Place) -> bool:
         return place.row is None or self._indexes[place.relative].has_moments(place.row)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streampca.metrics import acs, principal_angles
 
-__all__ = ["Drift", "measure_drift"]
+__all__ = ["Drift", "measure_drift", "measure_drifts"]
 
 _ORTHONORMAL = 1e-13
 """Entries of C C' - I up to which rows are orthonormal but for rounding."""
@@ -36,6 +36,28 @@ def measure_drift(components: NDArray[Any], previous: NDArray[Any]) -> Drift:
     return Drift(angle, np.minimum(cosines, 1.0))  # rounding: an arc cosine of it must exist
 
 
+def measure_drifts(components: NDArray[Any], previous: NDArray[Any]) -> list[Drift]:
+    """Drift of each of some components (t, p, n) from those before, the first from `previous`."""
+    t, p, _ = components.shape
+    if previous.shape != components.shape[1:] or not components.dtype == previous.dtype == "f8":
+        before = [previous, *components[:-1]]
+        return [measure_drift(*each) for each in zip(components, before, strict=True)]
+    A = components
+    B = np.concatenate([previous[None], A[:-1]])
+    C = B @ A.transpose(0, 2, 1)
+    R = B - C @ A
+    sines = np.sqrt(_largest_of_each(R @ R.transpose(0, 2, 1)))
+    unit = np.eye(p)
+    rounding = np.abs(A @ A.transpose(0, 2, 1) - unit).max(axis=(1, 2))
+    rounding_before = np.append(np.abs(previous @ previous.T - unit).max(), rounding[:-1])
+    quick = (np.maximum(rounding, rounding_before) <= _ORTHONORMAL) & (sines <= 0.7)
+    angles = np.arcsin(np.where(quick, sines, 0.0)).tolist()
+    cosines = np.minimum(np.abs(np.diagonal(C, axis1=1, axis2=2)), 1.0)
+    return [
+        Drift(angles[i], cosines[i]) if quick[i] else measure_drift(A[i], B[i]) for i in range(t)
+    ]
+
+
 def _of_orthonormal(A: NDArray[Any], B: NDArray[Any]) -> Drift | None:
     """The same of a few orthonormal rows (p, n) in a tenth of the time; None where they are not.
 
@@ -58,6 +80,14 @@ def _of_orthonormal(A: NDArray[Any], B: NDArray[Any]) -> Drift | None:
     if sine > 0.7:
         return None
     return Drift(math.asin(sine), np.minimum(np.abs(C.diagonal()), 1.0))
+
+
+def _largest_of_each(S: NDArray[Any]) -> NDArray[np.float64]:
+    """The same of Gram matrices (t, p, p)."""
+    if S.shape[1] > 2:
+        return np.maximum(np.linalg.eigvalsh(S)[:, -1], 0.0)
+    a, d, b = S[:, 0, 0], S[:, -1, -1], S[:, 0, -1]
+    return a if S.shape[1] == 1 else 0.5 * (a + d) + np.hypot(0.5 * (a - d), b)
 
 
 def _largest(S: NDArray[np.float64]) -> float:

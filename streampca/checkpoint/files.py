@@ -109,9 +109,17 @@ class Files(Protocol):
     def write(self, relative: str, data: bytes) -> None:
         """Write a file so that all of it is there for good, or nothing."""
 
+    appends: bool
+    """Whether files can be added to, which object stores do not know."""
+
+    def append(self, relative: str, data: bytes) -> None:
+        """Add to the end of a file, which may be cut off where a writer is killed."""
+
 
 class LocalFiles:
     """A folder of this machine's file system."""
+
+    appends = True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -227,6 +235,18 @@ class LocalFiles:
             break
         _sync_folder(place.parent)
         sweep(waiting, now)
+
+    def append(self, relative: str, data: bytes) -> None:
+        """In one call, which local file systems do not mix with that of another process."""
+        place = self.root / relative
+        place.parent.mkdir(exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        number = os.open(place, flags | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            os.write(number, data)
+        finally:
+            os.close(number)
 
 
 def content(file: Opened, look: Look) -> bytes:

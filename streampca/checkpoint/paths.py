@@ -36,6 +36,7 @@ __all__ = [
     "next_order",
     "parse_bundle_name",
     "parse_file_name",
+    "spelled",
 ]
 
 _LONGEST = 96  # escaped characters of a key in a folder's name; file systems allow 255
@@ -43,8 +44,8 @@ _FILE = re.compile(r"w(none|-?\d{19})-s(\d{10,19})-k([0-9a-f]{16})\.parquet")
 _FOLDER = re.compile(r"([si])-(.*)-([0-9a-f]{16})")
 _NONE = "none"
 _DAY = 86_400_000_000
-_DAY_FOLDER = re.compile(r"day=(none|-?\d{4,6}-\d\d-\d\d)")
-_BUNDLE = re.compile(r"b-([0-9a-f]{16})-([0-9a-f]{32})-[0-9a-f]{16}\.parquet")
+_DAY_FOLDER = re.compile(r"day=(none|-?\d{3,6}-\d\d-\d\d)")  # years -999 to -1 have three digits
+_BUNDLE = re.compile(r"b-([0-9a-f]{16})-([0-9a-f]{32})-([0-9a-f]{16})\.parquet")
 
 
 class FileName(NamedTuple):
@@ -134,6 +135,8 @@ class BundleName(NamedTuple):
     """The highest of its checkpoints."""
     digest: str
     """Of their keys, window ends and sequences."""
+    suffix: str
+    """By chance, so that no other file has the name."""
 
 
 def day_folder(window_end: int | None) -> str:
@@ -154,13 +157,18 @@ def is_day(folder: str) -> bool:
 
 def bundle_name(order: int, digest: str) -> str:
     """A name for a file of many checkpoints that no other file has or ever had."""
-    return f"b-{order:016x}-{digest}-{secrets.token_hex(8)}.parquet"
+    return spelled(BundleName(order, digest, secrets.token_hex(8)))
+
+
+def spelled(name: BundleName) -> str:
+    """The name of a file that says this."""
+    return f"b-{name.order:016x}-{name.digest}-{name.suffix}.parquet"
 
 
 def parse_bundle_name(name: str) -> BundleName | None:
     """What `bundle_name` put into a name; None if it did not make it."""
     found = _BUNDLE.fullmatch(name)
-    return None if found is None else BundleName(int(found[1], 16), found[2])
+    return None if found is None else BundleName(int(found[1], 16), found[2], found[3])
 
 
 def next_order(names: Iterable[str], now: int) -> int:

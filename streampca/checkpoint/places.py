@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from streampca.checkpoint import columns, paths
 from streampca.checkpoint.bundle import read_index
-from streampca.checkpoint.bundle_index import Index, Name
+from streampca.checkpoint.bundle_index import Index, Name, Rank
+from streampca.checkpoint.catalogue import Brief, Catalogue
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Files, Unusable
 from streampca.checkpoint.listing import Listing
@@ -59,10 +60,11 @@ class Places:
     def __init__(self, files: Files, skip: Callable[[str, str], None]) -> None:
         self.files, self.skip = files, skip
         self.listing = Listing(files, skip)
+        self.catalogue = Catalogue(files)
         self._indexes: dict[str, Index] = {}  # of files, which never change
 
     def __getstate__(self) -> dict[str, object]:
-        return {"files": self.files, "skip": self.skip, "listing": self.listing, "_indexes": {}}
+        return vars(self) | {"catalogue": Catalogue(self.files), "_indexes": {}}
 
     # --- files of many --------------------------------------------------------------------------
 
@@ -70,31 +72,58 @@ class Places:
         """The folders of files of many, the newest day first."""
         return sorted(self.listing.days(), key=paths.day_number, reverse=True)
 
-    def bundles(self, days: Iterable[str]) -> dict[str, dict[str, Index]]:
-        """For each day the files of many checkpoints that there are now, each with its index."""
+    def bundles(
+        self, days: Iterable[str], only: Callable[[Brief], bool] = lambda _: True
+    ) -> dict[str, dict[str, Index]]:
+        """For each day the files of many that there are now, each with its index.
+
+        `only` leaves out files by what they have in brief, which are not opened then.
+        """
         days = list(days)
         while True:
             listed, gone = self.listing.bundles(days), False
             found: dict[str, dict[str, Index]] = {}
             for day, files in listed.items():
                 found[day] = {}
+                briefs = self.catalogue.of_day(day, files)
                 for relative in files:
+                    if relative in briefs and not only(briefs[relative]):
+                        continue
                     try:
-                        index = self._indexes.get(relative) or self._index(relative)
+                        index = self.index(relative)
                     except FileNotFoundError:
                         gone = True
                         continue
                     if index is not None:
-                        found[day][relative] = self._indexes[relative] = index
+                        found[day][relative] = index
+                self._learn(day, briefs, found[day])
             # who replaced it had written the replacement before; somebody else has removed it
             if not gone or self.listing.bundles(days) == listed:
                 self._forget(listed)
                 return found
 
-    def indexes(self) -> dict[str, Index]:
-        """All files of many, each with its index."""
-        bundles = self.bundles(self.days())
+    def reaching(self, key: Key, day: str) -> list[tuple[Brief, str]]:
+        """The files of a day that may have checkpoints of a key, those that reach last first."""
+        files = self.listing.bundles([day])[day]
+        self._forget({day: files})
+        briefs = self.catalogue.of_day(day, files)
+        unknown = {name: self.index(name) for name in files if name not in briefs}
+        read = {name: index for name, index in unknown.items() if index is not None}
+        briefs |= self._learn(day, briefs, read)
+        having = [(brief, name) for name, brief in briefs.items() if brief.may_have(key)]
+        return sorted(having, key=lambda each: (each[0].last, each[1]), reverse=True)
+
+    def indexes(self, only: Callable[[Brief], bool] = lambda _: True) -> dict[str, Index]:
+        """All files of many, each with its index; `only` as for `bundles`."""
+        bundles = self.bundles(self.days(), only)
         return {relative: index for day in bundles.values() for relative, index in day.items()}
+
+    def _learn(
+        self, day: str, briefs: Mapping[str, Brief], read: Mapping[str, Index]
+    ) -> dict[str, Brief]:
+        """Note what the files have that were read for want of a record."""
+        new = {name: index for name, index in read.items() if name not in briefs}
+        return self.catalogue.learn(day, new) if new else {}
 
     def _forget(self, listed: dict[str, list[str]]) -> None:
         """The indexes of files that are there no longer."""
@@ -107,12 +136,16 @@ class Places:
         """The index of a file, if it has been read before."""
         return self._indexes.get(relative)
 
-    def _index(self, relative: str) -> Index | None:
+    def index(self, relative: str) -> Index | None:
+        """The index of a file; None if it cannot be used, which is told."""
+        known = self._indexes.get(relative)
+        if known is not None:
+            return known
         try:
             with self.files.opened(relative) as file, columns.as_checkpoint_error("file"):
                 index = read_index(file)
                 said = paths.parse_bundle_name(relative.partition("/")[2])
-                if said != (index.highest, index.digest):
+                if said is None or said[:2] != (index.highest, index.digest):
                     raise WireError("it has other checkpoints than its name says")
                 ends = {index.name(0).window_end, index.name(len(index) - 1).window_end}
                 if {paths.day_folder(end) for end in ends} != {relative.partition("/")[0]}:
@@ -120,6 +153,7 @@ class Places:
         except (Unusable, WireError) as error:
             self.skip(relative, str(error))
             return None
+        self._indexes[relative] = index
         return index
 
     # --- files of one ---------------------------------------------------------------------------
@@ -148,33 +182,77 @@ class Places:
     def of_day(self, key: Key, day: str) -> dict[Name, Place]:
         """The checkpoints of a key that end on a day."""
         singles = [place for place in self.singles(key) if place.day == day]
-        return _counting(key, self.bundles([day])[day], singles)
+        return _counting(key, self.bundles([day], _having(key))[day], singles)
 
     def of_key(self, key: Key) -> dict[Name, Place]:
         """All checkpoints of a key, unordered."""
         singles = list(self.singles(key))
-        return _counting(key, self.indexes(), singles)
+        return _counting(key, self.indexes(_having(key)), singles)
 
     def newest_first(self, key: Key, until: int | None = None) -> Iterator[Place]:
         """The checkpoints of a key, of windows that had ended by then, if that is given.
 
-        Days are read one after the other, so that who wants the newest reads no more than its.
+        Days are read one after the other, and files of a day by what they reach, so that who wants
+        the newest opens no more than its.
         """
         singles: dict[str, list[Place]] = {}
         for place in self.singles(key):
             singles.setdefault(place.day, []).append(place)
         last = None
         if until is not None:  # no window ends later
-            last = paths.day_number(paths.day_folder(max(-_LAST, min(until, _LAST))))
+            until = max(-_LAST, min(until, _LAST))
+            last = paths.day_number(paths.day_folder(until))
         there = set(self.days())
         for day in sorted(singles.keys() | there, key=paths.day_number, reverse=True):
             if last is not None and not -math.inf < paths.day_number(day) <= last:
                 continue
-            indexes = self.bundles([day])[day] if day in there else {}
-            found = _counting(key, indexes, singles.get(day, []))
-            for name in sorted(found, key=lambda name: name.order, reverse=True):
-                if until is None or (name.window_end is not None and name.window_end <= until):
-                    yield found[name]
+            mine = {place.name: place for place in singles.get(day, [])}
+            found = self._of_day_newest_first(key, day, until, mine) if day in there else None
+            for place in _descending(mine.values()) if found is None else found:
+                if until is None or (place.name.window_end or 0) <= until:
+                    yield place
+
+    def _of_day_newest_first(
+        self, key: Key, day: str, until: int | None, singles: dict[Name, Place]
+    ) -> Iterator[Place]:
+        """Those of a day, each once all files are read that reach as far."""
+        waiting: dict[Name, Place] = dict(singles)
+        given: Rank | None = None
+        try:
+            for brief, relative in self.reaching(key, day):
+                if until is not None and brief.first[0] > until:
+                    continue
+                for place in _descending(p for p in waiting.values() if p.name.rank > brief.last):
+                    given = place.name.rank
+                    yield waiting.pop(place.name)
+                index = self.index(relative)
+                for place in () if index is None else _in_file(key, relative, index):
+                    other = waiting.get(place.name)
+                    if other is None or _after(place, other):
+                        waiting[place.name] = place
+        except FileNotFoundError:  # others have replaced what was listed
+            waiting = self.of_day(key, day)
+            if given is not None:
+                waiting = {name: p for name, p in waiting.items() if name.rank < given}
+        yield from _descending(waiting.values())
+
+
+def _having(key: Key) -> Callable[[Brief], bool]:
+    return lambda brief: brief.may_have(key)
+
+
+def _descending(places: Iterable[Place]) -> list[Place]:
+    return sorted(places, key=lambda place: place.name.rank, reverse=True)
+
+
+def _in_file(key: Key, relative: str, index: Index) -> Iterator[Place]:
+    for row in index.rows_of(key):
+        yield Place(key, index.name(row), relative, row, index.order(row))
+
+
+def _after(place: Place, other: Place) -> bool:
+    """Whether it counts, and not the other one, of the same name."""
+    return (place.order, place.relative) >= (other.order, other.relative)
 
 
 def single_place(key: Key, name: Name, relative: str) -> Place:
@@ -185,11 +263,11 @@ def single_place(key: Key, name: Name, relative: str) -> Place:
 def _counting(key: Key, indexes: dict[str, Index], singles: Iterable[Place]) -> dict[Name, Place]:
     """For each name of a key the place that counts."""
     found: dict[Name, Place] = {}
-    for relative, index in sorted(indexes.items()):
-        for row in index.rows_of(key):
-            name, order = index.name(row), index.order(row)
-            if name not in found or found[name].order <= order:
-                found[name] = Place(key, name, relative, row, order)
+    for relative, index in indexes.items():
+        for place in _in_file(key, relative, index):
+            other = found.get(place.name)
+            if other is None or _after(place, other):
+                found[place.name] = place
     return found | {place.name: place for place in singles}
 
 

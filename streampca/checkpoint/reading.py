@@ -17,7 +17,7 @@ from streampca.checkpoint.bundle import (
     read_index,
     to_bundle,
 )
-from streampca.checkpoint.bundle_index import Name, key_order
+from streampca.checkpoint.bundle_index import Index, Name, key_order
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp, Unusable, content
 from streampca.checkpoint.parquet import from_parquet, look, read_light
@@ -212,6 +212,8 @@ class Bundled(NamedTuple):
     relative: str
     """Where it is to lie in a store, with "/"."""
     data: bytes
+    contents: Index
+    """Which checkpoints it has."""
     replaces: list[str]
     """Older files with the same checkpoints, which may go once it is there."""
 
@@ -232,7 +234,7 @@ def bundled(
         parsed = [(name, paths.parse_bundle_name(name)) for name in names]
         older = [name for name, each in parsed if each is not None and each.digest == index.digest]
         name = paths.bundle_name(order, index.digest)
-        yield Bundled(f"{folder}/{name}", data, [f"{folder}/{each}" for each in older])
+        yield Bundled(f"{folder}/{name}", data, index, [f"{folder}/{each}" for each in older])
 
 
 def write(places: Places, checkpoints: Iterable[Checkpoint]) -> list[str]:
@@ -247,8 +249,9 @@ def write(places: Places, checkpoints: Iterable[Checkpoint]) -> list[str]:
     def there(day: str) -> list[str]:
         return places.listing.names_of_days([day])[day]
 
-    for relative, data, older in bundled(checkpoints, there):
+    for relative, data, index, older in bundled(checkpoints, there):
         places.files.write(relative, data)
+        places.catalogue.add(relative, index)
         places.listing.retire(older, {})
         made.append(relative)
     places.listing.retire([], alone)

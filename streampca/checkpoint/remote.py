@@ -6,6 +6,7 @@ Apart from it, because `pyarrow.fs` takes a tenth of the time that importing str
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
 import time
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class _OpenedThere(NamedTuple):
 
 class RemoteFiles:
     """A folder of any `pyarrow.fs` file system."""
+
+    appends = False
 
     def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
         self.filesystem = filesystem
@@ -112,6 +115,10 @@ class RemoteFiles:
                 self.filesystem.delete_file(here)
             raise
         self._sweep(waiting)
+
+    def append(self, relative: str, data: bytes) -> None:
+        """Object stores have no such thing."""
+        raise io.UnsupportedOperation(f"Cannot add to {self.path(relative)!r}.")
 
     def _appear_complete(self) -> bool:
         """Whether what is written appears when it is closed, in the place of what was there."""

@@ -25,10 +25,11 @@ _VECTORS = ("mean", "components", "explained_variance", "explained_variance_rati
 _NUMBERS = ("weight", "total_variance", "discarded_variance")
 
 
-def of_solved(**given: Any) -> Checkpoint:
+def of_solved(before: Checkpoint | None = None, **given: Any) -> Checkpoint:
     """The checkpoint of these fields, of a model of this process and without moments.
 
-    Arrays cannot be written to from now on. What is not as a model has it is checked as ever.
+    `before` is one of the same model: what it has in common with it has been checked. Arrays cannot
+    be written to from now on. What is not as a model has it is checked as ever.
 
     Examples
     --------
@@ -52,15 +53,20 @@ def of_solved(**given: Any) -> Checkpoint:
     for array in arrays:
         fields.freeze(array)
     found = _DEFAULTS | given | {name: fields.real(name, given[name]) for name in _NUMBERS}
+    settings, names = given["settings"], given["feature_names"]
+    if before is not None and before.settings == settings and before.feature_names == names:
+        settings, names = before.settings, before.feature_names
+    else:
+        settings, names = fields.settings(settings), fields.names(names, components.shape[1])
     found |= {
         "key": fields.key(given.get("key")),
         "window_start": fields.time("window_start", given.get("window_start")),
         "window_end": fields.time("window_end", given.get("window_end")),
-        "feature_names": fields.names(given["feature_names"], components.shape[1]),
+        "feature_names": names,
         "decoder": fields.freeze(np.ascontiguousarray(components.T)),
         "moments_kind": "",
         "moments": {},
-        "settings": fields.settings(given["settings"]),
+        "settings": settings,
         "calibration": {},
     }
     made = object.__new__(Checkpoint)

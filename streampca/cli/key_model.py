@@ -78,10 +78,6 @@ class KeyModel:
             return StreamingPCA(**self._options)
         return StreamingPCA.from_checkpoint(found)
 
-    def learned_elsewhere(self) -> None:
-        """Rows are learned together with those of other keys."""
-        self._found = None
-
     def move(self, first: int, latest: int) -> None:
         """Rows from one time to another are learned."""
         self._start = first if self._start is None else min(first, self._start)

@@ -145,8 +145,8 @@ class Together:
             remembered(last - before, half_life)[later], [keys[i] for i in later.tolist()]
         )
         self._ends.update(zip(keys, last.tolist(), strict=True))
-        ages = last[codes] - times
-        return np.asarray(remembered(ages, half_life))
+        ages: NDArray[np.int64] = last[codes] - times
+        return remembered(ages, half_life)
 
 
 def _codes(keys: Sequence[Any]) -> tuple[NDArray[np.int64], list[Any]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streampca.arrays import device_name
 from streampca.checkpoint import Checkpoint, CheckpointStore, fields_of
 from streampca.estimators.components import Results
+from streampca.learning import Reading, read_each, reads_each
 
 
 class Checkpoints(Results):
@@ -38,6 +41,31 @@ class Checkpoints(Results):
         return fields_of(model) | {
             "feature_names": self._feature_names,
             "moments_kind": learner.moments.kind if moments else "",
+            "moments": state,
+            "settings": self._settings(),
+        }
+
+    @property
+    def _learns_each(self) -> bool:
+        """Whether `_learn_each` may learn windows of few rows."""
+        return self._learner is not None and reads_each(self._learner)
+
+    def _learn_each(
+        self, windows: Sequence[NDArray[np.float64]], decays: Sequence[float]
+    ) -> list[Reading]:
+        """Learn the first of some windows of rows, each after a decay, and read after each.
+
+        As `decay`, `merge` and `_learned` would for each, in half the time; none where that is not
+        so, and then nothing is learned.
+        """
+        return [] if self._learner is None else read_each(self._learner, windows, decays)
+
+    def _learned_then(self, reading: Reading, moments: bool) -> dict[str, Any]:
+        """What `_learned` would have returned after a window."""
+        state = reading.moments().state() if moments else {}
+        return fields_of(reading.model) | {
+            "feature_names": self._feature_names,
+            "moments_kind": "dense" if moments else "",
             "moments": state,
             "settings": self._settings(),
         }

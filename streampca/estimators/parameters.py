@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Mapping
@@ -12,6 +13,10 @@ _LEARNED = ("_learner", "_feature_names", "_target_names", "_single")
 
 class Parameters:
     """Constructor parameters are stored under their own names, untouched."""
+
+    def __copy__(self) -> Self:
+        """One that learns by itself: what is learned is changed in place, and never shared."""
+        return copy.deepcopy(self)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name."""

@@ -200,9 +200,6 @@ class Batches:
             broken, n, m = [Broken(0, str(error), _content(message))], 1, 0
         return self._chunk(partition, [message], [0], columns, range(m), broken, n)
 
-    def _require_known(self, row: Mapping[str, Any]) -> None:
-        jsonlines.require_known(row, self._wanted.known, "the first messages", BadMessage)
-
     def _require(self, names: Sequence[str]) -> None:
         for name in names:
             jsonlines.require_known(

@@ -141,6 +141,7 @@ def _of_lists(column: Any, width: int, names: Sequence[str]) -> tuple[NDArray[An
     """A column whose entries are rows; those of another length get a reason."""
     called = names[0].rpartition("_")[0]
     reasons: Reasons = {}
+    given = column
     if not isinstance(column, pa.Array):
         column = pa.array([_plain_list(value) for value in column], pa.list_(pa.float64()))
     lengths = pc.list_value_length(column)
@@ -148,7 +149,10 @@ def _of_lists(column: Any, width: int, names: Sequence[str]) -> tuple[NDArray[An
     if not fits.all():
         for row in np.flatnonzero(~fits).tolist():
             found = lengths[row].as_py()
-            what = "missing" if found is None else f"a list of {found} numbers, not of {width}"
+            what = f"a list of {found} numbers, not of {width}"
+            if found is None:
+                there = not isinstance(given, pa.Array) and given[row] is not None
+                what = f"{short(given[row])}, not a list of {width} numbers" if there else "missing"
             reasons[row] = f"column {called!r} is {what}"
     flat = column.filter(pa.array(fits)).flatten()
     values = np.zeros((len(column), width), "float64")

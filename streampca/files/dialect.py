@@ -147,7 +147,17 @@ def _delimiter(body: bytes, eol: bytes, decimal: str | None) -> str:
         fits = sum(count - n in (0, 1) for count in counts) / max(len(counts), 1)
         if n > 1 and (round(fits, 1), n) > best:
             best, chosen = (round(fits, 1), n), sign
-    return chosen if best[1] or decimal != "," else ";"
+    if best[1] or decimal != ",":
+        return chosen
+    return "," if _has_quoted_commas(body, eol) else ";"
+
+
+def _has_quoted_commas(body: bytes, eol: bytes) -> bool:
+    """Whether commas stand between cells, for those within numbers are in quotes."""
+    spans = list(records(body, eol, ","))[:20]
+    rows = [_cells(body[start:end], ",") for start, end in spans]
+    even = len({len(row) for row in rows[:-1] or rows}) == 1 and len(rows[0]) > 1
+    return even and any(_COMMA.fullmatch(cell.strip()) for row in rows[1:] for cell in row)
 
 
 def _of_numbers(rows: Sequence[Sequence[str]], asked: Mapping[str, Any]) -> list[str]:

@@ -83,11 +83,10 @@ def _first_lines(stream: Stream) -> list[bytes]:
 def _type_of(values: Sequence[Any]) -> Any:
     """The type of a column of lists or objects; None where the values have to say."""
     known = [value for value in values if value is not None]
-    if known and all(isinstance(value, list) for value in known):
-        numbers = all(
-            isinstance(each, (int, float)) or each is None for value in known for each in value
-        )
-        return pa.list_(pa.float64() if numbers else pa.string())
+    lists = [value for value in known if isinstance(value, list)]
+    if 2 * len(lists) > len(known):  # the others are bad rows
+        of_numbers = [all(isinstance(x, (int, float, type(None))) for x in each) for each in lists]
+        return pa.list_(pa.float64() if 2 * sum(of_numbers) > len(lists) else pa.string())
     if known and all(isinstance(value, dict) for value in known):
         return pa.struct([])
     return None

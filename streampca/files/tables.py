@@ -21,6 +21,10 @@ __all__ = ["layout", "parts", "read"]
 
 _INDEX = re.compile(r"__index_level_\d+__")
 """What pandas calls an index that has no name."""
+
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""With which a stream of Arrow ends."""
+
 _DECODED = 1 << 25
 """Bytes of Parquet decoded at once: 65,536 rows of 50 columns take two thirds of the time of
 eight times 8,192; what is made of these then stays in the processor's cache."""
@@ -49,7 +53,23 @@ def layout(source: Source) -> Layout:
         if name in schema.names[:i]:
             raise ValueError(f"{source.name}: two columns are named {name!r}; rename one")
     types = dict(zip(schema.names, schema.types, strict=True))
-    return Layout(types, {}, {}, unnamed=tuple(filter(_INDEX.fullmatch, types)))
+    said = () if _has_its_end(source) else ("ends without a mark of its end: it may be cut short",)
+    return Layout(types, {}, {}, said, unnamed=tuple(filter(_INDEX.fullmatch, types)))
+
+
+def _has_its_end(source: Source) -> bool:
+    """Whether a stream of Arrow ends as writers end it; a killed one leaves batches alone.
+
+    Files of Arrow and Parquet have their index there, and cannot be read without it.
+    """
+    if source.form != "arrow":
+        return True
+    with source.open_searchable() as file:
+        if bytes(file.read(8)).startswith(b"ARROW1"):
+            return True
+        file.seek(0, 2)
+        file.seek(max(file.tell() - len(_END), 0))
+        return bytes(file.read(len(_END))) == _END
 
 
 def _schema(source: Source) -> pa.Schema:

@@ -21,6 +21,7 @@ from streampca.files.cells import Reasons, is_number, short
 from streampca.files.gaps import is_text
 from streampca.files.options import UNITS
 from streampca.files.values import offset_of
+from streampca.files.written import by_format, iso
 
 __all__ = ["Rule", "rule_of", "times", "times_of"]
 
@@ -33,8 +34,9 @@ from 1973 on."""
 _DATES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Formats of whole numbers that are dates, by their digits."""
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
+_DAY = r"^\d{4}-(\d\d-\d\d|W\d\d(-\d)?)$"
+"""A date alone, whose end is no zone."""
 _DIGITS = r"^[+-]?\d+(\.\d*)?$"
 
 
@@ -65,11 +67,10 @@ def rule_of(
     known = [text for text in texts if text is not None]
     if not known or len(known) < len(texts):
         return Rule(zone=zone, guessed=True), None
-    lengths = {len(text) for text in known}
-    if len(lengths) == 1 and (form := _DATES.get(lengths.pop())) and all(
-        _is_date(text, form) for text in known
-    ):  # fmt: skip
-        return Rule(form, zone=zone), f"numbers as dates such as {known[0]}"
+    for digits, form in _DATES.items():
+        dates = [text for text in known if len(text) == digits and _is_date(text, form)]
+        if 2 * len(dates) > len(known):  # of other numbers of eight digits one in 25 is a date
+            return Rule(form, zone=zone), f"numbers as dates such as {dates[0]}"
     most = max(abs(float(text)) for text in known)
     unit = next((unit for unit, below in _BELOW.items() if most < below), "ns")
     return Rule(None, unit, True, zone), None if unit == "s" else f"numbers as {unit} since 1970"
@@ -189,20 +190,21 @@ def _instants(column: Any, rule: Rule) -> tuple[Any, Any]:
     if is_number(kind) and not pa.types.is_boolean(kind):
         if rule.format is not None:
             whole = column.cast(pa.int64(), safe=False).cast(pa.string())
-            return _by_format(whole, rule.format)
+            return by_format(whole, rule.format)
         return none, _scaled(column, rule)
     if not is_text(kind):
         return none, none
     text = pc.utf8_trim_whitespace(column)
     if rule.format is not None:
-        return _by_format(text, rule.format)
+        return by_format(text, rule.format)
     digits = pc.match_substring_regex(text, _DIGITS)
     numbers = pc.if_else(digits, text, None)
     absolute = _scaled(_cast(numbers), rule) if numbers.null_count < len(text) else none
     rest = pc.if_else(digits, None, text)
     zoned = pc.match_substring_regex(rest, r"\d\d:?\d\d.*" + _ZONED)
-    with_zone = _iso(pc.if_else(zoned, rest, None), pa.timestamp("us", "UTC"))
-    without = _iso(pc.if_else(zoned, None, rest), pa.timestamp("us"))
+    zoned = pc.and_(zoned, pc.invert(pc.match_substring_regex(rest, _DAY)))
+    with_zone = iso(pc.if_else(zoned, rest, None), pa.timestamp("us", "UTC"))
+    without = iso(pc.if_else(zoned, None, rest), pa.timestamp("us"))
     return without, pc.coalesce(absolute, with_zone)
 
 
@@ -234,37 +236,6 @@ def _scaled(column: Any, rule: Rule) -> Any:
     else:
         micros = np.round(values * scale).astype("int64")
     return pa.array(micros, mask=~fits)
-
-
-def _iso(text: Any, kind: pa.DataType) -> Any:
-    """ISO 8601 text in microseconds, by Arrow; one by one where it does not take them."""
-    if text.null_count == len(text):
-        return pa.nulls(len(text), pa.int64())
-    with contextlib.suppress(pa.ArrowInvalid):
-        return text.cast(kind).cast(pa.int64())
-    return pa.array([_micros(value, dt.datetime.fromisoformat) for value in text.to_pylist()],
-                    pa.int64())  # fmt: skip
-
-
-def _by_format(text: Any, form: str) -> tuple[Any, Any]:
-    if "%z" not in form and not re.search(r"%[^YmdHMSjyTFDR%]", form):
-        found = pc.strptime(text, format=form, unit="us", error_is_null=True)
-        return found.cast(pa.int64()), pa.nulls(len(text), pa.int64())
-    values = [_micros(value, lambda t: dt.datetime.strptime(t, form)) for value in text.to_pylist()]
-    found = pa.array(values, pa.int64())
-    none = pa.nulls(len(text), pa.int64())
-    return (none, found) if "%z" in form else (found, none)
-
-
-def _micros(value: str | None, parse: Any) -> int | None:
-    if value is None or re.fullmatch(r"\d{0,7}|\d+W?\d*", value):
-        return None
-    try:
-        found = parse(value)
-    except ValueError:
-        return None
-    zoned = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-    return int((zoned - _EPOCH) // dt.timedelta(microseconds=1))
 
 
 def _located(naive: Any, zone: str | None) -> tuple[Any, Reasons]:

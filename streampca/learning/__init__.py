@@ -21,6 +21,7 @@ from streampca.learning.pairs import (
     learner_of_pairs,
 )
 from streampca.learning.parts import learn_parts
+from streampca.learning.series import Reading, read_each, reads_each
 
 __all__ = [
     "CONSTRAINTS",
@@ -31,6 +32,7 @@ __all__ = [
     "Model",
     "PairLearner",
     "PairModel",
+    "Reading",
     "add_pairs",
     "adopt",
     "check_parameters",
@@ -39,6 +41,8 @@ __all__ = [
     "learner_of_components",
     "learner_of_pairs",
     "log_likelihoods",
+    "read_each",
+    "reads_each",
     "refuse_changes",
     "remembered",
     "resolve_parameters",

@@ -66,6 +66,11 @@ class ExactComponents(_Components):
         self.n_components, self._enough, self._warm = n_components, enough, warm
         self._scaled = scaled
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a reading is the leading eigenpairs, as many as there are components."""
+        return self._enough is None and not self._scaled
+
     def read(self, moments: Moments, previous: NDArray[Any] | None) -> Model:
         if not self._scaled:
             return self._solved(moments, previous)

@@ -253,6 +253,20 @@ class Learner(Generic[M]):
             self._previous = self._solved.axes
         return self._solved
 
+    @property
+    def previous(self) -> NDArray[Any] | None:
+        """Axes of the model read last, whose signs the next one keeps."""
+        return self._previous
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether rows that come are learned as they are: none are forgotten, or filled."""
+        return self.options.forgetting == 1.0 and not self._impute and not self._gaps.unseen.any()
+
+    def has_read(self, model: M) -> None:
+        """Take a model of the moments as they are now for the one read last."""
+        self._solved, self._previous = model, model.axes
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Moments, the features unseen, the solver's state; waiting rows are folded in."""
         with self.lock:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.arrays import Array, cast, dtype_name, namespace, to_device, to_numpy
+from streampca.arrays import Array, beside_passes, cast, dtype_name, namespace, to_device, to_numpy
 from streampca.learning.filling import MOST_NUMBERS, Filling, has_gaps
 
 Float64 = NDArray[np.float64]
@@ -109,7 +109,8 @@ class Model:
             return np.asarray(X @ axes.T) - mean @ axes.T
         components, mean, scale = self._on(X)
         centred = X - mean
-        return (centred if scale is None else centred / scale) @ components.T
+        with beside_passes(len(components)):
+            return (centred if scale is None else centred / scale) @ components.T
 
     def reconstruct(self, Z: Array) -> Array:
         """Z @ components + mean."""

@@ -15,6 +15,7 @@ from streampca.moments.few import dense_of_few
 from streampca.moments.implicit import look
 from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
+from streampca.moments.series import Series, after_each
 from streampca.moments.stream import is_constant
 from streampca.moments.thin import pays
 
@@ -29,6 +30,8 @@ __all__ = [
     "MinibatchMoments",
     "Moments",
     "MomentsBank",
+    "Series",
+    "after_each",
     "default_directions",
     "dense_of_few",
     "is_constant",

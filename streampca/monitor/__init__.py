@@ -23,6 +23,7 @@ from streampca.monitor.statistics import Statistics
 from streampca.monitor.trend import IndividualsChart, Trends, individuals_chart, trends
 from streampca.monitor.trend import same_features as same_features
 from streampca.monitor.watch import Watch
+from streampca.monitor.watch import micros_of as micros_of
 
 __all__ = [
     "Assessment",

@@ -15,7 +15,7 @@ from streampca.monitor.levels import levels_of
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.rules import Rules
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "micros_of"]
 
 Float64 = NDArray[np.float64]
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -110,7 +110,7 @@ class Watch:
         return self._told(D, *self.monitor.both(D), times)
 
     def _told(self, D: Float64, spe: Float64, t2: Float64, times: Any) -> list[Event]:
-        when = _micros(times, len(D))
+        when = micros_of(times, len(D))
         found: list[Event] = []
         for i, (one, other) in enumerate(zip(spe.tolist(), t2.tolist(), strict=True)):
             row = _Row(self.key, self._count, when[i], one, other)
@@ -132,7 +132,7 @@ class Watch:
         """Rows beside the limits, for `Events` elsewhere; they are not watched here."""
         D = self.monitor.centred(X)
         spe, t2 = self.monitor.both(D)
-        when = _micros(times, len(D))
+        when = micros_of(times, len(D))
         limits = self._of_rows
         found = []
         for i, (one, other) in enumerate(zip(spe.tolist(), t2.tolist(), strict=True)):
@@ -168,7 +168,7 @@ class Watch:
         return {self._names[j]: float(parts[j]) / total for j in order.tolist()}
 
 
-def _micros(times: Any, count: int) -> list[int | None]:
+def micros_of(times: Any, count: int) -> list[int | None]:
     """UTC microseconds of each row; None where there are no times."""
     if times is None:
         return [None] * count

@@ -64,8 +64,6 @@ def plot_control(
     monitor = model if isinstance(model, Monitor) else Monitor(model)
     spe, t2 = monitor.spe(X), monitor.t2(X)
     x = when(times, len(spe))
-    if x.dtype.kind == "M":
-        x = x.astype("datetime64[us]")
     drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
     upper, lower = drawn.axes
     limits = monitor.spe_limit(confidence, spe_method), monitor.t2_limit(confidence, t2_method)

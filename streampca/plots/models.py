@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import Checkpoint
+from streampca.monitor import micros_of
 
 __all__ = ["checkpoint_of", "how_many", "pair_of", "when"]
 
@@ -43,8 +44,10 @@ def pair_of(components: Sequence[int], p: int) -> list[int]:
 
 
 def when(times: Any, count: int, start: int = 0) -> NDArray[Any]:
-    """When each row was, or its number; ValueError where there are not as many times as rows."""
+    """When each row was (datetime64[us], UTC), or a number; ValueError if that is not one a row."""
     x = np.arange(start, start + count) if times is None else np.asarray(times)
     if x.shape != (count,):
         raise ValueError(f"times has shape {x.shape}, but there are {count} rows")
-    return x
+    if x.dtype.kind in "OU":  # of Python, of pandas with a zone, ISO 8601
+        x = np.array(micros_of(x, count), "int64").view("datetime64[us]")
+    return x.astype("datetime64[us]") if x.dtype.kind == "M" else x

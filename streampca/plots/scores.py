@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from streampca.monitor import Monitor
-from streampca.plots.models import checkpoint_of, pair_of
-from streampca.plots.style import SMALL, Canvas, canvas, date_ticks, dress, numbers_of_times
+from streampca.plots.models import checkpoint_of, pair_of, when
+from streampca.plots.style import SMALL, Canvas, canvas, date_ticks, dress, numbers_of_times, plain
 
 __all__ = ["name_components", "plot_scores"]
 
@@ -117,6 +117,8 @@ def _size(count: int) -> float:
 def _marked(axes: Axes, scores: Any, groups: Any) -> int:
     """Rows with a marker for each group; how many groups there are."""
     labels = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
+    if labels.dtype.kind == "O":  # None and numbers beside text have no order
+        labels = labels.astype(str)
     if labels.shape != (len(scores),):
         raise ValueError(f"groups has shape {labels.shape}, but there are {len(scores)} rows")
     kinds = np.unique(labels)
@@ -134,18 +136,16 @@ def _marked(axes: Axes, scores: Any, groups: Any) -> int:
             facecolors=colour if filled else "none",
             edgecolors=None if marker in "x+" else colour,
             linewidths=0.8,
-            label=str(kind),
+            label=plain(str(kind)),
         )
     return len(kinds)
 
 
 def _course(drawn: Canvas, scores: Any, times: Any) -> None:
     """Rows in their order: joined, from dark to light, with a ring at the last."""
-    when = np.asarray(times)
-    if when.shape != (len(scores),):
-        raise ValueError(f"times has shape {when.shape}, but there are {len(scores)} rows")
-    is_date = when.dtype.kind == "M"
-    place = numbers_of_times(when)
+    x = when(times, len(scores))
+    is_date = x.dtype.kind == "M"
+    place = numbers_of_times(x)
     (axes,) = drawn.axes
     axes.plot(scores[:, 0], scores[:, 1], color="#b0b0b0", linewidth=0.6, zorder=1)
     # Light enough at the end to differ from the beginning, dark enough to be seen on white.
@@ -163,7 +163,7 @@ def _course(drawn: Canvas, scores: Any, times: Any) -> None:
     if is_date:
         date_ticks(bar.ax.yaxis, 6)
         bar.ax.yaxis.get_offset_text().set_visible(False)  # it would take the room of a column
-        days = sorted(set(np.datetime_as_string(when[[0, -1]], "D").tolist())) if len(when) else []
+        days = sorted(set(np.datetime_as_string(x[[0, -1]], "D").tolist())) if len(x) else []
         said = " to ".join(days) + ", UTC; " + said
     bar.set_label(said, size=SMALL)
 

@@ -32,6 +32,7 @@ __all__ = [
     "feature_labels",
     "ink_on",
     "numbers_of_times",
+    "plain",
     "shorten",
     "shortened",
     "time_axis",
@@ -256,4 +257,9 @@ def feature_labels(
     """Names of features, or their numbers from 0 on where they have none."""
     if names is None:
         return [f"feature {i}" for i in indices]
-    return shortened([names[i] for i in indices], longest)
+    return [plain(name) for name in shortened([names[i] for i in indices], longest)]
+
+
+def plain(name: str) -> str:
+    """A name whose dollar signs are no formula."""
+    return name.replace("$", r"\$")

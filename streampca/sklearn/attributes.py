@@ -7,6 +7,7 @@ that was handed out, becomes the model. Knows nothing of rows.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -183,6 +184,10 @@ class Attributes:
             vars(self).clear()
             vars(self).update(before)
             raise
+
+    def __copy__(self) -> Self:
+        """One that learns by itself, as a copy of scikit-learn's own does."""
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]

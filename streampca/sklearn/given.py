@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, StreamingPCA
-from streampca.arrays import dtype_name
 from streampca.moments import (
     FactoredMoments,
     Moments,
@@ -104,7 +103,7 @@ def _moments(
 ) -> Moments:
     """Factored moments with this mean whose covariance is C' diag(variances) C."""
     p, n = C.shape
-    kind = {"n_directions": min(n, max(p, default_directions(p))), "dtype": dtype_name(C)}
+    kind = {"n_directions": min(n, max(p, default_directions(p))), "dtype": C.dtype.name}
     counted = make_moments("factored", n, center=center, **kind)
     if n_samples:  # one row that stands for all of them
         counted.update(Minibatch(np.zeros((1, n), C.dtype), np.array([float(n_samples)])))

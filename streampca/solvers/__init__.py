@@ -6,7 +6,7 @@ The first-order solvers need torch, so they are imported when somebody asks for 
 from typing import TYPE_CHECKING, Any
 
 from streampca.solvers.exact import cold_start, solve
-from streampca.solvers.invariants import ROUNDING, holds, within_total
+from streampca.solvers.invariants import ORTHONORMAL, ROUNDING, holds, within_total
 from streampca.solvers.many import solve_many
 from streampca.solvers.parallel import count_of_share, parallel_count, parallel_eigenvalues
 from streampca.solvers.reduced_rank import Pairs, solve_pairs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streampca.solvers.first_order_pairs import FirstOrderPairs
 
 __all__ = [
+    "ORTHONORMAL",
     "ROUNDING",
     "FirstOrder",
     "FirstOrderPairs",

@@ -1,13 +1,9 @@
-"""The faster of two ways is used, whatever changes; and limits that others have set are kept."""
+"""The faster of two ways is used, whatever changes."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import ThreadpoolController
 
-from streampca import StreamingPCA
-from streampca.arrays import threads
 from streampca.arrays.arms import TwoArms
 
 
@@ -57,49 +53,10 @@ def test_trials_that_lose_much_are_few():
     assert spent < 1.06 * 3000
 
 
-@pytest.fixture
-def _fresh(monkeypatch):
-    monkeypatch.setattr(threads, "_choices", threads._Choices())
-
-
-def learned(X, **parameters):
-    pca = StreamingPCA(3, memory="dense", batch_size=500, **parameters)
-    return pca.fit(X).components_
-
-
-@pytest.mark.usefixtures("_fresh")
-def test_a_limit_of_one_and_small_work_are_not_timed():
-    X = np.random.default_rng(0).normal(size=(2000, 300))
-    controller = ThreadpoolController()
-    with controller.limit(limits=1, user_api="blas"):
-        learned(X)
-    with controller.limit(limits=2, user_api="blas"):
-        learned(X[:, :20])
-        learned(X, random_state=0)
-        assert not threads._choices.arms
-        learned(X)
-    assert [kind for kind, _ in threads._choices.arms] == ["dense"]
-
-
-@pytest.mark.usefixtures("_fresh")
-@pytest.mark.parametrize("arm", [0, 1])
-def test_both_arms_find_the_same_and_leave_the_number_of_threads(arm, monkeypatch):
-    monkeypatch.setattr(TwoArms, "choose", lambda self: arm)
-    X = np.random.default_rng(0).normal(size=(2000, 300)) * np.arange(300, 0, -1.0)
-    controller = ThreadpoolController()
-    with controller.limit(limits=1, user_api="blas"):
-        expected = learned(X)
-    with controller.limit(limits=2, user_api="blas"):
-        np.testing.assert_allclose(learned(X), expected, atol=1e-9)
-        assert threads._allowed() == 2
-
-
-@pytest.mark.usefixtures("_fresh")
-def test_an_error_inside_is_no_measurement():
-    controller = ThreadpoolController()
-    with controller.limit(limits=2, user_api="blas"):
-        with pytest.raises(KeyError), threads.as_pays("some", 2**30):
-            raise KeyError
-        assert threads._allowed() == 2
-        (arms,) = threads._choices.arms.values()
-        assert arms._until_trial == 2
+def test_the_arm_to_begin_with_is_kept_until_the_first_trial_and_after_one_that_loses():
+    arms = TwoArms(1, until_trial=20)
+    chosen = []
+    for _ in range(28):
+        chosen.append(arms.choose())
+        arms.tell(chosen[-1], (2.0, 1.0)[chosen[-1]])
+    assert chosen == [1] * 20 + [0] + [1] * 7

@@ -69,11 +69,13 @@ def test_a_copy_of_a_view_is_an_estimator_of_its_own(bank, copied):
 
 def test_a_copy_of_a_bank_goes_on_to_the_same_bits(bank):
     X, keys = np.random.default_rng(1).normal(size=(30, 6)), np.arange(30) % 7
-    for twin in (copy.deepcopy(bank), pickle.loads(pickle.dumps(bank))):
+    before = [member.n_samples_seen_ for member in map(bank.__getitem__, bank)]
+    for twin in (copy.deepcopy(bank), pickle.loads(pickle.dumps(bank)), copy.copy(bank)):
         one = copy.deepcopy(bank)
         for each in (twin, one):
             each.partial_fit(X, keys)
         np.testing.assert_array_equal(twin.transform(X, keys), one.transform(X, keys))
+    assert before == [member.n_samples_seen_ for member in map(bank.__getitem__, bank)]
     assert len(bank) == 5
     assert clone(bank).get_params() == bank.get_params()
 

@@ -17,6 +17,7 @@ from pyarrow import fs
 from streampca import CheckpointStore, CheckpointWarning
 from streampca.checkpoint import CheckpointError, all_in
 from streampca.checkpoint.bundle_index import Name, key_order
+from streampca.checkpoint.paths import day_folder, day_number, is_day
 
 DAY = 24 * 60 * MINUTE
 
@@ -71,6 +72,24 @@ def test_whatever_is_written_is_read_back(tmp_path_factory, batches):
                 store.write(checkpoint)
             alone += batch
     assert_holds(store, [*together, *alone])
+
+
+@pytest.mark.parametrize("year", [-290_000, -10_000, -1000, -999, -1, 0, 1, 999, 9999, 290_000])
+def test_days_of_all_years_are_read_back(tmp_path, year):
+    end = int(np.datetime64(year - 1970, "Y").astype("datetime64[us]").astype("int64"))
+    written = [make(key="a", window_start=end - MINUTE, window_end=end + at) for at in (0, DAY)]
+    store = CheckpointStore(tmp_path)
+    store.write_many(written)
+    assert_holds(store, written)
+    store.compact()
+    assert_holds(store, written)
+
+
+@given(end=st.integers(-(2**63) + 1, 2**63 - 1))
+def test_every_time_has_a_folder_that_is_one(end):
+    folder = day_folder(end)
+    assert is_day(folder)
+    assert day_number(folder) == (end - 1) // DAY
 
 
 def test_one_file_for_each_day_and_type_of_numbers(tmp_path):

@@ -181,3 +181,13 @@ def test_a_column_of_texts_is_not_made_one_of_gaps(tmp_path):
     path.write_text("hall,oil\n" + "".join(f"north,{i}\n" for i in range(10)))
     with pytest.raises(ValueError, match="column 'hall' holds text, such as 'north'"):
         list(read(str(path), na=["*"], missing="impute"))
+
+
+@pytest.mark.parametrize("name", ["oil", "oil, hot"])
+def test_decimal_commas_of_one_column_are_told(tmp_path, name):
+    X = np.random.default_rng(0).normal(size=(9, 1)).round(3)
+    cells = [f"{each}".replace(".", ",") for each in X[:, 0].tolist()]
+    (tmp_path / "a.csv").write_text("\n".join([name, *cells]))
+    parts = list(read(tmp_path / "a.csv", decimal=","))
+    assert parts[0].names == [name]
+    np.testing.assert_array_equal(np.concatenate([part.values for part in parts]), X)

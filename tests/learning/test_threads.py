@@ -11,6 +11,7 @@ from extras import needs_torch, torch
 from threadpoolctl import ThreadpoolController
 
 from streampca import StreamingPCA
+from streampca.arrays import threads
 from streampca.arrays.threads import one_thread, one_torch_thread
 
 
@@ -50,7 +51,8 @@ def _two_of_torch():
 
 @needs_torch
 @pytest.mark.usefixtures("_two_of_torch")
-def test_torch_keeps_to_one_inside_for_what_is_small():
+def test_torch_keeps_to_one_inside_for_what_is_small(monkeypatch):
+    monkeypatch.setattr(threads, "free_cores", lambda: None)
     with one_torch_thread(1000):
         assert torch.get_num_threads() == 1
     with pytest.raises(KeyError), one_torch_thread(1000):
@@ -58,6 +60,10 @@ def test_torch_keeps_to_one_inside_for_what_is_small():
     assert torch.get_num_threads() == 2
     with one_torch_thread(10**9):
         assert torch.get_num_threads() == 2
+    monkeypatch.setattr(threads, "free_cores", lambda: 1)
+    with one_torch_thread(10**9):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
 
 
 @needs_torch

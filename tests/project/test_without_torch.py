@@ -148,6 +148,19 @@ LearnComponents(2, device="cuda"), LearnComponents(2, device="cuda:1", solver="f
 """)
 
 
+def test_without_torch_all_names_that_are_listed_can_be_used():
+    children.run(f"""{BLOCKED}
+import inspect
+import streampca
+from streampca import *
+assert StreamingPCA is streampca.StreamingPCA
+names = dict(inspect.getmembers(streampca))
+assert set(streampca.__all__) <= set(names)
+assert "NestedMSELoss" not in names
+""")
+
+
+@needs_torch
 def test_names_that_need_torch_are_listed_before_it_is_imported():
     children.run("""
 import sys

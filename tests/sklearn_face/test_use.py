@@ -89,7 +89,7 @@ def test_copies_go_on_alike(kind, tmp_path):
     pca = kind(2).fit(X[:90].to_numpy())
     before = pca.transform(X.to_numpy())  # fills the caches
     _ = pca.components_, pca.explained_variance_
-    copies = [copy.deepcopy(pca), pickle.loads(pickle.dumps(pca))]
+    copies = [copy.deepcopy(pca), pickle.loads(pickle.dumps(pca)), copy.copy(pca)]
     joblib.dump(pca, tmp_path / "pca.joblib")
     copies.append(joblib.load(tmp_path / "pca.joblib"))
     data = skops.dumps(pca)

@@ -13,6 +13,9 @@ class Cell:
     def write(self, value):
         self.value = value
 
+    def clear(self):
+        self.value = None
+
 
 class Bag:
     """Entries of one key."""

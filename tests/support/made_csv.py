@@ -42,6 +42,12 @@ for sign in (",", "\t", "|"):
         WHOLE / 1000,
         options={"decimal": ",", "delimiter": sign},
     )
+    case(
+        f"csv commas that are said to be decimal, and nothing else, {sign!r}",
+        put("a.csv", "\n".join(grouped)),
+        WHOLE / 1000,
+        options={"decimal": ","},
+    )
 case(
     "csv with a sign that is told", put("a.csv", text_of(delimiter="^")), options={"delimiter": "^"}
 )

@@ -112,3 +112,28 @@ case(
     {2**53 + 1: X[::2], 1: X[1::2]},
     options={"key_column": "k"},
 )
+OF_VECTORS = [json.dumps({"v": row}) for row in X.tolist()]
+for bad in (
+    "5",
+    "null",
+    '{"a": 1}',
+    "[]",
+    "[1, 2]",
+    '["1", 2, 3]',
+    "[[1], 2, 3]",
+    '"wet"',
+    "[1, 2, NaN]",
+):
+    for at in (1, ROWS - 1):
+        changed = [*OF_VECTORS[:at], f'{{"v": {bad}}}', *OF_VECTORS[at + 1 :]]
+        lines = put("a.jsonl", "\n".join(changed) + "\n")
+        vector_names = ("v_0", "v_1", "v_2")
+        refused(f"jsonl vectors and {bad} at {at}", lines, rf"a.jsonl, line {at + 1}: .*'v(_\d)?'")
+        case(
+            f"jsonl vectors and {bad} at {at} skipped",
+            lines,
+            np.delete(X, at, axis=0),
+            n_bad=1,
+            options={"bad_rows": "skip"},
+            names=vector_names,
+        )
