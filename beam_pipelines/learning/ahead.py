@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from beam_pipelines.learning.pending import Pending
 from beam_pipelines.rows import MAGIC, Block, Names
-from streampca import StreamingPCA
 from streampca.checkpoint import Drift, measure_drifts
+from streampca.estimators import StreamingPCA
 from streampca.learning import Reading, remembered
 
 _AT_ONCE = 128

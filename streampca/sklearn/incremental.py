@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -97,7 +98,8 @@ class IncrementalPCA(Face):
             # who overrides partial_fit expects what scikit-learn's passes
             dense = type(self).partial_fit is not IncrementalPCA.partial_fit
             X = X.tocsr() if issparse(X) else X
-            least = self.n_components or 0
+            count = self.n_components
+            least = count if isinstance(count, Integral) and count > 0 else 0  # else refused below
             for batch in gen_batches(n_rows, self.batch_size_, min_batch_size=least):
                 rows = X[batch]
                 rows = rows.toarray() if dense and issparse(rows) else rows
@@ -140,9 +142,9 @@ class IncrementalPCA(Face):
         count = self.n_components
         if count is None:
             count = min(n_rows, n_features)
-        elif isinstance(count, float):
+        elif not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(
-                f"n_components={count!r} is not accepted: give a whole number or None here; "
+                f"n_components={count!r} is not accepted: give a number from 1 on or None here; "
                 "streampca.sklearn.StreamingPCA takes a share of the variance"
             )
         elif count > n_features:  # the words that programs know, here and below

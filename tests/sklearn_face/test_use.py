@@ -190,3 +190,11 @@ def test_checkpoints_of_the_face():
     assert list(again.feature_names_in_) == list(X.columns)
     assert again.merge(pca).n_samples_seen_ == 300
     assert isinstance(again.set_output(transform="pandas").transform(X), pd.DataFrame)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 2.5, np.inf, "mle", "parallel", True, [1]])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_is_no_number_of_components_is_named(count, method):
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    with pytest.raises(ValueError, match="n_components=.* is not accepted: give a number from 1"):
+        getattr(IncrementalPCA(count), method)(X)
