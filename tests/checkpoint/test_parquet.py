@@ -1,6 +1,7 @@
 """A checkpoint's file is read by anyone; a torn, changed or hostile one by nobody."""
 
 import contextlib
+import dataclasses
 import io
 
 import duckdb
@@ -40,6 +41,27 @@ def test_duckdb_polars_and_pandas_read_the_columns(tmp_path):
     frame = pd.read_parquet(path)
     np.testing.assert_array_equal(np.stack(frame["components"][0]), expected)
     assert frame["window_end"][0] == pd.Timestamp(MINUTE, unit="us", tz="UTC")
+
+
+def test_others_read_a_store_of_many_files_and_pass_over_what_is_no_checkpoint(tmp_path):
+    store = CheckpointStore(tmp_path / "store")
+    written = [
+        dataclasses.replace(CHECKPOINT, key=f"press {key}", sequence=i, window_end=(i + 1) * MINUTE)
+        for i in range(70)
+        for key in range(2)
+    ]
+    for i in range(0, len(written), 2):
+        store.write_many(written[i : i + 2])
+    assert (tmp_path / "store/.index").is_dir()
+    (tmp_path / "store/fit.json").write_text("{}")  # what the command line keeps there
+    files = f"{tmp_path}/store/**/*.parquet"
+    asked = f"select count(*) from read_parquet('{files}', hive_partitioning = true)"
+    of_a_key = f"{asked} where key = 'press 1' and day = '1970-01-01'"
+    assert (duckdb.sql(asked).fetchall(), duckdb.sql(of_a_key).fetchall()) == ([(140,)], [(70,)])
+    frame = pl.scan_parquet(files, hive_partitioning=True)
+    assert frame.filter(pl.col("key") == "press 1").collect().height == 70
+    (tmp_path / "store/fit.json").unlink()
+    assert len(pd.read_parquet(tmp_path / "store")) == 140
 
 
 def test_parquet_torn_anywhere_is_refused():
