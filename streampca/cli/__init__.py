@@ -23,4 +23,7 @@ def main() -> None:
             '"streampca[cli]"\n'
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # while modules are read
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
     app()

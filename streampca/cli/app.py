@@ -55,6 +55,16 @@ def _ending_tidily() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def _interrupts_said() -> Iterator[None]:
+    """Where somebody interrupts a command typer would end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.say("interrupted")
+        raise typer.Exit(_INTERRUPTED) from None
+
+
 class Commands(TyperGroup):
     """All commands; no traceback leaves them."""
 
@@ -72,6 +82,16 @@ class Commands(TyperGroup):
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def make_context(self, *names: Any, **others: Any) -> Any:
+        """Read the arguments."""
+        with _interrupts_said():
+            return super().make_context(*names, **others)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _interrupts_said():
+            return super().invoke(ctx)
 
     def _run(self, args: Any, others: dict[str, Any]) -> int:
         try:

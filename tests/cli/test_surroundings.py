@@ -9,8 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 
 from streampca import CheckpointStore
+from streampca.cli.app import _ending_tidily
 from streampca.cli.one_writer import one_writer
 
 
@@ -62,10 +64,9 @@ def test_what_is_half_written_is_removed_when_a_command_is_ended(cli, write, row
     child = subprocess.Popen(
         [sys.executable, "-m", "streampca", "transform", "store", name, pipe, "-o", "z.csv"],
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup lets it ignore SIGHUP
     )
-    opened = threading.Event()
     with open(pipe, "w") as file:  # the command waits for its rows
-        opened.set()
         file.write(Path(name).read_text().split("\n")[0] + "\n")
         file.flush()
         while not list(Path().glob("*.tmp")) and child.poll() is None:
@@ -75,3 +76,25 @@ def test_what_is_half_written_is_removed_when_a_command_is_ended(cli, write, row
     assert child.returncode == 128 + number
     assert said.endswith(b"terminated\n")
     assert not list(Path().glob("*.tmp"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs the signals of Unix")
+def test_what_nohup_lets_a_command_ignore_it_ignores():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _ending_tidily():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("at", ["make_context", "invoke", "main"])
+def test_an_interrupt_is_said_at_any_moment(cli, write, rows, monkeypatch, at):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TyperGroup, at, interrupted)
+    said = cli("fit", write("a.csv", rows), code=130)
+    assert said.err == "interrupted\n"
