@@ -114,13 +114,19 @@ def test_without_a_store_it_says_that_nothing_is_kept(tmp_path):
 
 
 def _is_waiting(process):
-    """Whether it has handlers of its own for signals: it reads rows."""
-    if not Path(f"/proc/{process.pid}/status").exists():
+    """Whether it sleeps and does nothing for a while: it waits for rows."""
+    place = Path(f"/proc/{process.pid}/stat")
+    if not place.exists():
         time.sleep(5)
         return True
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    caught = int(next(line.split()[1] for line in status.splitlines() if "SigCgt" in line), 16)
-    return bool(caught >> (signal.SIGTERM - 1) & 1)
+    before = _state_and_time(place)
+    time.sleep(0.3)
+    return before[0] == "S" and before == _state_and_time(place)
+
+
+def _state_and_time(place):
+    fields = place.read_text().rpartition(")")[2].split()  # the program's name stands in brackets
+    return fields[0], fields[11], fields[12]
 
 
 @pytest.fixture
