@@ -15,7 +15,7 @@ UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
 # What is tested with the lowest versions: what meets a dependency, in a minute.
 LOWEST := $(addprefix tests/checkpoint/,test_columns.py test_parquet.py test_resume.py test_store.py) \
     $(addprefix tests/beam/,test_combine.py test_inference.py test_retries.py test_write.py) \
-    $(addprefix tests/,test_estimator.py test_layer.py plots/test_plots.py wire/test_wire.py test_merging.py cli/test_fit.py) \
+    $(addprefix tests/,estimators/test_estimator.py estimators/test_merging.py test_layer.py plots/test_plots.py wire/test_wire.py cli/test_fit.py) \
     -k "not memory and not terminals"
 
 .DEFAULT_GOAL := help

@@ -151,7 +151,7 @@ def answers(m: int) -> tuple[Work, Work]:
 
 def keyed(keys: int) -> tuple[Work, Work]:
     """Calls of 16,384 rows of so many keys in turn, beside sorting them, and X'X key by key."""
-    from streampca.bank import KeyedPCA
+    from streampca.estimators.bank import KeyedPCA
 
     X, names = rows_of(16_384, 20), np.arange(16_384) % keys
     bank, S = KeyedPCA(3), np.zeros((keys, 20, 20))

@@ -5,9 +5,9 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streampca.bank import KeyedPCA
     from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
     from streampca.estimators import StreamingPCA, StreamingReducedRankRegression, merge_all
+    from streampca.estimators.bank import KeyedPCA
     from streampca.exceptions import NotFittedError, UnknownKeyError
     from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
 
@@ -30,7 +30,7 @@ _WINGS = {
     "Checkpoint": "checkpoint",
     "CheckpointStore": "checkpoint",
     "CheckpointWarning": "checkpoint",
-    "KeyedPCA": "bank",
+    "KeyedPCA": "estimators.bank",
     "NestedLinearAutoencoder": "layer",
     "NestedMSELoss": "layer",
     "NotFittedError": "exceptions",

@@ -2,7 +2,8 @@
 
 The other files are what they are beside what they learn: parameters, fitted attributes, answers,
 checkpoints, each a class to inherit from. shared.py and parts.py are what both have; components.py
-and pairs.py are what one of them has. Nothing here decides what is learned.
+and pairs.py are what one of them has. bank/ has thousands of small models at once. Nothing here
+decides what is learned.
 """
 
 from streampca.estimators.joining import Joining

@@ -25,6 +25,7 @@ def said(imports: list[house.Import]) -> list[str]:
 
 
 OPEN = {f"streampca.files.{name}" for name in ("atomic", "formats", "names", "options")} | {
+    "streampca.estimators.bank",
     "streampca.text.html",
     "beam_pipelines.run.job_options",
     "beam_pipelines.scoring.alarms",

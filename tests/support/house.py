@@ -29,7 +29,6 @@ WINGS = (
     "streampca/layer.py",
     "streampca/checkpoint",
     "streampca/estimators",
-    "streampca/bank",
     "streampca/__init__.py",
     "streampca/files",
     "streampca/monitor",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.bank.solved import Solved
+from streampca.estimators.bank.solved import Solved
 from streampca.moments import MomentsBank
 
 Models = NDArray[np.int64]

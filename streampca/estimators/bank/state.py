@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name, to_numpy
-from streampca.bank.gaps import ManyGaps
-from streampca.bank.keys import naming_keys, read_keys
-from streampca.bank.learning import Kept, Rows, learn
-from streampca.bank.solved import One, Solved
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimators import Parameters, StreamingPCA, refuse_other_names
+from streampca.estimators.bank.gaps import ManyGaps
+from streampca.estimators.bank.keys import naming_keys, read_keys
+from streampca.estimators.bank.learning import Kept, Rows, learn
+from streampca.estimators.bank.solved import One, Solved
+from streampca.estimators.parameters import Parameters
+from streampca.estimators.pca import StreamingPCA
+from streampca.estimators.shared import refuse_other_names
 from streampca.exceptions import NotFittedError, UnknownKeyError
 from streampca.learning import (
     ComponentLearner,

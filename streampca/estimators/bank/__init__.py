@@ -1,5 +1,5 @@
 """Thousands of small models in one process: `KeyedPCA`, and each of its models by itself."""
 
-from streampca.bank.keyed import KeyedPCA
+from streampca.estimators.bank.keyed import KeyedPCA
 
 __all__ = ["KeyedPCA"]

@@ -86,7 +86,7 @@ def test_few_rows_many_rows_and_all_between(n, sizes):
 
 
 def test_a_key_of_more_rows_than_are_worked_on_at_once(monkeypatch):
-    monkeypatch.setattr("streampca.bank.learning._NUMBERS", 64)
+    monkeypatch.setattr("streampca.estimators.bank.learning._NUMBERS", 64)
     X = np.random.default_rng(0).normal(size=(500, 4)) * [4, 3, 2, 1]
     keys = np.where(np.arange(500) % 10 == 0, "rare", "hot")
     for parameters in ({}, {"half_life": 20.0}):
@@ -128,7 +128,7 @@ def test_models_that_are_added_to_one_by_one_are_the_same(monkeypatch):
     for parameters in ({}, {"half_life": 5.0}):
         together = KeyedPCA(2, **parameters).partial_fit(X, keys, weights)
         with monkeypatch.context() as patch:
-            patch.setattr("streampca.bank.learning._FITS", 0.0)
+            patch.setattr("streampca.estimators.bank.learning._FITS", 0.0)
             alone = KeyedPCA(2, **parameters).partial_fit(X, keys, weights)
         for key in together:
             assert_same(together[key], alone[key])

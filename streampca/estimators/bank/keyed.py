@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name
-from streampca.bank.keys import groups, known
-from streampca.bank.learning import most_rows
-from streampca.bank.member import Member
-from streampca.bank.state import SHARED, Models
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimators import refuse_other_names
+from streampca.estimators.bank.keys import groups, known
+from streampca.estimators.bank.learning import most_rows
+from streampca.estimators.bank.member import Member
+from streampca.estimators.bank.state import SHARED, Models
+from streampca.estimators.shared import refuse_other_names
 from streampca.learning import Gaps
 from streampca.moments import Moments
 

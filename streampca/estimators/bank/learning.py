@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streampca.bank.gaps import ManyGaps
-from streampca.bank.keys import groups
-from streampca.bank.solved import Solved
 from streampca.checkpoint import Key
+from streampca.estimators.bank.gaps import ManyGaps
+from streampca.estimators.bank.keys import groups
+from streampca.estimators.bank.solved import Solved
 from streampca.moments import MomentsBank
 from streampca.rows import Minibatch
 

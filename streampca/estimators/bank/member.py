@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from streampca.bank.state import Models, Same
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimators import StreamingPCA
+from streampca.estimators.bank.state import Models, Same
+from streampca.estimators.pca import StreamingPCA
 from streampca.learning import ComponentLearner
 
 if TYPE_CHECKING:
-    from streampca.estimators import Joining
+    from streampca.estimators.joining import Joining
     from streampca.moments import Moments
 
 
