@@ -6,7 +6,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,19 +83,20 @@ def partitions_of(path: str) -> dict[str, Any]:
     return found
 
 
-def find(patterns: Sequence[str], form: str | None = None, source: type[Source] = Source) -> Any:
+def find(patterns: Any, form: str | None = None, source: type[Source] = Source) -> Any:
     """The sources that names and patterns stand for, each once; matches of a pattern sorted.
 
     Raises
     ------
+    TypeError
+        If one is no name: an open file, bytes, a number.
     ValueError
         If a pattern matches nothing, or a name is a folder, a device, or of no type that can be
         read.
     """
-    if isinstance(patterns, (str, os.PathLike)):
-        patterns = [patterns]
+    one = isinstance(patterns, (str, os.PathLike, bytes)) or not isinstance(patterns, Iterable)
     paths: dict[str, str] = {}
-    for pattern in map(os.fspath, patterns):
+    for pattern in map(_name, [patterns] if one or hasattr(patterns, "read") else patterns):
         for path in _matching(pattern):
             paths.setdefault(
                 path if "://" in path or path == STDIN else os.path.abspath(path), path
@@ -103,6 +104,16 @@ def find(patterns: Sequence[str], form: str | None = None, source: type[Source] 
     if not paths:
         raise ValueError("there is no file to read: give names or patterns")
     return [made(path, form, source) for path in paths.values()]
+
+
+def _name(given: Any) -> str:
+    if isinstance(given, (str, os.PathLike)):
+        return os.fsdecode(given)
+    what = f"{given!r:.60}" if isinstance(given, (bytes, int, float)) else type(given).__name__
+    raise TypeError(
+        f"files to read are names, patterns or URIs, as str or Path, not {what}: "
+        "write it to a file, or give - and let it come by standard input"
+    )
 
 
 def made(path: str, form: str | None, source: type[Source] = Source) -> Source:

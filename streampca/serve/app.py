@@ -27,7 +27,7 @@ from streampca.serve.guard import Guard
 from streampca.serve.history import Histories
 from streampca.serve.linger import Linger
 from streampca.serve.live import Live
-from streampca.serve.query import checkpoint_of, fraction, key_of, key_text, until_of, whole
+from streampca.serve.query import checkpoint_of, fraction, key_of, key_text, takes, until_of, whole
 from streampca.serve.reader import Key, Reader
 
 __all__ = ["create_app"]
@@ -90,13 +90,9 @@ def create_app(
     feed = Feed(reader, rows or (), Slots("pages", 400, 100), is_stopping, rules)
     routes = [
         *(Route(path, _static(*what), methods=["GET"]) for path, what in _STATIC.items()),
-        Route("/keys", endpoints.in_thread(endpoints.keys), methods=["GET"]),
-        Route("/components", endpoints.in_thread(endpoints.components), methods=["GET"]),
-        Route("/history", endpoints.in_thread(endpoints.history), methods=["GET"]),
-        Route("/times", endpoints.in_thread(endpoints.times), methods=["GET"]),
-        Route("/transform", endpoints.transform, methods=["POST"]),
-        Route("/events", live.answer, methods=["GET"]),
-        *([Route("/rows", feed.answer, methods=["GET"])] if rows is not None else []),
+        *endpoints.routes(),
+        Route("/events", takes(live.answer, "key")),
+        *([Route("/rows", takes(feed.answer, "key"))] if rows is not None else []),
     ]
     app = Starlette(
         routes=routes,
@@ -128,7 +124,18 @@ class _Endpoints:
         # Limits need the moments, the large part of a checkpoint: kept for a page that asks again.
         self._monitor = functools.lru_cache(maxsize=4)(_Watched)
 
-    def in_thread(
+    def routes(self) -> list[Route]:
+        """All of them, with the parameters that each takes."""
+        shown, model = ("n_components", "n_features"), ("key", "at", "sequence")
+        return [
+            Route("/keys", takes(self._in_thread(self.keys))),
+            Route("/components", takes(self._in_thread(self.components), *model, *shown)),
+            Route("/history", takes(self._in_thread(self.history), *model, "limit")),
+            Route("/times", takes(self._in_thread(self.times), "key", "skip")),
+            Route("/transform", takes(self.transform, *model, "confidence"), methods=["POST"]),
+        ]
+
+    def _in_thread(
         self, endpoint: Callable[[Request], Response]
     ) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint of which not too many are under way at once."""

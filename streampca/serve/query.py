@@ -5,14 +5,16 @@ from __future__ import annotations
 import bisect
 import datetime
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from streampca.checkpoint import Checkpoint
 from streampca.serve.errors import bad, missing
 from streampca.serve.reader import Key, Name, Reader
+from streampca.text import nearest
 
 __all__ = [
     "Key",
@@ -22,6 +24,7 @@ __all__ = [
     "key_text",
     "read_key",
     "read_time",
+    "takes",
     "until_of",
     "whole",
 ]
@@ -56,6 +59,30 @@ def _as_json(text: str) -> object:
         return _NOTHING
     accepted = found is None or (isinstance(found, (int, str)) and not isinstance(found, bool))
     return found if accepted else _NOTHING
+
+
+def takes(
+    answer: Callable[[Request], Awaitable[Response]], *names: str
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that refuses parameters other than these, and one given twice.
+
+    Without it ``?kye=press`` would be answered as if no key were named: with another model.
+    """
+
+    async def checked(request: Request) -> Response:
+        given = [name for name, _ in request.query_params.multi_items()]
+        for name in given:
+            if name not in names:
+                near = nearest(name[:64], names)
+                meant = (
+                    f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}"
+                )
+                raise bad(f"there is no parameter {name[:64]!r}: {meant}")
+            if given.count(name) > 1:
+                raise bad(f"parameter {name} is given more than once: give it once")
+        return await answer(request)
+
+    return checked
 
 
 def key_of(request: Request, store: Reader) -> Key:

@@ -1,5 +1,6 @@
 """Names, patterns and URIs: each file once, in order, wherever it lies."""
 
+import io
 import threading
 
 import numpy as np
@@ -53,6 +54,25 @@ def test_a_uri_of_a_local_file_is_a_local_file(tmp_path):
 def test_what_cannot_be_found_is_named(path, message):
     with pytest.raises(ValueError, match=message):
         list(read(path))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (b"a;b\n1;2\n", "b'a;b"),
+        (5, "5"),
+        (None, "NoneType"),
+        (io.BytesIO(b"a"), "BytesIO"),
+        (io.StringIO("a"), "StringIO"),
+        (["a.csv", b"b.csv"], "b'b.csv'"),
+        ([X], "ndarray"),
+    ],
+)
+def test_what_is_no_name_is_said_to_be_none(tmp_path, monkeypatch, given, what):
+    monkeypatch.chdir(tmp_path)
+    put("a.csv", text_of())(tmp_path)
+    with pytest.raises(TypeError, match=f"names, patterns or URIs, as str or Path, not {what}"):
+        read(given)
 
 
 def test_who_stops_early_leaves_no_thread_and_no_open_file(tmp_path):

@@ -50,6 +50,25 @@ def test_the_features_with_the_largest_loadings_are_kept(client, store, fill):
     assert len(answer["explained_variance_ratio"]) == 2
 
 
+@pytest.mark.parametrize("path", ["/keys", "/components", "/history", "/times", "/transform"])
+@pytest.mark.parametrize("name", ["kye", "Key", "limits", "sequnce", "n", "", "x" * 900, "key "])
+def test_a_parameter_that_there_is_not_is_refused(client, store, fill, path, name):
+    """An answer without what was meant would be one for another model."""
+    fill(store, None, hours=1)
+    ask = client.post if path == "/transform" else client.get
+    extra = {"json": [[0, 0, 0]]} if path == "/transform" else {}
+    answer = ask(path, params={name: "press 4"}, **extra)
+    assert answer.status_code == 400
+    assert f"there is no parameter {name[:64]!r}" in answer.json()["error"]
+
+
+def test_a_parameter_that_is_meant_is_named_and_one_given_twice_refused(client, store, fill):
+    fill(store, None, hours=1)
+    assert "did you mean key?" in client.get("/events?kye=4").json()["error"]
+    twice = client.get("/components?key=null&key=4")
+    assert (twice.status_code, "more than once" in twice.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     "at", ["1970-01-01T02:30:00Z", "1970-01-01T02:00", "1970-01-01T03:30:00+01:00", "7200000000"]
 )
