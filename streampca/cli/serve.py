@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from streampca.cli import output
+
 __all__ = ["serve"]
 
 
@@ -27,6 +29,8 @@ def serve(
     """
     if Path(store).is_file():
         raise ValueError(f"{store}: is a file, not a folder; give the folder of a store")
+    if "://" not in store and not Path(store).exists():
+        output.warn(f"{store}: is not there yet; the page waits for its first checkpoint")
     from streampca.serve import serve as run  # an extra, and slow to import
 
     try:

@@ -189,7 +189,9 @@ def test_figures_are_written(cli, store, kind, tmp_path):
 def test_serve_is_called_with_the_store(cli, store, monkeypatch):
     called = []
     monkeypatch.setattr("streampca.serve.serve", lambda *a, **k: called.append((a, k)))
-    cli("serve", "store", "--port", 0)
+    assert "not there yet" not in cli("serve", "store", "--port", 0).err
+    assert "stroe: is not there yet" in cli("serve", "stroe", "--port", 0).err
+    del called[1:]
     assert called == [(("store",), {"host": "127.0.0.1", "port": 0, "allowed_hosts": ()})]
     assert "a file, not a folder" in cli("serve", "a.csv", code=2).err
 
