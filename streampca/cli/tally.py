@@ -14,7 +14,7 @@ from streampca.cli import output
 from streampca.cli.describe import feature_names
 from streampca.cli.events import EventLog, event_table
 from streampca.cli.rules import settled
-from streampca.monitor import Monitor, Rules, in_limits
+from streampca.monitor import METHODS, Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
 from streampca.text import counted
 
@@ -49,9 +49,7 @@ class Watch:
 
     def settle(self) -> None:
         """Take the limits, once all rows known to be normal have been seen."""
-        confidence, how = self.rules.confidence, ("jackson-mudholkar", "f")
-        if self.rules.method == "empirical":
-            how = ("empirical", "empirical")
+        confidence, how = self.rules.confidence, METHODS[self.rules.method]
         self.spe_limit = self.monitor.spe_limit(confidence, how[0])
         self.t2_limit = self.monitor.t2_limit(confidence, how[1])
         self._log = EventLog(Events(self.monitor, self.rules, key=self.key))

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import is_tensor, to_numpy
-from streampca.monitor.assessment import spe_parts, t2_parts
 from streampca.monitor.gaps import Gaps
 from streampca.monitor.kept import components_to_keep
 from streampca.monitor.spectrum import covariance_of, known_variances
@@ -76,7 +75,9 @@ class Distances:
 
     def parts(self, D: Float64, *, of_spe: bool) -> Float64:
         """Part of each feature (m, n) in SPE or T^2 of centred rows."""
-        parts = (spe_parts if of_spe else t2_parts)(self.statistics, D)
+        of = self.statistics
+        Z, E = of.split(D)
+        parts = E * E if of_spe else D * ((Z / of.variances) @ of.components)
         rows = np.isnan(D).any(axis=1)
         if rows.any():
             parts[rows] = self._gaps.parts(D[rows], of_spe=of_spe)

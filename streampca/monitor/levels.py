@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streampca.monitor import limits
+from streampca.monitor.calibration import METHODS
 from streampca.monitor.events import Levels
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.rules import Rules
@@ -26,18 +27,15 @@ def levels_of(monitor: Monitor, rules: Rules, key: Any = None) -> Levels:
 def _limits(monitor: Monitor, rules: Rules, own: Mapping[str, float]) -> tuple[float, float]:
     if "spe" in own and "t2" in own:
         return own["spe"], own["t2"]
-    confidence, empirical = rules.confidence, rules.method == "empirical"
-    if rules.ewma is not None:
-        of = _empirical_smooth if empirical else _smooth
-        spe, t2 = of(monitor, confidence, rules.ewma)
+    if rules.ewma is None:
+        of_spe, of_t2 = METHODS[rules.method]
+        spe = monitor.spe_limit(rules.confidence, of_spe)
+        t2 = monitor.t2_limit(rules.confidence, of_t2)
+    elif rules.method == "empirical":
+        spe, t2 = monitor.smooth_limits(rules.confidence, rules.ewma)
     else:
-        how = ("empirical", "empirical") if empirical else ("jackson-mudholkar", "f")
-        spe, t2 = monitor.spe_limit(confidence, how[0]), monitor.t2_limit(confidence, how[1])
+        spe, t2 = _smooth(monitor, rules.confidence, rules.ewma)
     return own.get("spe", spe), own.get("t2", t2)
-
-
-def _empirical_smooth(monitor: Monitor, confidence: float, weight: float) -> tuple[float, float]:
-    return monitor.smooth_limits(confidence, weight)
 
 
 def _smooth(monitor: Monitor, confidence: float, weight: float) -> tuple[float, float]:

@@ -144,10 +144,10 @@ def check_confidence(confidence: float) -> None:
         raise ValueError(f"confidence={confidence!r} is not accepted: give a number such as 0.99")
 
 
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """ValueError unless it is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is not accepted: give one of {', '.join(choices)}")
+def check_method(method: str, methods: tuple[str, ...]) -> None:
+    """ValueError unless it is one of the methods."""
+    if method not in methods:
+        raise ValueError(f"method={method!r} is not accepted: give one of {', '.join(methods)}")
 
 
 def _distributions() -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.monitor import limits
-from streampca.monitor.assessment import Assessment, assess_centred
+from streampca.monitor.assessment import Assessment, in_limits
 from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
 from streampca.monitor.distances import Distances
 from streampca.monitor.kept import NO_REST, leaves_a_rest
@@ -92,7 +92,17 @@ class Monitor(Distances):
 
     def _against(self, X: Any, spe_limit: float, t2_limit: float) -> Assessment:
         """`assess`, with limits of another kind than the usual ones."""
-        return assess_centred(self, self.centred(X), spe_limit, t2_limit)
+        D = self.centred(X)
+        spe, t2 = self.both(D)
+        by_spe = in_limits(spe, spe_limit) >= in_limits(t2, t2_limit)
+        of_spe, of_t2 = (self.parts(D, of_spe=which) for which in (True, False))
+        parts = np.where(by_spe[:, None], of_spe, of_t2)
+        feature = parts.argmax(axis=1)
+        total, largest = np.where(by_spe, spe, t2), parts[np.arange(len(D)), feature]
+        with np.errstate(invalid="ignore"):  # infinite statistics have no shares
+            share = np.divide(largest, total, out=np.zeros_like(total), where=total > 0)
+        alarm = (spe > spe_limit) | (t2 > t2_limit)
+        return Assessment(spe, t2, spe_limit, t2_limit, alarm, by_spe, feature, share)
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -206,7 +216,7 @@ class Monitor(Distances):
             raise ValueError("the model " + NO_REST.format(p=p, n=n))
         if method == "empirical":
             return self._normal_spe.limit(confidence)
-        limits.check_choice("method", method, (*_SPE_LIMITS, "empirical"))
+        limits.check_method(method, (*_SPE_LIMITS, "empirical"))
         return _SPE_LIMITS[method](self.left_out, confidence)
 
     def smooth_limits(self, confidence: float, ewma: float) -> tuple[float, float]:
@@ -244,7 +254,7 @@ class Monitor(Distances):
                     "of all components"
                 )
             return self._normal_t2.limit(confidence)
-        limits.check_choice("method", method, ("f", "chi2", "empirical"))
+        limits.check_method(method, ("f", "chi2", "empirical"))
         p = self.statistics.n_kept if n_components is None else n_components
         if method == "chi2":
             return limits.chi_square(p, confidence)

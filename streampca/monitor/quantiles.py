@@ -84,9 +84,7 @@ class QuantileSketch:
         """
         if self.count > _CLUSTERS:
             self._compress()
-        self._gather()
-        order = np.argsort(self._means, kind="stable")
-        return np.stack([self._means[order], self._counts[order]])
+        return np.stack(self._in_order())
 
     @classmethod
     def of_clusters(cls, clusters: ArrayLike) -> Self:
@@ -111,9 +109,7 @@ class QuantileSketch:
                 f"{int(np.ceil(1.0 / (1.0 - confidence) - 1e-6)):,} normal rows at least, and has "
                 f"{self.count:,}: calibrate with more, or choose another method"
             )
-        self._gather()
-        order = np.argsort(self._means, kind="stable")
-        means, counts = self._means[order], self._counts[order]
+        means, counts = self._in_order()
         if len(means) == self.count:
             return empirical_limit(means, confidence)
         middles = np.cumsum(counts) - counts / 2
@@ -123,15 +119,18 @@ class QuantileSketch:
         """What waits becomes clusters of one."""
         if self._waiting:
             self._means = np.concatenate([self._means, *self._waiting])
-            new = np.ones(self._n_waiting)
-            self._counts = np.concatenate([self._counts, new])
+            self._counts = np.concatenate([self._counts, np.ones(self._n_waiting)])
             self._waiting, self._n_waiting = [], 0
+
+    def _in_order(self) -> tuple[Float64, Float64]:
+        """Means and counts of all clusters, the smallest first."""
+        self._gather()
+        order = np.argsort(self._means, kind="stable")
+        return self._means[order], self._counts[order]
 
     def _compress(self) -> None:
         """Merge neighbours that fall into the same unit of k(q) = 400 asin(2 q - 1) / 2 pi."""
-        self._gather()
-        order = np.argsort(self._means, kind="stable")
-        means, counts = self._means[order], self._counts[order]
+        means, counts = self._in_order()
         q = (np.cumsum(counts) - counts / 2) / self.count
         k = np.floor(_CLUSTERS * np.arcsin(2 * q - 1) / (2 * np.pi))
         starts = np.flatnonzero(np.diff(k, prepend=-np.inf))

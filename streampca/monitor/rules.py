@@ -6,7 +6,6 @@ Knows nothing of models and rows; `events` applies them.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from streampca.rows import is_whole
+from streampca.text import nearest
 
 __all__ = ["Rules"]
 
@@ -74,11 +74,11 @@ class Rules:
             raise ValueError(
                 f"rules: k={self.k} of n={self.n} rows can never be: give n of at least {self.k}"
             )
-        if not _is_within(self.confidence, 0, 1) or self.confidence == 1:
+        if not _is_within(self.confidence, 1) or self.confidence == 1:
             _refuse("confidence", self.confidence, "a share such as 0.99")
-        if not _is_within(self.release, 0, 1):
+        if not _is_within(self.release, 1):
             _refuse("release", self.release, "a share of the limit, above 0 and at most 1")
-        if self.ewma is not None and not _is_within(self.ewma, 0, 1):
+        if self.ewma is not None and not _is_within(self.ewma, 1):
             _refuse("ewma", self.ewma, "the weight of a new row, above 0 and at most 1")
         if self.method not in ("theory", "empirical"):
             _refuse("method", self.method, "one of theory, empirical")
@@ -117,8 +117,8 @@ class Rules:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(str(name), known, 1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                near = nearest(str(name), known)
+                hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
                 raise ValueError(f"rules: there is no {name!r}; {hint}")
         return cls(**given)
 
@@ -149,10 +149,10 @@ def _number(text: str) -> Any:
     return text
 
 
-def _is_within(value: Any, low: float, high: float) -> bool:
-    """Whether it is a number above `low` and at most `high`."""
+def _is_within(value: Any, most: float) -> bool:
+    """Whether it is a number above 0 and at most `most`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and low < value <= high
+    return number and math.isfinite(value) and 0 < value <= most
 
 
 def _checked_limits(given: Any) -> dict[str, dict[str, float]]:
@@ -163,7 +163,7 @@ def _checked_limits(given: Any) -> dict[str, dict[str, float]]:
         if not isinstance(of, Mapping) or not of or set(of) - {"spe", "t2"}:
             _refuse(f"limits of {key!r}", of, "a mapping of spe, t2, or both")
         for name, value in of.items():
-            if not _is_within(value, 0, math.inf):
+            if not _is_within(value, math.inf):
                 _refuse(f"limits of {key!r}: {name}", value, "a number above 0")
         found[str(key)] = {name: float(value) for name, value in of.items()}
     return found

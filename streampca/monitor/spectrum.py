@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import to_numpy
-from streampca.moments import moments_from_state
+from streampca.moments import Moments, moments_from_state
 
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
@@ -27,10 +27,7 @@ def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
         return known
     if model.moments_kind not in ("dense", "factored"):
         return None
-    moments = moments_from_state(model.moments_kind, dict(model.moments))
-    if model.scale is not None:
-        moments = moments.rescaled(np.asarray(model.scale))
-    values: NDArray[np.float64] = to_numpy(moments.leading(len(model.mean))[1])
+    values: NDArray[np.float64] = to_numpy(_moments(model).leading(len(model.mean))[1])
     return np.maximum(values, 0.0)
 
 
@@ -38,11 +35,14 @@ def covariance_of(model: Checkpoint) -> NDArray[np.float64] | None:
     """Covariance of the rows (n, n) in units of the model's scale, where its moments know it."""
     if model.moments_kind != "dense":
         return None
-    moments = moments_from_state(model.moments_kind, dict(model.moments))
-    if model.scale is not None:
-        moments = moments.rescaled(np.asarray(model.scale))
-    covariance: NDArray[np.float64] = to_numpy(moments @ np.eye(len(model.mean)))
+    covariance: NDArray[np.float64] = to_numpy(_moments(model) @ np.eye(len(model.mean)))
     return covariance
+
+
+def _moments(model: Checkpoint) -> Moments:
+    """In units of the model's scale."""
+    moments = moments_from_state(model.moments_kind, dict(model.moments))
+    return moments if model.scale is None else moments.rescaled(np.asarray(model.scale))
 
 
 def slim(checkpoint: Checkpoint) -> Checkpoint:
