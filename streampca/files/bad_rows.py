@@ -39,7 +39,7 @@ class BadRows:
         self.count = 0
         self._file: Any = None
         self._part: str | None = None
-        if mode in ("fail", "skip"):
+        if self.file_of(mode) is None:
             return
         self._place = os.path.realpath(mode)
         part = f"{self._place}.part"
@@ -50,6 +50,11 @@ class BadRows:
         if size is not None:
             self._file.truncate(min(size, os.fstat(self._file.fileno()).st_size))
             self._file.seek(0, os.SEEK_END)
+
+    @staticmethod
+    def file_of(mode: str) -> str | None:
+        """The file that a mode names, if it does."""
+        return None if mode in ("fail", "skip") else mode
 
     def __enter__(self) -> BadRows:
         return self

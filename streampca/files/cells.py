@@ -17,7 +17,7 @@ from streampca.arrays import sum_of_squares
 from streampca.files.gaps import NUMBER, Missing, is_text
 from streampca.rows import is_number as is_number_of_arrow
 
-__all__ = ["Reasons", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
+__all__ = ["Reasons", "cell", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
 
 Reasons = dict[int, str]
 
@@ -124,8 +124,8 @@ def _number(value: Any) -> float:
 
 def width_of(column: Any) -> int | None:
     """How many numbers the first list of a column has."""
-    for value in column:
-        found = value.as_py() if isinstance(value, pa.Scalar) else value
+    for row in range(len(column)):
+        found = cell(column, row)
         if isinstance(found, (list, tuple)):
             return len(found)
     return None
@@ -155,11 +155,10 @@ def _of_lists(column: Any, width: int, names: Sequence[str]) -> tuple[NDArray[An
                 what = f"{short(given[row])}, not a list of {width} numbers" if there else "missing"
             reasons[row] = f"column {called!r} is {what}"
     flat = column.filter(pa.array(fits)).flatten()
-    values = np.zeros((len(column), width), "float64")
     some = _numbers(flat, _DEFAULT).reshape(-1, width)
     if not reasons:
         return some, reasons
-    values = values.astype(some.dtype)
+    values = np.zeros((len(column), width), some.dtype)
     values[fits] = some
     return values, reasons
 
@@ -194,8 +193,7 @@ def _unusable(
     reasons = dict(wrong)
     for row in np.flatnonzero(~usable.all(axis=1)).tolist():
         for j in np.flatnonzero(~usable[row]).tolist():
-            value = values[row, j].item() if columns is None else columns[j][row]
-            value = value.as_py() if isinstance(value, pa.Scalar) else value
+            value = values[row, j].item() if columns is None else cell(columns[j], row)
             if not (gaps and missing.holds(value)) and row not in reasons:
                 reasons[row] = (
                     f"feature {names[j]!r} is {_trouble(value, float(values[row, j]), missing)}"
@@ -213,6 +211,12 @@ def _trouble(value: Any, number: float, missing: Missing) -> str:
         what = "an object" if isinstance(value, dict) else "a list"
         return f"{what} ({short(value)}), not a number"
     return f"{short(value)}, not a finite number"
+
+
+def cell(column: Any, row: int) -> Any:
+    """A value of a column as Python has it."""
+    value = column[row]
+    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def short(value: Any) -> str:

@@ -16,7 +16,6 @@ from streampca.files.dialect import is_time
 from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
-from streampca.text import nearest
 
 __all__ = ["Columns", "check_columns", "choose_columns"]
 
@@ -86,9 +85,7 @@ def choose_columns(
     key, timestamp = asked.get("key_column"), asked.get("timestamp_column")
     columns, exclude = asked.get("columns"), asked.get("exclude", [])
     named = [n for n in (key, timestamp) if n is not None]
-    for name in [*named, *(columns or []), *exclude, *kept]:
-        if name not in found.types:
-            raise ValueError(_no_column(source, name, found))
+    formats.require(source, [*named, *(columns or []), *exclude, *kept], found)
     passed = {*named, *exclude, *found.unnamed, *source.partitions}
     chosen = columns or [name for name in found.types if name not in passed]
     chosen = [name for name in dict.fromkeys(chosen) if name not in exclude]
@@ -151,14 +148,6 @@ def tell(source: Source, found: Layout, used: Collection[str], say: Callable[[st
         unnamed = [name for name in found.unnamed if name not in used]
         if unnamed and not source.is_topic:
             say(f"{source.name}: left out what has no name: {', '.join(unnamed)}")
-
-
-def _no_column(source: Source, name: str, found: Layout) -> str:
-    names = list(found.types)
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    hint = nearest(name, names)
-    more = f"; did you mean {hint!r}?" if hint else ""
-    return f"{source.name}: there is no column {name!r}; it has {shown}{more}"
 
 
 def _check_features(source: Source, found: Layout, chosen: Sequence[str]) -> None:

@@ -151,12 +151,8 @@ def _parsed(
 def _with_points(column: Any) -> Any:
     """Numbers with a decimal comma, with a point; with a point, they are no numbers."""
     plain = pc.replace_substring(column, ",", ".")
-    return pc.if_else(pc.match_substring(column, "."), column_marked(column), plain)
-
-
-def column_marked(column: Any) -> Any:
-    """Text that is no number, as messages show it."""
-    return pc.binary_join_element_wise(column, pa.scalar(""), " (decimal comma is read)", "")
+    marked = pc.binary_join_element_wise(column, pa.scalar(""), " (decimal comma is read)", "")
+    return pc.if_else(pc.match_substring(column, "."), marked, plain)
 
 
 def _only_utf8(block: Block, dialect: Dialect) -> tuple[bytes, list[Broken]]:

@@ -17,6 +17,7 @@ from streampca.files.encodings import as_utf8
 from streampca.files.source import Source
 from streampca.files.streams import Stream
 from streampca.files.topic import Topic
+from streampca.text import nearest
 
 __all__ = ["chunks", "layout", "parts"]
 
@@ -33,7 +34,7 @@ def layout(source: Source, asked: Mapping[str, Any]) -> Layout:
     """
     if source.layout is not None:
         return source.layout  # type: ignore[no-any-return]
-    with _naming(source):
+    with tables.naming(source.name):
         if isinstance(source, Topic):
             found = source.first_layout(asked)
         elif source.form not in _TEXT:
@@ -72,7 +73,7 @@ def _text(
 
 def parts(source: Source) -> list[int | None]:
     """Parts that can be read in parallel: row groups of a Parquet file, else the file."""
-    with _naming(source):
+    with tables.naming(source.name):
         return tables.parts(source)
 
 
@@ -110,7 +111,7 @@ def chunks(
     stored = wanted._replace(names=names)
     if source.form != "jsonl" and not source.is_topic:  # whose objects may lack members
         require(source, names, found)
-    with _naming(source):
+    with tables.naming(source.name):
         for chunk, done in _chunks(source, asked, found, stored, start, n_rows, part):
             for name in set(wanted.names) - set(names):
                 chunk.columns[name] = [source.partitions[name]] * len(chunk.record)
@@ -128,7 +129,7 @@ def _chunks(
     part: int | None,
 ) -> Iterator[tuple[Chunk, int]]:
     if isinstance(source, Topic):
-        for chunk in source.read(asked, *stored):
+        for chunk in source.read(asked, stored):
             yield chunk, 0
         return
     if source.form not in _TEXT:
@@ -155,19 +156,6 @@ def require(source: Source, columns: Sequence[str], found: Layout) -> None:
         if column not in found.types:
             names = list(found.types)
             shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise ValueError(f"{source.name}: there is no column {column!r}; it has {shown}")
-
-
-@contextlib.contextmanager
-def _naming(source: Source) -> Iterator[None]:
-    """Say which file it is that cannot be read."""
-    try:
-        yield
-    except (pa.ArrowException, ValueError, OSError, EOFError, MemoryError) as error:
-        # MemoryError: the lengths that a damaged file states may be any
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's trouble
-        if type(error) is ValueError and text.startswith(source.name):
-            raise
-        raise ValueError(f"{source.name}: cannot be read ({text})") from error
+            hint = nearest(column, names)
+            more = f"; did you mean {hint!r}?" if hint else ""
+            raise ValueError(f"{source.name}: there is no column {column!r}; it has {shown}{more}")

@@ -112,7 +112,7 @@ class Client:
         codes = confluent_kafka.KafkaError
         self._waits = (codes._TRANSPORT, codes._ALL_BROKERS_DOWN, codes._RESOLVE, codes._TIMED_OUT)
         self._topic, self._name = topic, name
-        self._trouble = ""
+        self.trouble = ""  # the last error of the brokers, if no message has come since
         self._at_end: set[int] = set()
         common: dict[str, Any] = {
             "bootstrap.servers": brokers,
@@ -143,7 +143,7 @@ class Client:
         self._consumer.close()
 
     def _note(self, error: Any) -> None:
-        self._trouble = error.str()
+        self.trouble = error.str()
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         try:
@@ -152,7 +152,7 @@ class Client:
             text = _said(error)
             if getattr(error.args[0], "code", int)() in self._waits:
                 text = f"no broker answers within {_ANSWER:g} s ({text})"
-            more = f"; {self._trouble}" if self._trouble else ""
+            more = f"; {self.trouble}" if self.trouble else ""
             raise ValueError(f"{self._name}: {text}{more}") from error
 
     # --- what there is ------------------------------------------------------------------------
@@ -265,15 +265,10 @@ class Client:
                     Message(each.offset(), time if kind else None, each.key(), value)
                 )
             if by_partition:
-                self._trouble = ""
+                self.trouble = ""
                 mean = 1 + n_bytes // sum(map(len, by_partition.values()))
                 size = max(1, min(_MOST, _BYTES // mean))
             yield list(by_partition.items())
-
-    @property
-    def trouble(self) -> str:
-        """The last error of the brokers, if no message has come since."""
-        return self._trouble
 
     def _judge(self, message: Any) -> None:
         error = message.error()
@@ -287,7 +282,7 @@ class Client:
                 f"been deleted before they were read ({error.str()})"
             )
         if error.retriable() or error.code() in self._waits:
-            self._trouble = error.str()
+            self.trouble = error.str()
             return
         raise ValueError(f"{self._name}: {error.str()}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from streampca.files.values import (
     CHECKS,
+    SECONDS,
     half_life_of,
     list_of_names,
     number_or_share,
@@ -24,13 +25,13 @@ __all__ = [
     "LEARNING",
     "OF_A_RUN",
     "READING",
+    "SECONDS",
     "TABLE",
     "TOPICS",
     "Option",
     "add_to_parser",
     "check",
     "half_life_of",
-    "json_schema",
     "markdown",
     "nearest",
     "number_or_share",
@@ -241,34 +242,6 @@ def add_to_parser(parser: argparse.ArgumentParser, options: Iterable[Option] = T
             metavar=option.metavar.replace("%", "%%"),
             help=option.help.replace("%", "%%"),
         )
-
-
-def json_schema(options: Iterable[Option] = TABLE) -> dict[str, Any]:
-    """JSON Schema of the options, as YAML has them.
-
-    Examples
-    --------
-    >>> json_schema()["properties"]["skip_rows"]["type"]
-    'integer'
-    """
-    return {
-        "type": "object",
-        "properties": {option.name: _schema(option) for option in options},
-        "additionalProperties": False,
-    }
-
-
-def _schema(option: Option) -> dict[str, Any]:
-    if option.kind is list:
-        shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    elif option.name == "half_life":
-        shape = {"type": ["string", "number"]}
-    else:
-        kinds = {int: "integer", bool: "boolean"}
-        shape = {"type": kinds.get(option.kind, "string")}
-    if option.choices:
-        shape["enum"] = list(option.choices)
-    return shape | {"description": option.help}
 
 
 def markdown(options: Iterable[Option] = TABLE) -> str:

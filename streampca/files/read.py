@@ -154,7 +154,7 @@ def read(
     sources = names.find(paths, given.get("input_format"))
     check_topics(sources, given)
     mode = os.fspath(given.get("bad_rows", "fail"))
-    names.refuse_inputs([("bad_rows", None if mode in ("fail", "skip") else mode)], sources)
+    names.refuse_inputs([("bad_rows", BadRows.file_of(mode))], sources)
     return _read(sources, given, keep, mode, say)
 
 
@@ -250,7 +250,7 @@ def _checked(
         for each in chunk.broken
     ]
     for row in sorted(reasons):
-        content = {name: _cell(column, row) for name, column in by_name.items()}
+        content = {name: cells.cell(column, row) for name, column in by_name.items()}
         record = int(chunk.record[row])
         reason = f"{source.name}, {chunk.where(record)}: {reasons[row]}"
         bad.append(BadRow(record, reason, keys and keys[row], content))
@@ -264,11 +264,6 @@ def _checked(
         keys = None if keys is None else [keys[row] for row in good.tolist()]
         kept = {name: _taken(column, good) for name, column in kept.items()}
     return Rows(values, columns.names, keys, when, kept, source.name, bad, record_of, chunk, done)
-
-
-def _cell(column: Any, row: int) -> Any:
-    value = column[row]
-    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _taken(column: Any, rows: NDArray[np.int64]) -> Any:

@@ -16,7 +16,7 @@ from streampca.files.chunk import Chunk, Layout, Place
 from streampca.files.source import Source
 from streampca.files.streams import Stream
 
-__all__ = ["layout", "parts", "read"]
+__all__ = ["layout", "naming", "parts", "read"]
 
 
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -107,22 +107,25 @@ def read(
 
 
 @contextlib.contextmanager
-def _readable(source: Source, kind: str) -> Iterator[None]:
-    """Say which file is not what its name says; errors of the system stay what they are."""
+def naming(name: str, fault: str = "cannot be read") -> Iterator[None]:
+    """Say which file it is that cannot be read; what the system says stays as it is."""
     try:
         yield
-    except (pa.ArrowException, OSError, MemoryError) as error:  # lengths may be any
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
+    except (pa.ArrowException, ValueError, OSError, EOFError, MemoryError) as error:
+        # MemoryError: the lengths that a damaged file states may be any
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{source.name}: not a readable {kind} file ({text})") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's trouble
+        if type(error) is ValueError and text.startswith(name):
+            raise
+        raise ValueError(f"{name}: {fault} ({text})") from error
 
 
 # --- Parquet ----------------------------------------------------------------------------------
 
 
 def _parquet(file: Any, source: Source) -> pq.ParquetFile:
-    with _readable(source, "Parquet"):
+    with naming(source.name, "not a readable Parquet file"):
         # buffered: pages of a row group come one after another
         return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
 
@@ -157,7 +160,7 @@ def _arrow(file: Any, source: Source) -> Any:
     file.seek(0)
     if head.startswith(b"FEA1"):
         raise ValueError(f"{source.name}: is Feather of version 1; write it again as version 2")
-    with _readable(source, "Arrow"):
+    with naming(source.name, "not a readable Arrow file"):
         return pa.ipc.open_file(file) if head.startswith(b"ARROW1") else pa.ipc.open_stream(file)
 
 

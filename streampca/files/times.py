@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from streampca.files.cells import Reasons, is_number, short
+from streampca.files.cells import Reasons, cell, is_number, short
 from streampca.files.gaps import is_text
 from streampca.files.options import UNITS
 from streampca.files.values import offset_of
@@ -132,9 +132,9 @@ def times(column: Any, name: str, rule: Rule) -> tuple[NDArray[np.int64], Reason
     found[bad] = 0
     for row in np.flatnonzero(bad).tolist():
         if row not in wrong:
-            wrong[row] = _no_time(_value(given, row), name, rule)
+            wrong[row] = _no_time(cell(given, row), name, rule)
         else:
-            wrong[row] = f"column {name!r} is {short(_value(given, row))}, {wrong[row]}"
+            wrong[row] = f"column {name!r} is {short(cell(given, row))}, {wrong[row]}"
     return found, wrong
 
 
@@ -142,22 +142,13 @@ times_of = times
 """The same by a name that does not hide this file in the front."""
 
 
-def _value(column: Any, row: int) -> Any:
-    value = column[row]
-    return value.as_py() if isinstance(value, pa.Scalar) else value
-
-
 def _as_array(values: list[Any]) -> Any:
     """Values of one type as an Arrow array; the list itself where they are of several."""
-    if len(values) == 1 and isinstance(values[0], bool):
-        return pa.array(["True" if values[0] else "False"])
     try:
         found = pa.array(values)
     except (pa.ArrowException, OverflowError):
         return values if len(values) > 1 else pa.array([str(values[0])])
-    return (
-        pa.array(["True" if v else "False" for v in values]) if found.type == pa.bool_() else found
-    )
+    return found.cast(pa.string()) if found.type == pa.bool_() else found
 
 
 def _no_time(value: Any, name: str, rule: Rule) -> str:

@@ -17,6 +17,7 @@ from streampca.text import nearest
 
 __all__ = [
     "CHECKS",
+    "SECONDS",
     "half_life_of",
     "list_of_names",
     "number_or_share",
@@ -113,7 +114,7 @@ CHECKS = {
     "timestamp_format": _check_format,
 }
 
-_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, float | None]:
@@ -136,7 +137,7 @@ def half_life_of(value: Any, called: str = "half_life") -> tuple[float | None, f
         )
     if found[2] is None or found[2].startswith("row"):
         return float(found[1]), None
-    return None, float(found[1]) * _SECONDS[found[2]]
+    return None, float(found[1]) * SECONDS[found[2]]
 
 
 def number_or_share(text: str) -> int | float | str:

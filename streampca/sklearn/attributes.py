@@ -7,7 +7,6 @@ that was handed out, becomes the model. Knows nothing of rows.
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -185,9 +184,7 @@ class Attributes:
             vars(self).update(before)
             raise
 
-    def __copy__(self) -> Self:
-        """One that learns by itself, as a copy of scikit-learn's own does."""
-        return copy.deepcopy(self)
+    __copy__ = Plain.__copy__
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]

@@ -30,7 +30,6 @@ def checkpoint_of(
     explained_variance: NDArray[Any],
     *,
     n_samples: int,
-    total_variance: float | None = None,
     feature_variance: NDArray[Any] | None = None,
     settings: Mapping[str, Any],
 ) -> Checkpoint:
@@ -46,10 +45,8 @@ def checkpoint_of(
         Variance along each.
     n_samples : int
         Rows that the model counts for.
-    total_variance : float, optional
-        Sum of the variances of all features; that along the components by default.
     feature_variance : ndarray of shape (n,), optional
-        Variance of each feature (unbiased); gives `total_variance`.
+        Variance of each feature (unbiased); without it, there is none but along the components.
     settings : dict
         Parameters of the estimator that will go on.
 
@@ -67,15 +64,13 @@ def checkpoint_of(
     variances = np.asarray(explained_variance, "float64")
     center = bool(settings.get("center", True))
     moments = _moments(C, np.asarray(mean, "float64"), variances, n_samples, center)
-    along = float(variances.sum())
+    along = total_variance = float(variances.sum())
     if feature_variance is not None:
         squares = np.asarray(feature_variance, "float64") * moments.denominator
         beyond = max(0.0, float(squares.sum()) - along * moments.denominator)
         state = moments.state() | {"squares": squares, "lost": np.array([beyond])}
         moments = moments_from_state("factored", state)
         total_variance = moments.total_variance
-    elif total_variance is None:
-        total_variance = along
     return Checkpoint(
         n_samples_seen=n_samples,
         weight=float(n_samples),

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 from typer.testing import CliRunner
 
@@ -49,23 +48,6 @@ def test_the_beam_job_has_them_and_its_alias(capsys):
 
 def test_the_page_has_the_table():
     assert options.markdown() in PAGE.read_text()
-
-
-def test_the_schema_takes_what_the_check_takes():
-    schema = options.json_schema()
-    good = {"columns": ["oil"], "skip_rows": 2, "decimal": ",", "half_life": "1h"}
-    jsonschema.validate(good, schema)
-    assert options.check(good) == good
-    for name, value in {
-        "skip_rows": "many",
-        "decimal": ";",
-        "memory": "huge",
-        "kolumns": [],
-    }.items():
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({name: value}, schema)
-        with pytest.raises(ValueError, match=name):
-            options.check({name: value})
 
 
 BAD = {
