@@ -20,7 +20,10 @@ from streampca import CheckpointWarning
 from streampca.cli import output
 from streampca.text import nearest
 
-__all__ = ["Commands"]
+__all__ = ["APP", "Commands"]
+
+APP: Any = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+"""How typer shows every command: as plain text."""
 
 _USAGE: Any = typer.BadParameter.__mro__[2]  # click's own class, wherever typer keeps it
 _BAD, _INTERRUPTED = 2, 130

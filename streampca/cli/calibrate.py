@@ -13,7 +13,7 @@ from streampca.cli import options, output
 from streampca.cli.find import is_store, open_store
 from streampca.cli.progress import Course, watching
 from streampca.cli.sources import sources_of
-from streampca.cli.transform import Files, Place, refuse_inputs
+from streampca.cli.transform import refuse_inputs
 from streampca.cli.using import Using
 from streampca.files import BadRows, atomic, check_topics, no_rows
 from streampca.files import options as table
@@ -25,17 +25,14 @@ __all__ = ["calibrate"]
 
 @options.with_options(*table.READING)
 def calibrate(
-    place: Place,
-    files: Files,
+    place: options.Place,
+    files: options.Files,
     key: options.KeyOption = None,
     at: options.At = None,
     n_components: Annotated[
         str | None,
-        typer.Option(
-            "--n-components",
-            "-n",
-            metavar="P",
-            help="How many of the model's to use, as score takes them; default: as score does.",
+        options.components(
+            "How many of the model's to use, as score takes them; default: as score does."
         ),
     ] = None,
     ewma: Annotated[
@@ -56,16 +53,14 @@ def calibrate(
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = sources_of(files, asked.get("input_format"), place)
     check_topics(sources, asked, table.flag, ends=True)
-    refuse_inputs(sources, place, None, bad_rows)
+    refuse_inputs([*sources, place], None, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     components = using.checked(options.number_or_share(n_components))
-    gaps = using.first.settings.get("missing") == "impute"
     monitors: dict[int, Monitor] = {}
     with BadRows(bad_rows) as bad, watching(sources, quiet=False) as watch:
         course = Course(watch)
         for source in sources:
-            columns = using.columns(source, kept=(), gaps=gaps)
-            for _, groups in course.of(source, using.read(source, columns, bad)):
+            for _, groups in course.of(source, using.read(source, using.columns(source), bad)):
                 for model, _, values in groups:
                     if id(model) not in monitors:
                         anew = dataclasses.replace(model, calibration={})

@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from streampca.cli import output
-from streampca.cli.app import Commands
+from streampca.cli.app import APP, Commands
 from streampca.text import version
 
 __all__ = ["app"]
@@ -42,9 +42,7 @@ class _WhenRun(MutableMapping[str, Any]):
         if self._made[name] is None:
             found = getattr(importlib.import_module(f"streampca.cli.{_FILES[name]}"), name)
             if not isinstance(found, typer.Typer):
-                alone = typer.Typer(
-                    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-                )
+                alone = typer.Typer(**APP)
                 alone.command(name)(found)
                 found = alone
             self._made[name] = get_command(found)
@@ -70,14 +68,7 @@ class _Commands(Commands):
         self.commands = _WhenRun()
 
 
-app = typer.Typer(
-    cls=_Commands,
-    name="streampca",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(cls=_Commands, name="streampca", no_args_is_help=True, **APP)
 
 
 def _version(wanted: bool) -> None:

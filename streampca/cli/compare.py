@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from streampca import Checkpoint
 from streampca.cli import options, output
 from streampca.cli.export import read_npz
-from streampca.cli.find import find
+from streampca.cli.find import find, is_store
 from streampca.metrics import acs, principal_angles
 
 __all__ = ["compare"]
@@ -43,7 +42,8 @@ def compare(
 ) -> None:
     """Measure how far the components of B lie from those of A."""
     left = _side(a, key, at)
-    right = _aligned(_side(b, key_b if key_b is not None or not _keyed(b) else key, at_b), left, b)
+    key_b = key_b if key_b is not None or not is_store(b) else key
+    right = _aligned(_side(b, key_b, at_b), left, b)
     p = min(len(left.components), len(right.components))
     angles = np.degrees(principal_angles(left.components[:p], right.components[:p]))
     cosines = acs(left.components[:p], right.components[:p]).diagonal()
@@ -71,12 +71,8 @@ def compare(
         raise typer.Exit(1)
 
 
-def _keyed(place: str) -> bool:
-    return "://" in place or Path(place).is_dir()
-
-
 def _side(place: str, key: str | None, at: str | None) -> Side:
-    if place.endswith(".npz") and not _keyed(place):
+    if place.endswith(".npz") and not is_store(place):
         arrays = read_npz(place)
         names = arrays.get("feature_names")
         return Side(
@@ -84,7 +80,7 @@ def _side(place: str, key: str | None, at: str | None) -> Side:
             arrays["explained_variance_ratio"],
             None if names is None else tuple(names.tolist()),
         )
-    found: Checkpoint = find(place, key if _keyed(place) else None, at)
+    found: Checkpoint = find(place, key if is_store(place) else None, at)
     return Side(found.components, found.explained_variance_ratio, found.feature_names)
 
 

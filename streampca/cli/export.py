@@ -32,9 +32,7 @@ _OPSET, _IR = 17, 8
 
 
 def export(
-    place: Annotated[
-        str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
-    ],
+    place: options.Place,
     target: Annotated[
         str,
         typer.Option("--output", "-o", metavar="FILE", help="Ends with .onnx or .npz."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import is_bundle
@@ -19,15 +18,9 @@ _MOST_DIGITS = 1000
 """No key has more."""
 
 
-class Found(NamedTuple):
-    """Names of keys for messages."""
-
-    keys: list[Key]
-
-    def __str__(self) -> str:
-        shown = ", ".join(_NONE if key is None else str(key) for key in self.keys[:8])
-        more = len(self.keys) - 8
-        return shown + (f" and {more:,} more" if more > 0 else "")
+def _shown(keys: list[Key]) -> str:
+    shown = ", ".join(_NONE if key is None else str(key) for key in keys[:8])
+    return shown + (f" and {len(keys) - 8:,} more" if len(keys) > 8 else "")
 
 
 def is_store(place: str) -> bool:
@@ -98,7 +91,7 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
         if len(keys) == 1:
             return keys[0]
         raise ValueError(
-            f"{store.uri}: has {len(keys):,} keys; choose one with --key: {Found(keys)}"
+            f"{store.uri}: has {len(keys):,} keys; choose one with --key: {_shown(keys)}"
         )
     if key == _NONE and None in keys:
         return None
@@ -107,7 +100,7 @@ def store_key(store: CheckpointStore, key: str | None) -> Key:
             f"{store.uri}: there is no key {key!r}; its only model is one without a key: leave out "
             "--key"
         )
-    raise ValueError(f"{store.uri}: there is no key {key!r}; it has {Found(keys)}")
+    raise ValueError(f"{store.uri}: there is no key {key!r}; it has {_shown(keys)}")
 
 
 def _spelled(key: str) -> list[str | int]:

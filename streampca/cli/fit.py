@@ -60,12 +60,9 @@ def fit(
     ] = False,
     n_components: Annotated[
         str | None,
-        typer.Option(
-            "--n-components",
-            "-n",
-            metavar="P",
-            help="How many, or the share of the variance to explain such as 0.95, or parallel "
-            "(those larger than chance gives); default: all.",
+        options.components(
+            "How many, or the share of the variance to explain such as 0.95, or parallel "
+            "(those larger than chance gives); default: all."
         ),
     ] = None,
     batch_size: Annotated[
@@ -86,13 +83,7 @@ def fit(
             help="Also one after so many seconds; of a topic without an end by default 60.",
         ),
     ] = None,
-    moments: Annotated[
-        str,
-        typer.Option(
-            metavar="all|last|none|K",
-            help="Which checkpoints can be gone on from: the last and every K-th, or none.",
-        ),
-    ] = "all",
+    moments: options.Moments = "all",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     json: options.Json = False,
     *,
@@ -103,7 +94,7 @@ def fit(
         raise typer.BadParameter("--resume needs --output, which says what to go on from")
     of_run = {name: asked.pop(name) for name in table.OF_A_RUN if name in asked}
     bad_rows = os.fspath(asked.pop("bad_rows", "fail"))
-    bad_path = bad_rows if bad_rows in ("fail", "skip") else os.path.abspath(bad_rows)
+    bad_path = os.path.abspath(bad_rows) if BadRows.file_of(bad_rows) else bad_rows
     given = _given(asked) | {
         "n_components": options.number_or_share(n_components),
         "batch_size": batch_size,
@@ -111,7 +102,7 @@ def fit(
     }
     sources = sources_of(files, asked.get("input_format"))
     check_topics(sources, asked | of_run, table.flag)
-    names.refuse_inputs([("--bad-rows", _file(bad_path)), ("--output", output_)], sources)
+    names.refuse_inputs([("--bad-rows", BadRows.file_of(bad_path)), ("--output", output_)], sources)
     store = None if output_ is None else CheckpointStore(output_)
     with one_writer(store):
         ledger = None if store is None else _ledger(store, resume)
@@ -163,10 +154,6 @@ def _refuse_more(n_components: int | float | str | None, chosen: Columns, source
             f"--n-components {n_components} is more than the {len(chosen.names)} features of "
             f"{source.name}"
         )
-
-
-def _file(mode: str) -> str | None:
-    return None if mode in ("fail", "skip") else mode
 
 
 # --- before -----------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class Interval:
     seconds: float | None
 
 
+@dataclasses.dataclass(eq=False)
 class Fit:
     """A fit, from where its ledger says.
 
@@ -62,36 +63,25 @@ class Fit:
         Takes notes on how a file is read, for people.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        asked: Mapping[str, Any],
-        columns: Columns,
-        models: Models,
-        ledger: Ledger,
-        bad_rows: BadRows,
-        store: CheckpointStore | None,
-        interval: Interval,
-        watch: Callable[[int, int], None],
-        say: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.sources = sources
-        self._asked = asked
+    sources: Sequence[Source]
+    asked: Mapping[str, Any]
+    columns: Columns
+    models: Models
+    ledger: Ledger
+    bad_rows: BadRows
+    store: CheckpointStore | None
+    interval: Interval
+    watch: Callable[[int, int], None]
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
         self.order = Order()
         self.stopped = 0  # the signal by which somebody asked to stop
-        self._columns = columns
-        self._models = models
-        self.ledger = ledger
-        self._bad_rows = bad_rows
-        self._bad_before = ledger.n_bad
-        self._store = store
-        self._interval = interval
-        self._watch = watch
-        self._say = say
-        self._since = 0  # rows since the last checkpoint
-        self._when = time.monotonic()
         self.n_rows = 0  # of this run
-        self._without_values = np.full(len(columns.names), columns.gaps)
+        self.n_lost = 0  # of these, since the last checkpoint
+        self._bad_before = self.ledger.n_bad
+        self._when = time.monotonic()
+        self._without_values = np.full(len(self.columns.names), self.columns.gaps)
 
     def run(self) -> None:
         """Read all sources to their ends.
@@ -143,25 +133,20 @@ class Fit:
         """Between rows, and while a pipe gives none: stop, or keep what is due."""
         if self.stopped:
             raise Stopped(self.stopped)
-        if self._since and self._is_late():
+        if self.n_lost and self._is_late():
             self._commit()
-
-    @property
-    def n_lost(self) -> int:
-        """Rows read that no checkpoint holds."""
-        return self._since
 
     @property
     def silent(self) -> list[str]:
         """Features that had no value in any row of this run."""
-        names = zip(self._columns.names, self._without_values.tolist(), strict=True)
+        names = zip(self.columns.names, self._without_values.tolist(), strict=True)
         return [name for name, never in names if never] if self.n_rows else []
 
     def _read(self, source: Source, behind: int) -> None:
         known = self.ledger.readings.get(source.place)
         start = BEGIN if known is None else known.start(source)
         if start is None:
-            self._watch(self.n_rows, behind + (source.size or 0))
+            self.watch(self.n_rows, behind + (source.size or 0))
             return
         if known is None or (source.is_pipe and start == BEGIN):
             known = Reading(start, False, None, *fingerprint(source))
@@ -170,29 +155,29 @@ class Fit:
         skip = start.skip
         if source.is_pipe:
             source.pipe.idle = self._look_up
-        for rows in read_source(source, self._asked, self._columns, start, say=self._say):
+        for rows in read_source(source, self.asked, self.columns, start, say=self.say):
             n_records = rows.chunk.n_records
             if skip < n_records:
                 self._learn_chunk(rows, skip, known)
             skip = max(skip - n_records, 0)
             known.ended = rows.chunk.end
-            self._watch(self.n_rows, behind + rows.done)
+            self.watch(self.n_rows, behind + rows.done)
             self._look_up()
         known.done, known.size = True, source.size_read
         self._note_pipe(source, known)
 
     def _follow(self, topic: Topic) -> None:
         """Read a topic, each partition from its own place on."""
-        topic.idle, topic.say = self._look_up, self._say
-        if go_on(self.ledger.readings, topic, self._asked) and self._store is not None:
-            self.ledger.write(self._store)  # where it began is not forgotten before a checkpoint
+        topic.idle, topic.say = self._look_up, self.say
+        if go_on(self.ledger.readings, topic, self.asked) and self.store is not None:
+            self.ledger.write(self.store)  # where it began is not forgotten before a checkpoint
         identity = self.ledger.readings[topic.place_of(0)].head
-        for rows in read_source(topic, self._asked, self._columns, say=self._say):
+        for rows in read_source(topic, self.asked, self.columns, say=self.say):
             place = topic.place_of(rows.chunk.part)
             new = Reading(BEGIN, False, None, 0, identity)
             known = self.ledger.readings.setdefault(place, new)
             self._learn_chunk(rows, rows.chunk.start.skip, known)
-            self._watch(self.n_rows, 0)
+            self.watch(self.n_rows, 0)
             self._look_up()
 
     def _note_pipe(self, source: Source, reading: Reading) -> None:
@@ -204,18 +189,18 @@ class Fit:
         """Learn the records of a chunk from one on, cut where a checkpoint is due."""
         n_records = rows.chunk.n_records
         while begin < n_records:
-            end = min(n_records, begin + self._interval.rows - self._since)
+            end = min(n_records, begin + self.interval.rows - self.n_lost)
             self._learn(rows, begin, end)
-            self._since += end - begin
+            self.n_lost += end - begin
             self.n_rows += end - begin
             self.ledger.n_rows += end - begin
             reading.place = rows.chunk.place_after(end)
             begin = end
-            if self._since == self._interval.rows or self._is_late():
+            if self.n_lost == self.interval.rows or self._is_late():
                 self._commit()
 
     def _learn(self, rows: Rows, begin: int, end: int) -> None:
-        self._bad_rows.take([bad for bad in rows.bad if begin <= bad.record < end])
+        self.bad_rows.take([bad for bad in rows.bad if begin <= bad.record < end])
         first, last = np.searchsorted(rows.record, [begin, end])
         if first == last:
             return
@@ -226,25 +211,25 @@ class Fit:
         values = rows.values[first:last]
         if self._without_values.any():
             self._without_values &= np.isnan(values).all(axis=0)
-        self._models.learn(values, keys, times)
+        self.models.learn(values, keys, times)
 
     def _is_late(self) -> bool:
-        seconds = self._interval.seconds
+        seconds = self.interval.seconds
         return seconds is not None and time.monotonic() - self._when >= seconds
 
     def _commit(self) -> None:
         """Checkpoints first, then the ledger, which makes them count."""
         for source in self.sources:
-            if source.is_pipe and source.place in self.ledger.readings:
+            if source.place in self.ledger.readings:
                 self._note_pipe(source, self.ledger.readings[source.place])
-        self._models.write()
-        self._since, self._when = 0, time.monotonic()
-        self.ledger.points = self._models.points()
-        self.ledger.n_bad = self._bad_before + self._bad_rows.count
-        self.ledger.bad_rows_size = self._bad_rows.size()
-        if self._store is not None:
-            self.ledger.write(self._store)
-            self._models.lighten()
+        self.models.write()
+        self.n_lost, self._when = 0, time.monotonic()
+        self.ledger.points = self.models.points()
+        self.ledger.n_bad = self._bad_before + self.bad_rows.count
+        self.ledger.bad_rows_size = self.bad_rows.size()
+        if self.store is not None:
+            self.ledger.write(self.store)
+            self.models.lighten()
 
 
 def settle(

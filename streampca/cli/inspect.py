@@ -50,7 +50,6 @@ def inspect(
 
 def _file(place: str) -> dict[str, Any]:
     require_readable(place)
-    size = Path(place).stat().st_size
     data = Path(place).read_bytes()
     try:
         if is_bundle(data):
@@ -58,11 +57,11 @@ def _file(place: str) -> dict[str, Any]:
         found = read_file(place, moments=True)
     except ValueError as error:
         text = str(error).removeprefix(f"{place}: ")
-        return {"file": place, "bytes": size, "state": "unreadable", "reason": text}
+        return {"file": place, "bytes": len(data), "state": "unreadable", "reason": text}
     p, n = found.components.shape
     return {
         "file": place,
-        "bytes": size,
+        "bytes": len(data),
         "state": "sound",
         "reason": "the checksum matches, and all values fit together",
         **versions(data),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streampca import Checkpoint, CheckpointStore
 from streampca.checkpoint import keeps_moments
 from streampca.cli.key_model import KeyModel
-from streampca.cli.together import Together, learns_together
+from streampca.cli.together import Together, codes_of, learns_together
 
 __all__ = ["Models", "Point", "grouped"]
 
@@ -114,18 +114,17 @@ class Models:
         times: NDArray[np.int64] | None,
         together: Together,
     ) -> None:
-        numbers: dict[Any, int] = {}
-        codes = np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
-        for key in numbers:
+        codes, distinct = codes_of(keys)
+        for key in distinct:
             if key not in self.by_key:
                 self.by_key[key] = self._new()
             self.by_key[key].changed = True
         if times is not None:
             limits = np.iinfo("int64")
-            first, last = (np.full(len(numbers), end) for end in (limits.max, limits.min))
+            first, last = (np.full(len(distinct), end) for end in (limits.max, limits.min))
             np.minimum.at(first, codes, times)
             np.maximum.at(last, codes, times)
-            for key, *ends in zip(numbers, first.tolist(), last.tolist(), strict=True):
+            for key, *ends in zip(distinct, first.tolist(), last.tolist(), strict=True):
                 self.by_key[key].move(*ends)
         together.learn(X, keys, times)
 
@@ -142,15 +141,8 @@ class Models:
         ):
             yield model, taken, self._together.settings_of(taken)
 
-    def write(self) -> list[Checkpoint]:
-        """A checkpoint of each key that has learned since its last one, written if there is where.
-
-        Returns
-        -------
-        list of Checkpoint
-            Without moments.
-        """
-        made = []
+    def write(self) -> None:
+        """Make a checkpoint of each key that has learned since; put it into the store, if any."""
         for model, taken, settings in self._taken():
             before = model.last
             checkpoint = model.checkpoint(taken, settings)
@@ -159,8 +151,6 @@ class Models:
                 self._store.write(checkpoint.without_moments() if none else checkpoint)
                 if before is not None and not self._keeps(before.sequence):
                     self._past.append(before)
-            made.append(checkpoint.without_moments())
-        return made
 
     def _keeps(self, sequence: int) -> bool:
         """Whether a checkpoint stays as it is when the next one of its key has been written."""
@@ -181,11 +171,6 @@ class Models:
         latest = [(key, model.last) for key, model in self.by_key.items()]
         return [(key, c.window_end, c.sequence) for key, c in latest if c is not None]
 
-    @property
-    def n_samples_seen(self) -> int:
-        """Rows that the models' checkpoints hold."""
-        return sum(m.last.n_samples_seen for m in self.by_key.values() if m.last is not None)
-
 
 def grouped(keys: list[Any] | None, n_rows: int) -> Iterator[tuple[Key, Any]]:
     """Each key with its rows in their order; the keys by their first row.
@@ -198,8 +183,7 @@ def grouped(keys: list[Any] | None, n_rows: int) -> Iterator[tuple[Key, Any]]:
     if keys is None:
         yield None, slice(0, n_rows)
         return
-    numbers: dict[Any, int] = {}
-    codes = np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
+    codes, distinct = codes_of(keys)
     order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(numbers)))
-    yield from zip(numbers, np.split(order, ends[:-1]), strict=True)
+    ends = np.cumsum(np.bincount(codes, minlength=len(distinct)))
+    yield from zip(distinct, np.split(order, ends[:-1]), strict=True)

@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streampca.text import counted
+
 if TYPE_CHECKING:
     from streampca import Checkpoint
     from streampca.files.options import Option
 
 __all__ = [
     "At",
+    "Files",
     "Json",
     "KeyOption",
+    "Moments",
+    "Place",
+    "components",
     "names",
     "number_or_share",
     "read_time",
@@ -24,6 +30,20 @@ __all__ = [
     "with_options",
 ]
 
+Files = Annotated[
+    list[str],
+    typer.Argument(help="Parquet, CSV or JSON lines; patterns; URIs; - for standard input."),
+]
+Place = Annotated[
+    str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
+]
+Moments = Annotated[
+    str,
+    typer.Option(
+        metavar="all|last|none|K",
+        help="Which checkpoints can be gone on from: the last and every K-th, or none.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, with the keys of docs/cli.md.")]
 KeyOption = Annotated[
     str | None,
@@ -35,6 +55,11 @@ At = Annotated[
         "--at", metavar="TIME", help="What was known then: ISO 8601 (UTC where no zone is given)."
     ),
 ]
+
+
+def components(meaning: str) -> Any:
+    """The option --n-components, which means something else to each command."""
+    return typer.Option("--n-components", "-n", metavar="P", help=meaning)
 
 
 def with_options(*options: Option) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -109,10 +134,9 @@ def refuse_more(n_components: int | float | str | None, checkpoint: Checkpoint) 
     """Raise where a model has fewer components than --n-components says."""
     p = len(checkpoint.components)
     if isinstance(n_components, int) and n_components > p:
-        has = "1 component" if p == 1 else f"{p} components"
         raise typer.BadParameter(
-            f"--n-components {n_components}: the model has {has}; give at most {p}, or learn more "
-            "with fit --n-components"
+            f"--n-components {n_components}: the model has {counted(p, 'component')}; give at most "
+            f"{p}, or learn more with fit --n-components"
         )
 
 

@@ -15,8 +15,9 @@ from streampca.cli import rules as said_rules
 from streampca.cli.find import find, find_history
 from streampca.cli.rows import LastRows, last_rows
 from streampca.cli.sources import sources_of
+from streampca.cli.transform import refuse_inputs
 from streampca.cli.using import Using
-from streampca.files import atomic, check_topics, names
+from streampca.files import atomic, check_topics
 from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
 from streampca.text import counted
@@ -31,9 +32,7 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 @options.with_options(*table.READING)
 def plot(
     kind: Annotated[str, typer.Argument(metavar="|".join(_KINDS), help="What to draw.")],
-    place: Annotated[
-        str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
-    ],
+    place: options.Place,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -92,7 +91,7 @@ def plot(
         mode = str(asked.pop("bad_rows", "fail"))
         sources = sources_of(files or [], asked.get("input_format"), place)
         check_topics(sources, asked, table.flag, ends=True)
-        names.refuse_inputs([("--output", target), ("--bad-rows", _file(mode))], [*sources, place])
+        refuse_inputs([*sources, place], target, mode)
         using = Using(place, key, at, asked, moments=True, of_one_key=True)
         _check_count(kind, n_components, using.first)
         figure = _of_rows(
@@ -141,10 +140,6 @@ def _check_count(kind: str, n_components: int | None, model: Checkpoint) -> None
         raise typer.BadParameter(
             f"--n-components {n_components}: {kind} draws the first two components; leave it out"
         )
-
-
-def _file(mode: str) -> str | None:
-    return None if mode in ("fail", "skip") else mode
 
 
 def _of_rows(

@@ -26,11 +26,10 @@ class LastRows(NamedTuple):
 def last_rows(using: Using, sources: Any, bad_rows: str, last: int) -> LastRows:
     """The last rows of the files, in constant memory."""
     kept: list[LastRows] = []
-    gaps = using.first.settings.get("missing") == "impute"
     behind = 0  # rows of the files before
     with BadRows(bad_rows) as bad:
         for source in sources:
-            chosen, count = using.columns(source, kept=(), gaps=gaps), 0
+            chosen, count = using.columns(source), 0
             for rows, groups in using.read(source, chosen, bad):
                 places = np.arange(len(rows.values))
                 at = np.concatenate([_NONE, *(places[each.at] for each in groups)])

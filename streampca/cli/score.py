@@ -16,7 +16,7 @@ from streampca.cli import rules as said_rules
 from streampca.cli.progress import Course, watching
 from streampca.cli.sources import sources_of
 from streampca.cli.tally import Tally, Watch, report
-from streampca.cli.transform import Files, Keep, Place, _chosen, refuse_inputs
+from streampca.cli.transform import Keep, passed_on, refuse_inputs
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
 from streampca.files import BadRows, Order, Source, check_topics, no_rows
@@ -27,8 +27,8 @@ __all__ = ["score"]
 
 @options.with_options(*table.READING)
 def score(
-    place: Place,
-    files: Files,
+    place: options.Place,
+    files: options.Files,
     target: Annotated[
         str | None,
         typer.Option(
@@ -43,12 +43,9 @@ def score(
     ] = 0.99,
     n_components: Annotated[
         str | None,
-        typer.Option(
-            "--n-components",
-            "-n",
-            metavar="P",
-            help="How many of the model's to use, or the share of the variance, or parallel; "
-            "default: all, or by parallel analysis where all leave nothing for SPE.",
+        options.components(
+            "How many of the model's to use, or the share of the variance, or parallel; "
+            "default: all, or by parallel analysis where all leave nothing for SPE."
         ),
     ] = None,
     rules: said_rules.Text = None,
@@ -85,14 +82,13 @@ def score(
     form = asked.get("input_format")
     sources, calm = (sources_of(some, form, place) if some else [] for some in (files, normal))
     check_topics([*calm, *sources], asked, table.flag)
-    refuse_inputs([*sources, *calm], place, target, bad_rows)
+    refuse_inputs([*sources, *calm, place], target, bad_rows)
     using = Using(place, key, at, asked, moments=True)
     single = {"k_of_n": k_of_n, "hold_off": hold_off, "release": release, "ewma": ewma}
     how, whence = said_rules.read_rules(rules, single, confidence, bool(normal))
     kept = options.names(keep) or []
     kept_components = using.checked(options.number_or_share(n_components))
     watches: dict[int, Watch] = {}
-    gaps = using.first.settings.get("missing") == "impute"
     tally, order = Tally(max(show, 1)), Order()
 
     def watch(model: Checkpoint) -> Watch:
@@ -101,8 +97,7 @@ def score(
         return watches[id(model)]
 
     def rows_of(source: Source) -> Any:
-        found = using.columns(source, kept=kept, gaps=gaps)
-        return course.of(source, using.read(source, found, bad))
+        return course.of(source, using.read(source, using.columns(source, kept), bad))
 
     with ExitStack() as stack:
         bad = stack.enter_context(BadRows(bad_rows))
@@ -118,9 +113,7 @@ def score(
                     order.add(rows.times, rows.keys)
                 out, known = _scored(source, rows, groups, watch, tally)
                 if writer is not None and out:
-                    first = {name: _chosen(column, known) for name, column in rows.kept.items()}
-                    if rows.keys is not None and asked["key_column"] not in first:
-                        first[str(asked["key_column"])] = _chosen(rows.keys, known)
+                    first = passed_on(rows, asked.get("key_column"), known)
                     writer.write(first | {name: column[known] for name, column in out.items()})
         if tally.n_rows == 0:
             raise ValueError(no_rows(sources, bad.count))

@@ -12,17 +12,18 @@ import typer
 from streampca import CheckpointStore
 from streampca.checkpoint import which_moments
 from streampca.cli import options, output
+from streampca.cli.app import APP
 from streampca.cli.find import is_store, open_store
 from streampca.cli.ledger import Ledger
 from streampca.cli.models import Point
+from streampca.text import counted
 
 __all__ = ["store"]
 
 store = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
     help="Keep a store in order.\n\nFew files, no old checkpoints, nothing damaged.",
+    no_args_is_help=True,
+    **APP,
 )
 
 Store = Annotated[str, typer.Argument(metavar="STORE", help="A folder or URI of checkpoints.")]
@@ -36,19 +37,13 @@ def _keep(which: str) -> Any:
 @store.command()
 def compact(
     place: Store,
-    moments: Annotated[
-        str,
-        typer.Option(
-            metavar="all|last|none|K",
-            help="Which checkpoints can be gone on from: the last and every K-th, or none.",
-        ),
-    ] = "all",
+    moments: options.Moments = "all",
     json: options.Json = False,
 ) -> None:
     """Put the checkpoints of each day into few files."""
     found = open_store(place)
     done = found.compact(moments=which_moments(moments), spare=_resumed(found))
-    _say(done._asdict(), f"{_files(done.files_before)} became {done.files:,}", json)
+    _say(done._asdict(), f"{counted(done.files_before, 'file')} became {done.files:,}", json)
 
 
 @store.command()
@@ -121,7 +116,8 @@ def verify(place: Store, json: options.Json = False) -> None:
     if not json:
         for each in problems:
             output.text(f"{each['file']}: {each['reason']}")
-    text = f"{done.checkpoints:,} checkpoints in {_files(done.files)}, {len(problems):,} unreadable"
+    text = f"{done.checkpoints:,} checkpoints in {counted(done.files, 'file')}"
+    text += f", {len(problems):,} unreadable"
     _say(done._asdict() | {"problems": problems}, text, json)
     if problems:
         raise typer.Exit(1)
@@ -135,10 +131,6 @@ def _say(done: dict[str, Any], text: str, json: bool) -> None:
         output.as_json(done)
     else:
         output.text(text)
-
-
-def _files(number: int) -> str:
-    return f"{number:,} file{'' if number == 1 else 's'}"
 
 
 def _ledger(found: CheckpointStore) -> Ledger | None:

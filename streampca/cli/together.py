@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streampca import Checkpoint, KeyedPCA, StreamingPCA
 from streampca.learning import remembered, resolve_parameters
 
-__all__ = ["Together", "learns_together"]
+__all__ = ["Together", "codes_of", "learns_together"]
 
 _OWN = ("n_components", "scale", "dtype", "half_life", "missing")
 _LOOP_ONLY = ("batch_size",)  # which says how rows wait, and changes nothing that is learned
@@ -117,7 +117,7 @@ class Together:
             X, keys = np.concatenate(self._rows), self._keys
             times = np.concatenate(self._times) if self._times else None
             self._rows, self._keys, self._times = [], [], []
-            codes, distinct = _codes(keys)
+            codes, distinct = codes_of(keys)
             if self._parameters["missing"] == "impute" and not complete:
                 full = _in_full(codes, self._minibatch)
                 self._rows, self._keys = [X[~full]], [keys[i] for i in np.flatnonzero(~full)]
@@ -149,7 +149,7 @@ class Together:
         return remembered(ages, half_life)
 
 
-def _codes(keys: Sequence[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+def codes_of(keys: Sequence[Any]) -> tuple[NDArray[np.int64], list[Any]]:
     """Which of the keys each is, and these in the order of their first rows."""
     numbers: dict[Any, int] = {}
     codes = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)

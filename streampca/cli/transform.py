@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,18 +13,11 @@ from streampca.cli.progress import Course, watching
 from streampca.cli.sources import sources_of
 from streampca.cli.using import Using
 from streampca.cli.writer import Writer
-from streampca.files import BadRows, check_topics, names, no_rows
+from streampca.files import BadRows, Rows, Source, check_topics, names, no_rows
 from streampca.files import options as table
 
 __all__ = ["transform"]
 
-Files = Annotated[
-    list[str],
-    typer.Argument(help="Parquet, CSV or JSON lines; patterns; URIs; - for standard input."),
-]
-Place = Annotated[
-    str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
-]
 Keep = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Columns to pass through as they are.")
 ]
@@ -31,8 +25,8 @@ Keep = Annotated[
 
 @options.with_options(*table.READING)
 def transform(
-    place: Place,
-    files: Files,
+    place: options.Place,
+    files: options.Files,
     target: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help=".csv, .jsonl or .parquet; or stdout."),
@@ -53,10 +47,9 @@ def transform(
     bad_rows = str(asked.pop("bad_rows", "fail"))
     sources = sources_of(files, asked.get("input_format"), place)
     check_topics(sources, asked, table.flag)
-    refuse_inputs(sources, place, target, bad_rows)
+    refuse_inputs([*sources, place], target, bad_rows)
     using = Using(place, key, at, asked)
     kept = options.names(keep) or []
-    gaps = using.first.settings.get("missing") == "impute"
     columns = [f"component_{i + 1}" for i in range(using.n_components)]
     n_rows = 0
     with (
@@ -66,7 +59,7 @@ def transform(
     ):
         course = Course(watch)
         for source in sources:
-            chosen = using.columns(source, kept=kept, gaps=gaps)
+            chosen = using.columns(source, kept)
             for rows, groups in course.of(source, using.read(source, chosen, bad)):
                 known = np.zeros(len(rows.values), bool)
                 Z = np.full((len(rows.values), len(columns)), np.nan, rows.values.dtype)
@@ -74,9 +67,7 @@ def transform(
                     coordinates = model.transform(values)[:, : len(columns)]
                     Z[where, : coordinates.shape[1]] = coordinates
                     known[where] = True
-                out = {name: _chosen(column, known) for name, column in rows.kept.items()}
-                if rows.keys is not None and chosen.key not in out:
-                    out[str(chosen.key)] = _chosen(rows.keys, known)
+                out = passed_on(rows, chosen.key, known)
                 writer.write(out | dict(zip(columns, Z[known].T, strict=True)))
                 n_rows += int(known.sum())
                 if source.is_pipe or source.is_topic:
@@ -85,10 +76,17 @@ def transform(
             raise ValueError(no_rows(sources, bad.count))
 
 
-def refuse_inputs(sources: Any, place: str, target: str | None, bad_rows: str) -> None:
+def refuse_inputs(read: Sequence[Source | str], target: str | None, bad_rows: str) -> None:
     """Raise, before anything is opened, if what is written is what is read."""
-    bad_path = None if bad_rows in ("fail", "skip") else bad_rows
-    names.refuse_inputs([("--output", target), ("--bad-rows", bad_path)], [*sources, place])
+    names.refuse_inputs([("--output", target), ("--bad-rows", BadRows.file_of(bad_rows))], read)
+
+
+def passed_on(rows: Rows, key: str | None, known: np.ndarray) -> dict[str, Any]:
+    """Columns that are passed through, and the keys, of the rows that a model knows."""
+    out = {name: _chosen(column, known) for name, column in rows.kept.items()}
+    if rows.keys is not None and key not in out:
+        out[str(key)] = _chosen(rows.keys, known)
+    return out
 
 
 def _chosen(column: object, known: np.ndarray) -> object:

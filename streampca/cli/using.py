@@ -50,6 +50,11 @@ class Using:
         Whether the models need what is only for going on and for limits.
     of_one_key : bool
         Whether one model is used, and `key_column` says which rows are its.
+
+    Attributes
+    ----------
+    first : Checkpoint
+        The only model, or the one by whose features columns are chosen.
     """
 
     def __init__(
@@ -77,29 +82,24 @@ class Using:
             self._keys = {str(each): each for each in keys if each is not None}
             if not self._keys:
                 raise ValueError(f"{place}: has no models of keys; leave out --key-column")
-            self._first = find_in(self._store, next(iter(self._keys.values())), moments=False)
+            self.first = find_in(self._store, next(iter(self._keys.values())), moments=False)
         else:
-            self._first = find(place, key, at, moments=moments)
-            self._models[None] = self._first
+            self.first = find(place, key, at, moments=moments)
+            self._models[None] = self.first
 
     @property
     def n_components(self) -> int:
         """Of the model, or the most that any model so far has."""
         found = [m for m in self._models.values() if isinstance(m, Checkpoint)]
-        return max(len(model.components) for model in found or [self._first])
-
-    @property
-    def first(self) -> Checkpoint:
-        """The only model, or the one by whose features columns are chosen."""
-        return self._first
+        return max(len(model.components) for model in found or [self.first])
 
     def checked(self, n_components: int | float | str | None) -> int | float | str:
         """What --n-components says; raises where it is more than the model has."""
         if self.key_column is None:
-            refuse_more(n_components, self._first)
+            refuse_more(n_components, self.first)
         return n_components or "auto"
 
-    def columns(self, source: Source, *, kept: Sequence[str], gaps: bool) -> Columns:
+    def columns(self, source: Source, kept: Sequence[str] = ()) -> Columns:
         """The columns of a source that the models want.
 
         Raises
@@ -107,16 +107,16 @@ class Using:
         ValueError
             If a feature is missing, or the number of columns is not that of the features.
         """
-        names, asked = self._first.feature_names, self._asked
-        others: dict[str, Any] = {"kept": tuple(kept), "gaps": gaps, "say": output.say}
+        names, asked = self.first.feature_names, self._asked
         if names is not None and "columns" not in asked:
             types = formats.layout(source, asked).types
             columns = list(names)
             if names[0] not in types and "_" in names[0]:
                 columns = [names[0].rpartition("_")[0]]  # one column of lists, as `fit` names them
             asked = {**asked, "columns": columns}
-        chosen = choose_columns(source, asked, **others)
-        n = self._first.components.shape[1]
+        gaps = self.first.settings.get("missing") == "impute"
+        chosen = choose_columns(source, asked, kept=kept, gaps=gaps, say=output.say)
+        n = self.first.components.shape[1]
         lost = [name for name in names or () if name not in chosen.names]
         if lost and len(chosen.names) < n:
             raise ValueError(
@@ -134,9 +134,9 @@ class Using:
     def groups(self, rows: Rows) -> Iterator[Group | BadRow]:
         """Rows with their models; those whose key has none are bad."""
         if self.of_one_key:
-            mine = np.array([str(key) == str(self._first.key) for key in rows.keys or ()], bool)
+            mine = np.array([str(key) == str(self.first.key) for key in rows.keys or ()], bool)
             if mine.any():
-                yield Group(self._first, np.flatnonzero(mine), rows.values[mine])
+                yield Group(self.first, np.flatnonzero(mine), rows.values[mine])
             return
         for key, at in grouped(rows.keys, len(rows.values)):
             model = self._model(key)
