@@ -11,8 +11,16 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from streampca.monitor import Monitor
-from streampca.plots.models import how_many, when
-from streampca.plots.style import SMALL, canvas, dress, feature_labels, time_axis
+from streampca.plots.models import how_many, monitor_of, parts_of, when
+from streampca.plots.style import (
+    SMALL,
+    TEXT,
+    canvas,
+    dress,
+    feature_labels,
+    lying_bars,
+    time_axis,
+)
 from streampca.text import counted
 
 __all__ = ["plot_contributions", "plot_control"]
@@ -61,7 +69,7 @@ def plot_control(
     >>> [axes.get_ylabel() for axes in plot_control(StreamingPCA(2).fit(X), X).axes]
     ['SPE', 'T²']
     """
-    monitor = model if isinstance(model, Monitor) else Monitor(model)
+    monitor = monitor_of(model)
     spe, t2 = monitor.spe(X), monitor.t2(X)
     x = when(times, len(spe))
     drawn = canvas(5.0, ax=ax, figsize=figsize, title=title, n_rows=2)
@@ -157,12 +165,8 @@ def plot_contributions(
     >>> figure.axes[0].get_yticklabels()[0].get_text()
     'feature 2'
     """
-    monitor = model if isinstance(model, Monitor) else Monitor(model)
-    if statistic not in ("spe", "t2"):
-        raise ValueError(f"statistic={statistic!r} is not accepted: give one of spe, t2")
-    rows = [row] if np.ndim(row) == 1 else row
-    of = monitor.spe_contributions if statistic == "spe" else monitor.t2_contributions
-    parts = of(rows)
+    monitor = monitor_of(model)
+    parts, name = parts_of(monitor, statistic, [row] if np.ndim(row) == 1 else row)
     if len(parts) != 1:
         raise ValueError(f"contributions are of one row, and {len(parts)} were given")
     count = how_many("n_features", n_features, 10, parts.shape[1])
@@ -171,15 +175,10 @@ def plot_contributions(
     total = float(parts.sum())
     drawn = canvas(1.2 + 0.3 * count, ax=ax, figsize=figsize, title=title)
     (axes,) = drawn.axes
-    bars = axes.barh(np.arange(count), values, color="#d0d0d0", edgecolor="black", height=0.7)
+    names = feature_labels(monitor.feature_names, order)
+    bars = lying_bars(axes, values, names, f"part in {name}")
     for bar, value in zip(bars, values, strict=True):
         if value < 0:
             bar.set_hatch("///")
-    name = "SPE" if statistic == "spe" else "T²"
-    dress(axes, title=f"{name} = {total:.4g}, by feature", xlabel=f"part in {name}")
-    axes.set_yticks(np.arange(count), feature_labels(monitor.feature_names, order), fontsize=SMALL)
-    axes.invert_yaxis()
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+    axes.set_title(f"{name} = {total:.4g}, by feature", loc="left", fontsize=TEXT)
     return drawn.finish()

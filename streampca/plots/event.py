@@ -10,17 +10,19 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from streampca.monitor import Event, Monitor
-from streampca.plots.models import how_many, when
+from streampca.monitor import Event
+from streampca.plots.models import how_many, monitor_of, parts_of, when
 from streampca.plots.style import (
     SMALL,
     TEXT,
     canvas,
     dress,
     feature_labels,
+    lying_bars,
     numbers_of_times,
     time_axis,
 )
+from streampca.text import counted
 
 __all__ = ["plot_event"]
 
@@ -79,11 +81,9 @@ def plot_event(
     >>> figure.axes[0].get_yticklabels()[0].get_text()
     'feature 3'
     """
-    monitor = model if isinstance(model, Monitor) else Monitor(model)
+    monitor = monitor_of(model)
     statistic = statistic or ("spe" if event is None else event.statistic)
-    if statistic not in ("spe", "t2"):
-        raise ValueError(f"statistic={statistic!r} is not accepted: give one of spe, t2")
-    parts = (monitor.spe_contributions if statistic == "spe" else monitor.t2_contributions)(X)
+    parts, name = parts_of(monitor, statistic, X)
     parts = np.nan_to_num(parts, nan=0.0)
     within = _rows_of(event, start, len(parts))
     x = when(times, len(parts), start)
@@ -93,11 +93,12 @@ def plot_event(
     total = float(means.sum()) or 1.0
     drawn = canvas(1.5 + 0.27 * count, ax=ax, figsize=figsize, title=title, widths=(1.0, 1.6))
     bars, heat = drawn.axes
-    name = "SPE" if statistic == "spe" else "T²"
-    _bars(bars, means[order] / total, feature_labels(monitor.feature_names, order), name)
+    names = feature_labels(monitor.feature_names, order)
+    lying_bars(bars, 100 * means[order] / total, names, f"% of {name}")
+    bars.set_ylim(count - 0.5, -0.5)  # as high as the rows of the picture beside it
     _heat(heat, x, parts[:, order].T, within)
-    n_rows = int(within.sum())
-    bars.set_title(f"mean of {n_rows:,} row{'s' * (n_rows != 1)}", loc="left", fontsize=SMALL)
+    n_rows = counted(int(within.sum()), "row")
+    bars.set_title(f"mean of {n_rows}", loc="left", fontsize=SMALL)
     heat.set_title("row by row", loc="left", fontsize=SMALL)
     return drawn.finish()
 
@@ -116,17 +117,6 @@ def _rows_of(event: Event | None, start: int, count: int) -> NDArray[np.bool_]:
             f"{start + count - 1} were given: say with start= which row the first is"
         )
     return np.asarray(within)
-
-
-def _bars(axes: Axes, shares: NDArray[np.float64], names: list[str], statistic: str) -> None:
-    places = np.arange(len(shares))
-    axes.barh(places, 100 * shares, color="#d0d0d0", edgecolor="black", height=0.7)
-    dress(axes, xlabel=f"% of {statistic}")
-    axes.set_yticks(places, names, fontsize=SMALL)
-    axes.set_ylim(len(shares) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
-    axes.axvline(0, color="black", linewidth=0.8)
 
 
 def _heat(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.checkpoint import Checkpoint
-from streampca.monitor import micros_of
+from streampca.monitor import Monitor, micros_of
 
-__all__ = ["checkpoint_of", "how_many", "pair_of", "when"]
+__all__ = ["checkpoint_of", "how_many", "monitor_of", "pair_of", "parts_of", "when"]
 
 
 def checkpoint_of(model: Any) -> Checkpoint:
@@ -24,6 +24,20 @@ def checkpoint_of(model: Any) -> Checkpoint:
     raise TypeError(
         f"cannot draw {type(model).__name__}: give a Checkpoint or a fitted StreamingPCA"
     )
+
+
+def monitor_of(model: Any) -> Monitor:
+    """The model as a monitor."""
+    return model if isinstance(model, Monitor) else Monitor(model)
+
+
+def parts_of(monitor: Monitor, statistic: str, X: Any) -> tuple[NDArray[np.float64], str]:
+    """Part of each feature (m, n) in SPE or T^2 of rows, and how the statistic is written."""
+    if statistic not in ("spe", "t2"):
+        raise ValueError(f"statistic={statistic!r} is not accepted: give one of spe, t2")
+    if statistic == "spe":
+        return monitor.spe_contributions(X), "SPE"
+    return monitor.t2_contributions(X), "T²"
 
 
 def how_many(name: str, asked: int | None, usual: int, most: int) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "dress",
     "feature_labels",
     "ink_on",
+    "lying_bars",
     "numbers_of_times",
     "plain",
     "shorten",
@@ -147,6 +148,19 @@ def dress(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") ->
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def lying_bars(axes: Axes, values: NDArray[np.float64], names: Sequence[str], xlabel: str) -> Any:
+    """A bar for each name, from 0 to the right, the first on top."""
+    places = np.arange(len(values))
+    bars = axes.barh(places, values, color="#d0d0d0", edgecolor="black", height=0.7)
+    dress(axes, xlabel=xlabel)
+    axes.set_yticks(places, names, fontsize=SMALL)
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    return bars
 
 
 def time_axis(axes: Axes, x: NDArray[Any], *, few: bool = False) -> None:
