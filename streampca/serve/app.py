@@ -27,7 +27,15 @@ from streampca.serve.guard import Guard
 from streampca.serve.history import Histories
 from streampca.serve.linger import Linger
 from streampca.serve.live import Live
-from streampca.serve.query import checkpoint_of, fraction, key_of, key_text, takes, until_of, whole
+from streampca.serve.query import (
+    checkpoint_of,
+    confidence_of,
+    key_of,
+    key_text,
+    takes,
+    until_of,
+    whole,
+)
 from streampca.serve.reader import Key, Reader
 
 __all__ = ["create_app"]
@@ -44,7 +52,6 @@ _STATIC = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """All resources by their names: no path is ever made from a request."""
-_BODY_SECONDS = 15.0
 
 
 def create_app(
@@ -97,7 +104,7 @@ def create_app(
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(Linger, turns=Turns(most=64, most_each=16, seconds=_BODY_SECONDS)),
+            Middleware(Linger, turns=Turns()),
             Middleware(Guard, hosts=allowed_hosts),
             Middleware(GZipMiddleware, minimum_size=2000, compresslevel=4),
         ],
@@ -120,7 +127,7 @@ class _Endpoints:
         self._has_rows = has_rows
         self._histories = Histories(store)
         self._work = Work()
-        self._uploads = Turns(most=64, most_each=16, seconds=_BODY_SECONDS)
+        self._uploads = Turns()
         # Limits need the moments, the large part of a checkpoint: kept for a page that asks again.
         self._monitor = functools.lru_cache(maxsize=4)(_Watched)
 
@@ -193,7 +200,7 @@ class _Endpoints:
         return await self._work.run(request, self._transform, request, body)
 
     def _transform(self, request: Request, body: bytes) -> Response:
-        confidence = fraction(request, "confidence", 0.99)
+        confidence = confidence_of(request)
         given = bodies.parse(body)
         key, found = checkpoint_of(request, self._store)
         watched = self._monitor(self._store, key, found.window_end, found.sequence)

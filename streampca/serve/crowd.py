@@ -19,6 +19,8 @@ from starlette.requests import Request
 __all__ = ["Slots", "Turns", "Work", "gives_way", "network"]
 
 T = TypeVar("T")
+_BODIES, _BODIES_EACH, _BODY_SECONDS = 64, 16, 15.0
+"""Bodies that are waited for at once, in all and of one address, and how long each."""
 _THREADS = 8
 """Of one address at once: the rest of its requests wait for each other, not for others' threads."""
 
@@ -136,9 +138,8 @@ class Work:
 class Turns:
     """Blocks that wait for a client; where too many do, the oldest of the busiest is cancelled."""
 
-    def __init__(self, most: int, most_each: int, seconds: float) -> None:
-        self.seconds = seconds
-        self._most, self._most_each = most, most_each
+    def __init__(self) -> None:
+        self.seconds = _BODY_SECONDS
         self._waiting: list[tuple[str, anyio.CancelScope]] = []
 
     @contextlib.asynccontextmanager
@@ -147,7 +148,7 @@ class Turns:
         with anyio.move_on_after(self.seconds) as scope:
             entry = (address_of(request), scope)
             self._waiting.append(entry)
-            late = gives_way([each for each, _ in self._waiting], self._most, self._most_each)
+            late = gives_way([each for each, _ in self._waiting], _BODIES, _BODIES_EACH)
             if late is not None:
                 self._waiting.pop(late)[1].cancel()
             try:

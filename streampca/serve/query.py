@@ -19,7 +19,7 @@ from streampca.text import nearest
 __all__ = [
     "Key",
     "checkpoint_of",
-    "fraction",
+    "confidence_of",
     "key_of",
     "key_text",
     "read_key",
@@ -104,29 +104,26 @@ def key_of(request: Request, store: Reader) -> Key:
 def checkpoint_of(request: Request, store: Reader) -> tuple[Key, Checkpoint]:
     """The checkpoint of key, at and sequence; the newest where these say none."""
     key = key_of(request, store)
-    at, sequence = request.query_params.get("at"), request.query_params.get("sequence")
-    time = None if at is None else read_time(at)
-    if sequence is not None:
-        number = whole(request, "sequence", 0, 0, 2**63 - 1)
+    time, number = _named(request)
+    if number is not None:
         found = store.read(key, (time, number), moments=False)
     elif time is not None:
         found = store.at(time, key)
     else:
         found = store.latest(key)
     if found is None:
+        at = request.query_params.get("at")
         when = "" if at is None else f" of a window that had ended by {at[:64]}"
-        which = "" if sequence is None else f" with sequence {sequence}"
+        which = "" if number is None else f" with sequence {number}"
         raise missing(f"key {key_text(key)[:200]} has no checkpoint{when}{which}")
     return key, found
 
 
 def until_of(request: Request) -> Callable[[Sequence[Name]], int] | None:
     """How many checkpoints lie at or before at and sequence; None where these say none."""
-    at, text = request.query_params.get("at"), request.query_params.get("sequence")
-    if at is None and text is None:
+    time, number = _named(request)
+    if time is None and number is None:
         return None
-    time = None if at is None else read_time(at)
-    number = None if text is None else whole(request, "sequence", 0, 0, 2**63 - 1)
 
     def until(names: Sequence[Name]) -> int:
         # Those without a window come first in a store, as they do here.
@@ -134,6 +131,13 @@ def until_of(request: Request) -> Callable[[Sequence[Name]], int] | None:
         return bisect.bisect_right(names, last, key=lambda n: (n[0] is not None, n[0] or 0, n[1]))
 
     return until
+
+
+def _named(request: Request) -> tuple[int | None, int | None]:
+    """What at and sequence say."""
+    at = request.query_params.get("at")
+    number = whole(request, "sequence", -1, 0, 2**63 - 1)
+    return None if at is None else read_time(at), None if number < 0 else number
 
 
 def read_time(text: str) -> int:
@@ -172,15 +176,15 @@ def whole(request: Request, name: str, usual: int, least: int, most: int) -> int
     raise bad(f"{name}={text[:64]!r} is not accepted: give a whole number from {least} to {most:,}")
 
 
-def fraction(request: Request, name: str, usual: float) -> float:
-    """A number between 0 and 1."""
-    text = request.query_params.get(name)
-    if text is None:
-        return usual
+def confidence_of(request: Request) -> float:
+    """The share of normal rows that a limit is for."""
+    text = request.query_params.get("confidence", "0.99")
     try:
         value = float(text) if len(text) <= 64 else 0.0
     except ValueError:
         value = 0.0
     if 0.0 < value < 1.0:
         return value
-    raise bad(f"{name}={text[:64]!r} is not accepted: give a number between 0 and 1, such as 0.99")
+    raise bad(
+        f"confidence={text[:64]!r} is not accepted: give a number between 0 and 1, such as 0.99"
+    )

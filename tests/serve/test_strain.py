@@ -24,9 +24,9 @@ from streampca.serve import create_app
 
 SERVER = """
 import sys
-from streampca.serve import app, connections, live, serve
+from streampca.serve import connections, crowd, live, serve
 live.BEAT = 1.0
-connections._SECONDS, app._BODY_SECONDS = float(sys.argv[2]), float(sys.argv[3])
+connections._SECONDS, crowd._BODY_SECONDS = float(sys.argv[2]), float(sys.argv[3])
 serve(sys.argv[1], port=0)
 """
 
