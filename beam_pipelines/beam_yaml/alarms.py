@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.coders import RowCoder
 from apache_beam.coders.typecoders import registry
 
+from beam_pipelines.beam_yaml.options import whole
 from beam_pipelines.beam_yaml.rows import fields_of
 from beam_pipelines.scoring import alarms, score
 from beam_pipelines.stores import ReadCheckpoints
@@ -79,9 +80,7 @@ class Score(beam.PTransform):
         super().__init__()
         self._store, self._key = store, key
         self._columns = None if columns is None else list(columns)
-        count = n_components
-        if isinstance(count, float) and count >= 1 and count % 1 == 0:
-            count = int(count)
+        count = whole(n_components)
         self._how = {"rules": rules, "n_components": count, "n_sensors": n_sensors}
         score.Score(None, **self._how)  # to be told now what does not fit
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from beam_pipelines import transforms
-from beam_pipelines.beam_yaml.options import takes
+from beam_pipelines.beam_yaml.options import takes, whole
 from beam_pipelines.beam_yaml.rows import BadYamlRow, CheckpointRow, as_bad, as_row, fields_of
 from beam_pipelines.run import begin, end, job_of, job_options
 from beam_pipelines.run import learned as learned_by
@@ -66,7 +66,7 @@ class LearnComponents(beam.PTransform):
         self._store = None if store is None else absolute(store)
         self._bad_rows = _output_of(error_handling)
         self._parameters = {
-            "n_components": _whole(n_components),
+            "n_components": whole(n_components),
             "carry": carry,
             "early_every": early_every,
             "idle_timeout": idle_timeout,
@@ -97,11 +97,9 @@ class LearnComponents(beam.PTransform):
             | "Fields" >> beam.Map(fields_of, self._key, features)
             | "Learn" >> self._learn_of(features)
         )
-        checkpoints = learned if self._bad_rows is None else learned.checkpoints
-        return _outputs(
-            checkpoints, None if self._bad_rows is None else learned.bad_rows, self._store,
-            self._bad_rows,
-        )  # fmt: skip
+        if self._bad_rows is None:
+            return _outputs(learned, None, self._store, None)
+        return _outputs(learned.checkpoints, learned.bad_rows, self._store, self._bad_rows)
 
     def _features(self, rows: Any) -> list[str]:
         """The features, checked against the fields of the rows where these are known."""
@@ -175,7 +173,7 @@ class LearnFromFiles(beam.PTransform):
         files_of, more = job_options.parted(asked)
         more |= ({} if center else {"center": False}) | ({"whiten": True} if whiten else {})
         job = job_of(
-            names, window, _whole(n_components), self._store, files_of, carry=carry, more=more
+            names, window, whole(n_components), self._store, files_of, carry=carry, more=more
         )
         self._job = job._replace(resume=resume)
 
@@ -210,13 +208,6 @@ def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
 def _refuse_twice(before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for name in given.keys() & before.keys():
         raise ValueError(f"{name} is given twice, as an option and otherwise: give it once")
-
-
-def _whole(n_components: Any) -> Any:
-    """A count as such, where YAML or JSON made it a float."""
-    if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
-        return int(n_components)
-    return n_components
 
 
 def _half_life(value: Any) -> dict[str, Any]:

@@ -45,6 +45,13 @@ def takes(*table: options.Option) -> Callable[[type], type]:
     return wrap
 
 
+def whole(n_components: Any) -> Any:
+    """A count as such, where YAML or JSON made it a float."""
+    if isinstance(n_components, float) and n_components >= 1 and n_components % 1 == 0:
+        return int(n_components)
+    return n_components
+
+
 def _hint(option: options.Option) -> Any:
     if option.name == "half_life" or option in (*job_options.TIMES, *job_options.WATCH):
         return Any  # a number, or a text with a unit

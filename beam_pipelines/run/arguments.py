@@ -43,11 +43,7 @@ def refuse_unknown(beam_options: Sequence[str]) -> None:
             continue
         if name[2:].replace("-", "_") in of_engines(beam_options):
             continue
-        options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say=_dashed)
-
-
-def _dashed(name: str) -> str:
-    return f"--{name}"
+        options.refuse_unknown([name[2:]], sorted(each[2:] for each in known), say="--{}".format)
 
 
 def _names_of(parser: argparse.ArgumentParser) -> set[str]:

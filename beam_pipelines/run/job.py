@@ -29,7 +29,7 @@ from beam_pipelines.sources import (
     pubsub_input,
 )
 from beam_pipelines.stores import absolute
-from streampca.files import Columns, Topic, check_topics, choose_columns, names, options
+from streampca.files import BadRows, Columns, Topic, check_topics, choose_columns, names, options
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +168,8 @@ def job_of(
     if is_topic and more.get("watch") is not None:
         raise ValueError(f"--watch is for files that are still to come, and {files[0]} is a topic")
     mode = asked.pop("bad_rows", "fail")
-    bad_rows = None if mode in ("fail", "skip") else absolute(os.fspath(mode))
+    file = BadRows.file_of(os.fspath(mode))
+    bad_rows = None if file is None else absolute(file)
     paths, topic, columns = _input([absolute(each) for each in files], asked, say)
     names.refuse_inputs([("--bad-rows", bad_rows), ("--output", output)], paths)
     if isinstance(n_components, int) and n_components > len(columns.names):

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from streampca.files.options import SECONDS, Option, add_to_parser, flag, half_life_of
 from streampca.files.options import TABLE as FILES
-from streampca.files.options import Option, add_to_parser, flag, half_life_of
 
 TIMES = (
     Option("allowed_lateness", "TIME",
@@ -67,6 +67,7 @@ MESSAGES = (
 )  # fmt: skip
 
 TABLE = (*TIMES, *NUMBERS, *CHOICES)
+_ALL = (*TABLE, *WATCH, *MESSAGES)
 
 OF_MESSAGES = tuple(option.name for option in MESSAGES)
 
@@ -87,29 +88,21 @@ SWITCH = "true|false"
 
 _FROM_NOTHING = ("allowed_lateness", "watch_delay", "message_delay")
 
-_SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give a parser these options, and all switches; values are for `check` to judge."""
-    add_to_parser(parser, (*TABLE, *WATCH, *MESSAGES))
-    for name, meaning in SWITCHES.items():
-        _add_switch(parser, name, meaning, default=False)
-    for option in OF_FILES:
-        _add_switch(parser, option.name, option.help, default=None)
-
-
-def _add_switch(parser: argparse.ArgumentParser, name: str, meaning: str, default: Any) -> None:
-    # A launcher of templates writes --no-carry=true.
-    parser.add_argument(
-        flag(name),
-        nargs="?",
-        const=True,
-        default=default,
-        type=_switch,
-        metavar=SWITCH,
-        help=meaning,
-    )
+    add_to_parser(parser, _ALL)
+    switches = SWITCHES | {option.name: option.help for option in OF_FILES}
+    for name, meaning in switches.items():
+        parser.add_argument(
+            flag(name),
+            nargs="?",  # a launcher of templates writes --no-carry=true
+            const=True,
+            default=False if name in SWITCHES else None,
+            type=_switch,
+            metavar=SWITCH,
+            help=meaning,
+        )
 
 
 def _switch(text: str) -> bool:
@@ -132,7 +125,7 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
     {'idle_timeout': 7200.0, 'batch_size': 64}
     """
     found: dict[str, Any] = {}
-    for option in (*TABLE, *WATCH, *MESSAGES):
+    for option in _ALL:
         text = given.get(option.name)
         if text is not None:
             found[option.name] = _value(option, str(text), say(option.name))
@@ -140,7 +133,7 @@ def check(given: Mapping[str, Any], *, say: Any = flag) -> dict[str, Any]:
 
 
 def _value(option: Option, text: str, called: str) -> Any:
-    if option in TIMES or option in WATCH or option.metavar == "TIME":
+    if option.metavar == "TIME":
         least = 0.0 if option.name in _FROM_NOTHING else 1e-6
         return seconds(called, text, least=least)
     if option.choices and text not in option.choices:
@@ -163,7 +156,7 @@ def seconds(called: str, text: str, least: float = 1e-6) -> float:
     600.0
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?", text.strip())
-    value = float(found[1]) * _SECONDS[found[2] or ""] if found else -1.0
+    value = float(found[1]) * SECONDS[found[2] or "s"] if found else -1.0
     if value < least:
         raise ValueError(f"{called} {text}: give a time such as 90s, 10min, 1h or 2d")
     return value
@@ -184,7 +177,7 @@ def parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     >>> parted({"columns": ["oil"], "dtype": "float32"})
     ({'columns': ['oil']}, {'dtype': 'float32'})
     """
-    names = {option.name for option in (*TABLE, *WATCH, *MESSAGES)}
+    names = {option.name for option in _ALL}
     others = {name: value for name, value in given.items() if name not in names}
     return others, {name: value for name, value in given.items() if name in names}
 

@@ -84,19 +84,13 @@ def read_value(
         With the refusal, if it cannot be read.
     """
     try:
-        data = read_beside(store, name)
-        return None if data is None else make(decode(data, kind=kind).meta)
+        path = _path(store, name)
+        if not FileSystems.exists(path):
+            return None
+        with FileSystems.open(path, "application/octet-stream") as file:
+            return make(decode(bytes(file.read()), kind=kind).meta)
     except (WireError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{refusal} ({error})") from error
-
-
-def read_beside(store: str, name: str) -> bytes | None:
-    """What a file beside the checkpoints of a store has; None if there is none."""
-    path = _path(store, name)
-    if not FileSystems.exists(path):
-        return None
-    with FileSystems.open(path, "application/octet-stream") as file:
-        return bytes(file.read())
 
 
 def write_beside(store: str, name: str, data: bytes) -> None:

@@ -19,7 +19,7 @@ from beam_pipelines.run.bad_files import WriteBadFiles, bad_line
 from beam_pipelines.run.job import Job, read_arguments, say
 from beam_pipelines.run.progress import KeepProgress
 from beam_pipelines.run.record import begin, end
-from beam_pipelines.run.submission import check_workers
+from beam_pipelines.run.submission import check_workers, last_error
 from beam_pipelines.run.topic_job import KafkaInput, grain_of, reach_of
 from beam_pipelines.sources import Incoming, ReadRows, WatchFiles, source_of
 from beam_pipelines.stores import WriteCheckpoints
@@ -225,6 +225,4 @@ def reason(error: BaseException) -> str:
     told = re.findall(r'^\s*details = "(.+)"$', text, re.MULTILINE)
     if told:  # of gRPC, whose lines are no sentences
         return str(told[-1])
-    found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
-    line = found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
-    return re.sub(r"\s*\[while running .*\]$", "", line)
+    return re.sub(r"\s*\[while running .*\]$", "", last_error(error))

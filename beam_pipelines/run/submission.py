@@ -69,10 +69,15 @@ def _of_service(endpoint: str) -> frozenset[str]:
         return frozenset(option.name for option in said.options)
 
 
+def runner_of(options: PipelineOptions) -> str:
+    """The name of a job's runner, without its module."""
+    return str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+
+
 def of_engines(beam_options: Sequence[str]) -> frozenset[str]:
     """The options that the engine of a job knows, and Beam's Python packages do not."""
     options = PipelineOptions(list(beam_options))
-    runner = str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+    runner = runner_of(options)
     endpoint = options.view_as(PortableOptions).job_endpoint
     found: frozenset[str] = frozenset()
     if runner in ("FlinkRunner", "SparkRunner", "PortableRunner"):
@@ -98,7 +103,7 @@ def check(beam_options: Sequence[str], paths: dict[str, str]) -> None:
         It says what to do.
     """
     options = PipelineOptions(list(beam_options))
-    runner = str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+    runner = runner_of(options)
     for option, path in paths.items():
         if runner in _REMOTE and not FileSystems.get_scheme(path):
             raise ValueError(
@@ -226,9 +231,14 @@ def _at_work(version: str) -> None:
 
 
 def _lacks(error: Exception) -> str:
-    text = str(error)
-    missing = re.findall(r"No module named '?([\w.]+)", text)
+    missing = re.findall(r"No module named '?([\w.]+)", str(error))
     if missing:
         return f"which lack the package {missing[-1].partition('.')[0]}: install {_NEEDS} there"
+    return last_error(error)
+
+
+def last_error(error: BaseException) -> str:
+    """What the last of the tracebacks in an error's text says; else its last line."""
+    text = str(error)
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
-    return found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1]
+    return str(found[-1] if found else (text.strip().splitlines() or [type(error).__name__])[-1])

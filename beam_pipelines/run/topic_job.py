@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
@@ -22,7 +22,7 @@ from apache_beam.transforms.window import (
 
 from beam_pipelines.rows import slots
 from beam_pipelines.run.progress import Progress
-from beam_pipelines.run.submission import check_answer
+from beam_pipelines.run.submission import check_answer, runner_of
 from beam_pipelines.sources import (
     Holding,
     Incoming,
@@ -192,10 +192,10 @@ def _check(
             "--resume: with --max-messages it is chance which messages are read: run the job again "
             "from its beginning, into another --output"
         )
-    runner = str(PipelineOptions(list(beam_options)).view_as(StandardOptions).runner)
-    if runner.rpartition(".")[2] in _NO_CLOCK:
+    runner = runner_of(PipelineOptions(list(beam_options)))
+    if runner in _NO_CLOCK:
         raise ValueError(
-            f"--runner={runner.rpartition('.')[2]} has no clock for topics: give --runner="
+            f"--runner={runner} has no clock for topics: give --runner="
             "PrismRunner, or that of an engine; or let streampca fit read the topic, without Beam"
         )
 

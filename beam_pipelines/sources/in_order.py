@@ -20,7 +20,7 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from beam_pipelines.rows import BAD_ROWS, BadRow
+from beam_pipelines.rows import BAD_ROWS
 from beam_pipelines.sources.parse import Parse
 
 __all__ = ["MARKS", "Holding", "InOrder", "Mark", "Message"]
@@ -136,10 +136,13 @@ class InOrder(beam.DoFn):
             if isinstance(found, TaggedOutput):
                 place = {"partition": partition, "offset": message.offset}
                 bad = found.value
-                content = place | {"message": _text(message.value)}
+                bad = bad._replace(element=place | {"message": _text(message.value)})
                 self._tell(f"partition {partition}, offset {message.offset}: {bad.reason}")
                 when = Timestamp(micros=own if top is None else top)
-                yield TaggedOutput(BAD_ROWS, TimestampedValue(bad_row(bad, content), when)), None
+                yield (
+                    TaggedOutput(BAD_ROWS, TimestampedValue(bad, when)),
+                    None,
+                )
                 continue
             row, micros = found, own
             if isinstance(found, TimestampedValue):
@@ -206,11 +209,6 @@ def _set(timer: Any, micros: int, after: float) -> None:
     """
     timer._input_timestamp = Timestamp(micros=micros)
     timer.set(Timestamp.now() + after)
-
-
-def bad_row(bad: BadRow, content: Any) -> BadRow:
-    """The same reason, of a content that says where it comes from."""
-    return BadRow(bad.key, content, bad.reason)
 
 
 def _text(value: bytes | None) -> str | None:

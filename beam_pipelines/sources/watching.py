@@ -64,15 +64,10 @@ class WatchFiles(beam.PTransform):
 
     def expand(self, pipeline: Any) -> Any:
         """Build the steps."""
-        watch, conditions = watch_of_beam()
-        total = self._watching.total
-        ends = conditions.never() if total is None else conditions.after_total_of(total)
-        every = watch(
-            self._poll,
-            self._watching.every,
-            ends,
-            output_coder=beam.coders.StrUtf8Coder(),
-        )
+        watch, total = watch_of_beam(), self._watching.total
+        ends = watch.never() if total is None else watch.after_total_of(total)
+        coder = beam.coders.StrUtf8Coder()
+        every = watch.Watch(self._poll, self._watching.every, ends, output_coder=coder)
         return (
             pipeline
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
@@ -81,8 +76,8 @@ class WatchFiles(beam.PTransform):
         )
 
 
-def watch_of_beam() -> tuple[Any, Any]:
-    """Beam's transform, and its conditions to end.
+def watch_of_beam() -> Any:
+    """Beam's module of the transform and of its conditions to end.
 
     Raises
     ------
@@ -95,7 +90,7 @@ def watch_of_beam() -> tuple[Any, Any]:
         raise ValueError(
             f"--watch needs apache-beam 2.77 or newer, and this is {beam.version.__version__}"
         ) from error
-    return watch.Watch, watch
+    return watch
 
 
 def _part(watched: tuple[str, str]) -> tuple[int, str, int, bool]:
