@@ -225,11 +225,6 @@ def remembered_bytes(memory: str, n: int, q: int, *, itemsize: int = 4) -> int:
     return itemsize * n * (q + 2 * r) + 8 * (q + r * r) + 16 * n
 
 
-def buffer_bytes(n: int, batch_size: int, *, itemsize: int = 4) -> int:
-    """Bytes of the rows that wait, and of their weights."""
-    return (itemsize * n + 8) * batch_size
-
-
 # --- choices -------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,10 @@ class Layout:
     def __reduce__(self) -> tuple[type[Layout], tuple[tuple[Hashable, ...]]]:
         return Layout, (self.features,)  # a Struct cannot be pickled
 
+    def named(self, row: Float64) -> dict[Hashable, float]:
+        """The entries of a row (n,) by their features; those that came later are not in it."""
+        return dict(zip(self.features, row.tolist(), strict=False))
+
     def with_features(self, new: Iterable[Hashable]) -> Layout:
         """A layout with new features behind the others.
 

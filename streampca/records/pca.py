@@ -101,11 +101,6 @@ class RecordPCA:
         self._due = 1  # rows at which the view is renewed
 
     @property
-    def features(self) -> tuple[Hashable, ...]:
-        """Names of the features, in the order of the columns of a view (and those after them)."""
-        return self.records.layout.features
-
-    @property
     def n_seen(self) -> int:
         """Rows seen."""
         return self.records.n_taken + self.records.n_held
@@ -175,7 +170,7 @@ class RecordPCA:
 
     def recent(self) -> View | None:
         """A view that is at most a minibatch old; None before any row."""
-        if self.records.n_taken + self.records.n_held >= self._due:
+        if self.n_seen >= self._due:
             self.renew()
         return self.view
 
@@ -198,10 +193,6 @@ class RecordPCA:
         """A row (n,) without gaps; the next call may overwrite it."""
         row, complete = self.records.row(x, view.n_features)
         return row if complete else np.asarray(view.model.fill(row[None])[0])
-
-    def gappy(self, x: Record, view: View) -> tuple[Float64, bool]:
-        """A row (n,) with NaN for gaps, and whether it has none; the next call may overwrite it."""
-        return self.records.row(x, view.n_features)
 
     def rows(self, values: Float64, features: Sequence[Hashable], view: View) -> Float64:
         """Rows (m, n) without gaps from rows (m, k) of some features."""

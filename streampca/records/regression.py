@@ -117,8 +117,7 @@ class RecordPairs:
         d = row - model.mean
         if not complete:
             d = np.nan_to_num(d, nan=0.0)
-        predicted = model.coef.dot(d) + model.target_mean
-        return dict(zip(self.targets.layout.features, predicted.tolist(), strict=False))
+        return self.targets.layout.named(model.coef.dot(d) + model.target_mean)
 
 
 def _filled(X: Float64, means: Float64) -> Float64:

@@ -51,7 +51,7 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return None
-        row, complete = self._model.gappy(x, view)
+        row, complete = self._model.records.row(x, view.n_features)
         centred = view.centred(row)
         if complete:
             spe, t2 = statistics.one(centred)
@@ -66,12 +66,12 @@ class RecordScorer:
         view, statistics = self._current()
         if view is None or statistics is None:
             return {}
-        row, complete = self._model.gappy(x, view)
+        row, complete = self._model.records.row(x, view.n_features)
         D = view.centred(row)[None]
         parts = statistics.split(D)[1] ** 2
         if not complete:
             parts = self._gaps(view).parts(D, of_spe=True)
-        return dict(zip(self._model.features, parts[0].tolist(), strict=False))
+        return self._model.records.layout.named(parts[0])
 
     def _gaps(self, view: View) -> Gaps:
         """The statistics of rows with gaps, made once for each view."""

@@ -218,8 +218,7 @@ class PCA(base.MiniBatchTransformer):
         if self.whiten:
             scales = view.model.scales(coordinates)
             coordinates = coordinates / np.where(scales > 0, scales, np.inf)
-        row = view.placed(coordinates @ view.components)
-        return dict(zip(self._model.features, row.tolist(), strict=False))
+        return self._model.records.layout.named(view.placed(coordinates @ view.components))
 
     # --- results -------------------------------------------------------------------------------
 
@@ -229,11 +228,8 @@ class PCA(base.MiniBatchTransformer):
         view = self._model.newest()
         if view is None:
             return {}
-        features = self._model.features
-        return {
-            i: dict(zip(features, loadings.tolist(), strict=False))
-            for i, loadings in enumerate(view.components)
-        }
+        named = self._model.records.layout.named
+        return {i: named(loadings) for i, loadings in enumerate(view.components)}
 
     @property
     def explained_variance_(self) -> dict[int, float]:
@@ -251,9 +247,7 @@ class PCA(base.MiniBatchTransformer):
     def mean_(self) -> dict[Hashable, float]:
         """Mean of each feature."""
         view = self._model.newest()
-        if view is None:
-            return {}
-        return dict(zip(self._model.features, view.model.mean.tolist(), strict=False))
+        return {} if view is None else self._model.records.layout.named(view.model.mean)
 
     # --- inside --------------------------------------------------------------------------------
 

@@ -144,4 +144,4 @@ class ReducedRankRegressor(base.MultiTargetRegressor):
 
 def _named(rows: Float64, layout: Layout) -> dict[int, dict[Hashable, float]]:
     """Each row (n,) by the names of its entries."""
-    return {i: dict(zip(layout.features, row, strict=False)) for i, row in enumerate(rows.tolist())}
+    return {i: layout.named(row) for i, row in enumerate(rows)}

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import yaml
-from beam_yaml_files import run
+from beam_yaml_files import ROWS_IN_TIME, run
 from reruns import content, write
 from streams import assert_equals_batch, stream
 
@@ -23,16 +23,9 @@ from streampca import CheckpointStore
 
 NAMES = ["oil", "air", "water"]
 
-PIPELINE = """
-pipeline:
-  type: chain
-  transforms:
-    - type: Create
-      config:
-        elements: {rows}
-    - type: AssignTimestamps
-      config:
-        timestamp: second
+PIPELINE = (
+    ROWS_IN_TIME
+    + """\
     - type: LearnComponents
       windowing:
         type: fixed
@@ -56,6 +49,7 @@ providers:
     transforms:
       LearnComponents: beam_pipelines.beam_yaml.LearnComponents
 """
+)
 
 
 def test_components_are_learned_by_a_yaml_file(tmp_path):

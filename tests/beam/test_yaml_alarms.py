@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from beam_yaml_files import run
+from beam_yaml_files import ROWS_IN_TIME, run
 
 from beam_pipelines import yaml_alarms
 from streampca import CheckpointStore, StreamingPCA
@@ -14,16 +14,9 @@ from streampca.monitor import Watch
 NAMES = ["oil", "air", "heat", "load"]
 RULES = {"k": 2, "n": 3, "hold_off": 5}
 
-PIPELINE = """
-pipeline:
-  type: chain
-  transforms:
-    - type: Create
-      config:
-        elements: {rows}
-    - type: AssignTimestamps
-      config:
-        timestamp: second
+PIPELINE = (
+    ROWS_IN_TIME
+    + """\
     - type: Score
       config:
         store: {folder}/store
@@ -49,6 +42,7 @@ providers:
       Score: beam_pipelines.yaml_alarms.Score
       Alarms: beam_pipelines.yaml_alarms.Alarms
 """
+)
 
 
 def test_a_yaml_file_tells_events_of_each_press(tmp_path):

@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from checkpoints import MINUTE, make
 from children import within
@@ -17,7 +16,7 @@ from streampca.checkpoint import CheckpointError, CheckpointStore, CheckpointWar
 from streampca.checkpoint.columns import to_batch
 from streampca.checkpoint.files import MAX_FILE_BYTES
 from streampca.checkpoint.footer import footer_start
-from streampca.checkpoint.parquet import _sealed
+from streampca.checkpoint.parquet import to_parquet
 from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError, seal
 
 MEMORY = 100 * 2**20
@@ -32,19 +31,7 @@ BEGIN = footer_start(memoryview(DATA))
 def newer_schema():
     batch = NEWER.to_record_batch()
     metadata = batch.schema.metadata | {VERSION_KEY: str(SCHEMA_VERSION + 1).encode()}
-    return _parquet(batch.replace_schema_metadata(metadata))
-
-
-def _parquet(batch):
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.Table.from_batches([batch]),
-        sink,
-        compression="none",
-        use_dictionary=False,
-        write_statistics=False,
-    )
-    return _sealed(sink.getvalue())
+    return to_parquet(batch.replace_schema_metadata(metadata))
 
 
 def resealed(pages, footer):

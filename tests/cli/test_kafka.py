@@ -158,14 +158,20 @@ def test_the_broker_stops_and_starts_again(forks, tmp_path):
     assert "waiting" in forks.log.read_text()
 
 
-def test_messages_that_were_deleted_unread_are_not_passed_over_in_silence(cli, topics):
-    from confluent_kafka import TopicPartition
-
+def fitted(cli, topics):
+    """A topic of 100 messages that a fit has read, and the command of that fit."""
     name = next(_names)
     address = topics.make(name)
     topics.send(name, encoded(np.ones((100, 2))))
     given = ["fit", address, "--exclude", "press", "--until-end", "-o", "store"]
     cli(*given)
+    return name, given
+
+
+def test_messages_that_were_deleted_unread_are_not_passed_over_in_silence(cli, topics):
+    from confluent_kafka import TopicPartition
+
+    name, given = fitted(cli, topics)
     topics.send(name, encoded(np.ones((100, 2)), 100))
     place = TopicPartition(name, 0, 150)
     topics.admin.delete_records([place])[place].result(30)
@@ -178,11 +184,7 @@ def test_messages_that_were_deleted_unread_are_not_passed_over_in_silence(cli, t
 
 
 def test_a_topic_that_was_made_again_is_another(cli, topics):
-    name = next(_names)
-    address = topics.make(name)
-    topics.send(name, encoded(np.ones((100, 2))))
-    given = ["fit", address, "--exclude", "press", "--until-end", "-o", "store"]
-    cli(*given)
+    name, given = fitted(cli, topics)
     topics.admin.delete_topics([name])[name].result(30)
     time.sleep(1)
     topics.make(name)
@@ -193,11 +195,7 @@ def test_a_topic_that_was_made_again_is_another(cli, topics):
 def test_partitions_that_are_added_are_read_from_their_beginning(cli, topics):
     from confluent_kafka.admin import NewPartitions
 
-    name = next(_names)
-    address = topics.make(name)
-    topics.send(name, encoded(np.ones((100, 2))))
-    given = ["fit", address, "--exclude", "press", "--until-end", "-o", "store"]
-    cli(*given)
+    name, given = fitted(cli, topics)
     topics.admin.create_partitions([NewPartitions(name, 2)])[name].result(30)
     brokers.Topics(topics.address).send(name, encoded(np.ones((70, 2)), 100), 1)
     assert cli(*given, "--resume", "--start-at", "latest").out.startswith("70 rows")

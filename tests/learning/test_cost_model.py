@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from streampca import StreamingPCA
 from streampca.learning import choice as choices
 from streampca.learning import cost as prices_of
-from streampca.learning.buffer import RowBuffer
 from streampca.learning.options import resolve_parameters
 from streampca.moments import default_directions, make_moments
 from streampca.rows import Minibatch
@@ -115,13 +114,6 @@ def test_bytes_are_those_of_the_arrays_held(n, q, dtype):
         assert held == pytest.approx(expected, abs=16)  # two single numbers
 
 
-def test_bytes_of_the_buffer_are_those_held():
-    buffer = RowBuffer(300, 40, "float32")
-    buffer.append(Minibatch(np.ones((1, 40), "float32"), np.array([2.0])))
-    held = buffer._X.nbytes + buffer._weights.nbytes
-    assert held == prices_of.buffer_bytes(40, 300)
-
-
 # --- choices --------------------------------------------------------------------------------------
 
 
@@ -131,7 +123,7 @@ def test_minibatches_keep_their_limits(memory, n, p):
     m = prices_of.batch_size(memory, n, q)
     least = 2 * q if memory == "factored" else 1
     assert least <= m <= max(prices_of.MOST[memory], least)
-    assert m == least or prices_of.buffer_bytes(n, m) <= 2**27 + 8 * m
+    assert m == least or 4 * n * m <= 2**27  # bytes of rows that wait, in float32
     assert m == least or m < 256 or m * n > 2**24 or m & (m - 1) == 0
 
 

@@ -6,6 +6,19 @@ import pytest
 from streampca import StreamingPCA
 
 
+def fed(bank, batches):
+    """What a bank has been given: of (X, keys, weights, factor) all that has a weight."""
+    history = []
+    for X, keys, weights, factor in batches:
+        if weights is not None and not weights.any():
+            continue
+        bank.partial_fit(X, keys, weights)
+        if factor is not None:
+            bank.decay(factor)
+        history.append((X, keys, weights, factor))
+    return history
+
+
 def single(bank, key, history, **parameters):
     """One estimator that has seen what the bank has seen of a key, in the same order."""
     pca = StreamingPCA(**parameters, memory="dense")

@@ -9,6 +9,20 @@ yaml_transform = pytest.importorskip(
 )
 
 
+ROWS_IN_TIME = """
+pipeline:
+  type: chain
+  transforms:
+    - type: Create
+      config:
+        elements: {rows}
+    - type: AssignTimestamps
+      config:
+        timestamp: second
+"""
+"""A chain begins like this: rows as a list, each with its `second`."""
+
+
 def run(text):
     """Run a file's text in this process."""
     options = PipelineOptions(["--runner=FnApiRunner"], pickle_library="cloudpickle")

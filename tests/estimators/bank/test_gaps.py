@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from banks import assert_same, single
+from banks import assert_same, fed, single
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,17 +64,15 @@ def test_gaps_are_filled_as_alone(parameters, calls, n, spectrum, seed):
         parameters = parameters | {"n_components": min(n, parameters["n_components"])}
     parameters = parameters | {"missing": "impute"}
     mix = np.linalg.qr(draws.normal(size=(n, n)))[0] * SPECTRA[spectrum](n)
-    bank, history = KeyedPCA(**parameters), []
-    for m, pattern, weighted, factor in calls:
+
+    def batch(m, pattern, weighted, factor):
         X = with_gaps(draws, draws.normal(size=(m, n)) @ mix.T + 3, pattern)
         keys = draws.integers(0, 4, m).tolist()
         weights = draws.choice([0.0, 0.3, 1.0, 2.0], m) if weighted else None
-        if weights is not None and not weights.any():
-            continue
-        bank.partial_fit(X, keys, weights)
-        if factor is not None:
-            bank.decay(factor)
-        history.append((X, keys, weights, factor))
+        return X, keys, weights, factor
+
+    bank = KeyedPCA(**parameters)
+    history = fed(bank, [batch(*call) for call in calls])
     nudged = [(X * (1 + 1e-14 * draws.normal(size=X.shape)), *rest) for X, *rest in history]
     for key in bank:
         alone, near = (single(bank, key, each, **parameters) for each in (history, nudged))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from banks import assert_same, single
+from banks import assert_same, fed, single
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,17 +35,15 @@ def test_each_model_is_that_of_its_rows_alone(parameters, calls, n, p, seed):
     p = p if p is None or p <= n else n
     dtype = parameters.get("dtype", "float64")
     parameters = {"n_components": p, **parameters}
-    bank, history = KeyedPCA(**parameters), []
-    for m, weighted, factor in calls:
+
+    def batch(m, weighted, factor):
         X = (draws.normal(size=(m, n)) * np.geomspace(1, 0.1, n) + 3).astype(dtype)
         keys = [KEYS[i] for i in draws.integers(0, len(KEYS), m)]
         weights = draws.choice([0.0, 0.3, 1.0, 2.0, 1e9], m) if weighted else None
-        if weights is not None and not weights.any():
-            continue
-        bank.partial_fit(X, keys, weights)
-        if factor is not None:
-            bank.decay(factor)
-        history.append((X, keys, weights, factor))
+        return X, keys, weights, factor
+
+    bank = KeyedPCA(**parameters)
+    history = fed(bank, [batch(*call) for call in calls])
     for key in bank:
         pca = single(bank, key, history, **parameters)
         assert_same(bank[key], pca, size=4.0)
