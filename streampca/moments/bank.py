@@ -207,7 +207,8 @@ class MomentsBank:
 
     def move_means(self, models: Places, steps: Float64) -> None:
         """Add steps (k, n) to means: of features that have had one value in all rows so far."""
-        self._means.put(models, self._means.get(models) + steps)
+        if self.center:  # else rows, and gaps, stand about zero
+            self._means.put(models, self._means.get(models) + steps)
 
     def load(self, model: int) -> DenseMoments:
         """One model's moments by themselves; copies."""

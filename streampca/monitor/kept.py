@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca.monitor.spectrum import independent_rows
 from streampca.rows import is_whole
 from streampca.solvers import count_of_share, parallel_count, parallel_eigenvalues
 
@@ -90,7 +91,7 @@ def _independent(model: Any, values: Float64) -> tuple[Float64, float]:
         variances = variances + rest / len(variances)
     else:
         variances = np.ones(C.shape[1])
-    return variances, min(float(model.n_samples_seen), float(model.weight)) - 1
+    return variances, independent_rows(model) - 1
 
 
 def _parallel(model: Any, values: Float64) -> int:

@@ -5,6 +5,7 @@ Imports no estimator: whatever has components, their variances and the total can
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
 from streampca.monitor.distances import Distances
 from streampca.monitor.kept import NO_REST, leaves_a_rest
 from streampca.monitor.quantiles import Smooth
+from streampca.monitor.spectrum import independent_rows
 from streampca.text import html
 
 __all__ = ["Assessment", "Monitor"]
@@ -226,10 +228,10 @@ class Monitor(Distances):
     def _smooth(self, ewma: float) -> Smooth:
         return self._normal_smooth.get(ewma, Smooth(ewma))
 
-    @property
+    @cached_property
     def n_rows(self) -> float:
-        """Rows that the model knows, as far as it has not forgotten them."""
-        return min(float(self._fitted.n_samples_seen), float(self._fitted.weight))
+        """Equal rows that say as much as those that the model knows and has not forgotten."""
+        return independent_rows(self._fitted)
 
     def t2_limit(
         self, confidence: float = 0.99, method: str = "f", *, n_components: int | None = None

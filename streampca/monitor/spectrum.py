@@ -14,10 +14,10 @@ from streampca.moments import Moments, moments_from_state
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
 
-__all__ = ["SPECTRUM", "covariance_of", "known_variances", "slim"]
+__all__ = ["SPECTRUM", "covariance_of", "independent_rows", "known_variances", "slim"]
 
 SPECTRUM = "spectrum"
-"""In place of a kind of moments: only the variances along all known directions."""
+"""In place of a kind of moments: the variances along all known directions, and how many rows."""
 
 
 def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
@@ -29,6 +29,20 @@ def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
         return None
     values: NDArray[np.float64] = to_numpy(_moments(model).leading(len(model.mean))[1])
     return np.maximum(values, 0.0)
+
+
+def independent_rows(model: Checkpoint) -> float:
+    """How many equal rows say as much as those that a model knows, at most those that it saw.
+
+    A factor on all weights, as that of a silent time, leaves it as it is; so does all of what is
+    remembered. Without moments only the weight is known.
+    """
+    rows = float(model.weight)
+    if model.moments_kind == SPECTRUM:
+        rows = float(model.moments.get("n_rows", rows))
+    elif model.moments_kind in ("dense", "factored"):
+        rows = moments_from_state(model.moments_kind, dict(model.moments)).effective_rows
+    return min(float(model.n_samples_seen), rows)
 
 
 def covariance_of(model: Checkpoint) -> NDArray[np.float64] | None:
@@ -46,8 +60,9 @@ def _moments(model: Checkpoint) -> Moments:
 
 
 def slim(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the variances alone in place of its moments: enough for a monitor."""
+    """The checkpoint with variances and rows in place of its moments: enough for a monitor."""
     variances = known_variances(checkpoint)
     if variances is None:
         return checkpoint.without_moments()
-    return dataclasses.replace(checkpoint, moments_kind=SPECTRUM, moments={"variances": variances})
+    known = {"variances": variances, "n_rows": np.array(independent_rows(checkpoint))}
+    return dataclasses.replace(checkpoint, moments_kind=SPECTRUM, moments=known)

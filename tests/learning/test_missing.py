@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracle import batch_pca, excess_error
 from strategies import data_matrices, seeds, splits
 
-from streampca import Checkpoint, StreamingPCA
+from streampca import Checkpoint, KeyedPCA, StreamingPCA
 from streampca.metrics import principal_angles
 
 
@@ -55,6 +55,30 @@ def test_a_feature_that_comes_late_has_the_mean_of_its_values(memory, size):
     assert pca.mean_[2] == pytest.approx(np.nanmean(X[:, 2]), abs=0.5)
     assert pca.var_[2] < 1.2
     np.testing.assert_allclose(pca.mean_[[0, 1, 3]], X[:, [0, 1, 3]].mean(0), rtol=1e-9)
+
+
+@given(seed=seeds, merged=st.booleans(), keyed=st.booleans())
+def test_without_centring_no_feature_has_a_mean_however_late_it_comes(seed, merged, keyed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 4)) + rng.uniform(-1000, 1000, size=4)
+    gappy = np.where(rng.random(X.shape) < 0.2, np.nan, X)
+    gappy[:20, rng.integers(4)] = np.nan
+    kind = KeyedPCA if keyed else StreamingPCA
+    parts = [
+        ({"keys": ["a"] * len(rows)} if keyed else {}) | {"X": rows} for rows in np.split(gappy, 4)
+    ]
+
+    def learned(parts):
+        model = kind(2, missing="impute", center=False)
+        for part in parts:
+            model.partial_fit(**part)
+            assert np.isfinite((model["a"] if keyed else model).components_).all()
+        return model
+
+    model = learned(parts[:2]).merge(learned(parts[2:])) if merged else learned(parts)
+    pca = model["a"] if keyed else model
+    assert (pca.mean_ == 0).all()
+    np.testing.assert_allclose(pca.transform(X), X @ pca.components_.T, rtol=1e-9, atol=1e-6)
 
 
 def test_a_checkpoint_knows_which_features_are_unseen():

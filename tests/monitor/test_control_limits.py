@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from streampca import StreamingPCA
 from streampca.monitor import Monitor, QuantileSketch, empirical_limit
 from streampca.monitor.limits import box, hotelling, jackson_mudholkar, saddlepoint
+from streampca.monitor.spectrum import slim
 
 
 def exceeded(weights, limit):
@@ -161,3 +162,33 @@ def test_empirical_limits_hold_where_rows_are_not_gaussian():
     ):
         assert (values > limit).mean() == pytest.approx(0.01, abs=tolerance)
     assert (monitor.spe(new) > monitor.spe_limit(0.99)).mean() > 0.02  # Gaussian's is too low
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_rows_that_the_limit_of_t2_counts_are_independent_of_the_unit_of_weights(seed):
+    rng = np.random.default_rng(seed)
+    m, half_life = int(rng.integers(2, 200)), float(rng.uniform(2, 100))
+    X, w = rng.normal(size=(m, 4)), rng.uniform(0.01, 0.9, size=m)
+    aged = w * 0.5 ** (np.arange(m)[::-1] / half_life)
+    pca = StreamingPCA(2, half_life=half_life).partial_fit(X, sample_weight=w)
+    rows = aged.sum() ** 2 / (aged**2).sum()
+    assert Monitor(pca).n_rows == pytest.approx(rows, rel=1e-9)
+    assert Monitor(pca.decay(10.0 ** -rng.uniform(0, 12))).n_rows == pytest.approx(rows, rel=1e-9)
+    assert Monitor(slim(pca.checkpoint())).n_rows == pytest.approx(rows, rel=1e-9)
+    copies = StreamingPCA(2).fit(X, sample_weight=rng.integers(1, 9, size=m))
+    assert Monitor(copies).n_rows == m  # of whole weights: rows were seen once
+
+
+@pytest.mark.parametrize("half_life", [10, 50])
+@pytest.mark.parametrize("unit", [1.0, 1e-3])
+def test_false_alarms_of_t2_after_forgetting_and_in_any_unit(half_life, unit):
+    rng = np.random.default_rng(0)
+    alarms = []
+    for _ in range(300):
+        X = rng.normal(size=(20 * half_life + 20, 3))
+        learned, new = X[:-20], X[-20:]
+        pca = StreamingPCA(3, half_life=half_life)
+        pca.partial_fit(learned, sample_weight=np.full(len(learned), unit)).decay(0.01)
+        monitor = Monitor(pca)
+        alarms.append((monitor.t2(new) > monitor.t2_limit(0.99)).mean())
+    assert np.mean(alarms) == pytest.approx(0.01, abs=4 * np.std(alarms) / len(alarms) ** 0.5)
