@@ -5,7 +5,7 @@ store.py how files are written and read. part.py is less than a checkpoint: mome
 """
 
 from streampca.checkpoint.bundle import is_bundle
-from streampca.checkpoint.columns import CheckpointError
+from streampca.checkpoint.columns import CheckpointError, CheckpointWarning
 from streampca.checkpoint.compact import from_state, to_state
 from streampca.checkpoint.describe import heading, plain, variances, versions
 from streampca.checkpoint.drift import Drift, measure_drift, measure_drifts
@@ -19,7 +19,8 @@ from streampca.checkpoint.reading import all_in, relative_path, rows_that_count
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.shown import component_rows
 from streampca.checkpoint.solved import of_solved
-from streampca.checkpoint.store import CheckpointStore, CheckpointWarning
+from streampca.checkpoint.store import CheckpointStore
+from streampca.checkpoint.summary import Summary
 
 __all__ = [
     "Checkpoint",
@@ -30,6 +31,7 @@ __all__ = [
     "Key",
     "Part",
     "Side",
+    "Summary",
     "all_in",
     "check_key",
     "component_rows",

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from streampca.checkpoint.bundle_index import Index, order_of
-from streampca.checkpoint.columns import KNOWN, SCHEMA, check_schema
+from streampca.checkpoint.columns import KNOWN, SCHEMA, SHOWN, check_schema
 from streampca.checkpoint.files import Opened
-from streampca.checkpoint.footer import check_bundle_footer, footer_start
+from streampca.checkpoint.footer import Group, check_bundle_footer, footer_start
 from streampca.checkpoint.paths import day_of
 from streampca.checkpoint.table import Decoded, to_table
 from streampca.checkpoint.values import MATRICES
@@ -38,6 +38,9 @@ __all__ = [
     "is_bundle",
     "of_one_kind",
     "read_index",
+    "shown_checksum",
+    "shown_pages",
+    "tail",
     "to_bundle",
 ]
 
@@ -90,10 +93,36 @@ def to_bundle(checkpoints: Sequence[tuple[Checkpoint, int]]) -> tuple[Index, byt
     at = footer_start(view)
     pages, footer = view[:at], view[at:]
     orders = [order for _, order in sorted_]
-    index = Index.of(rows, orders, types_of(rows[0]), group, zlib.crc32(pages))
+    shown = [
+        shown_checksum([pages[start : start + size] for start, size in shown_pages(each)])
+        for each in check_bundle_footer(bytes(footer), len(view), len(rows))
+    ]
+    index = Index.of(rows, orders, types_of(rows[0]), group, zlib.crc32(pages), shown)
     blob = index.to_bytes()
     seal = _SEAL.pack(_MAGIC, zlib.crc32(footer), len(blob))
     return index, b"".join([pages, blob, seal, footer])
+
+
+def shown_pages(group: Group) -> list[tuple[int, int]]:
+    """Where the columns that a history shows lie: starts and sizes, neighbours as one."""
+    found: list[tuple[int, int]] = []
+    for name in SHOWN:
+        start, size = group[name]
+        if found and sum(found[-1]) == start:
+            start, size = found[-1][0], found.pop()[1] + size
+        found.append((start, size))
+    return found
+
+
+def shown_checksum(parts: Iterable[bytes | memoryview]) -> int:
+    """CRC-32 of these columns with all that a Parquet parser reads of them.
+
+    Parquet has a checksum for each page, but none of what a page says of itself.
+    """
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return total
 
 
 def _repeated(rows: Sequence[Checkpoint]) -> list[str]:
@@ -109,7 +138,7 @@ class _Tail(NamedTuple):
     index_size: int
 
 
-def _tail(file: Opened) -> _Tail:
+def tail(file: Opened) -> _Tail:
     """The footer, by its checksum, and where the index lies."""
     size = file.size
     end = footer_start(memoryview(file.read_at(0, 8) + file.read_at(max(size - 8, 0), 8)), size)
@@ -146,8 +175,8 @@ class _FromEnd:
 def read_index(file: Opened) -> Index:
     """Which checkpoints a file has, and where."""
     file = _FromEnd(file)
-    tail = _tail(file)
-    return Index.from_bytes(file.read_at(tail.index_start, tail.index_size))
+    end = tail(file)
+    return Index.from_bytes(file.read_at(end.index_start, end.index_size))
 
 
 class Rows:
@@ -166,7 +195,7 @@ class Rows:
         import pyarrow.parquet as pq
 
         self._index, self._moments = index, moments
-        footer = _tail(file).footer
+        footer = tail(file).footer
         check_bundle_footer(footer, file.size, len(index))
         self._file = pq.ParquetFile(file.file, page_checksum_verification=True)
         schema = self._file.schema_arrow
@@ -197,7 +226,7 @@ def check_pages(file: Opened, index: Index) -> None:
     WireError
         If it was changed.
     """
-    total, end = 0, _tail(file).index_start
+    total, end = 0, tail(file).index_start
     for start in range(0, end, _PIECE):
         total = zlib.crc32(file.read_at(start, min(_PIECE, end - start)), total)
     if total != index.checksum:

@@ -29,7 +29,8 @@ _ARRAYS = {
     "moments": "bool",
     "known": "int32",
 }
-
+_SHOWN = "shown"
+"""Checksums that files of older versions lack."""
 
 Rank = tuple[int, int]
 """Window end and sequence of a name, as numbers that sort as names do."""
@@ -90,6 +91,7 @@ class Index:
         types: str,
         group_rows: int,
         checksum: int,
+        shown: Sequence[int],
     ) -> Index:
         """That of checkpoints in order; of `orders` the higher counts, where two files have one."""
         keys: dict[Key, int] = {}
@@ -105,6 +107,7 @@ class Index:
             values["moments"].append(bool(row.moments_kind or row.moments))
             values["known"].append(known.setdefault(content, len(known)))
         arrays = {name: np.array(values[name], dtype) for name, dtype in _ARRAYS.items()}
+        arrays[_SHOWN] = np.array(shown, "int64")
         meta: dict[str, Any] = {
             "keys": list(keys),
             "known": [json.loads(content) for content in known],
@@ -188,6 +191,12 @@ class Index:
     def has_moments(self, row: int) -> bool:
         """Whether the checkpoint in a row has what is only for going on."""
         return bool(self._arrays["moments"][row])
+
+    def shown(self, group: int) -> int | None:
+        """The checksum of those columns of a group that a history shows; None if there is none."""
+        there = self._arrays.get(_SHOWN)
+        known = there is not None and there.shape == (-(-len(self) // self.group_rows),)
+        return int(there[group]) if there is not None and known else None
 
     def key(self, row: int) -> Key:
         """The key of the checkpoint in a row."""

@@ -36,7 +36,9 @@ __all__ = [
     "KNOWN",
     "OPTIONAL",
     "SCHEMA",
+    "SHOWN",
     "CheckpointError",
+    "CheckpointWarning",
     "as_checkpoint_error",
     "check_schema",
     "from_batch",
@@ -95,11 +97,22 @@ SCHEMA = pa.schema(
 KNOWN = ("feature_names", "settings")
 """What many checkpoints have in common, and what files of many keep once."""
 
+SHOWN = (
+    *("key", "key_type", "window_start", "window_end", "sequence", "late", "n_samples_seen"),
+    *("weight", "explained_variance", "explained_variance_ratio", "total_variance"),
+    *("drift_angle", "drift_cosines"),
+)
+"""What a history shows, in the order of columns; files of many have a checksum of these alone."""
+
 _SINCE = {"scale": 2}
 """The schema that a column came with; older files have none of it."""
 OPTIONAL = ("calibration",)
 """Columns that a file of any schema may lack; they have a checksum of their own, so that versions
 which do not know them read the rest."""
+
+
+class CheckpointWarning(UserWarning):
+    """A file in a store is torn, changed or foreign, and was skipped; the message names it."""
 
 
 class CheckpointError(WireError):

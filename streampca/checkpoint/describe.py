@@ -13,11 +13,12 @@ from streampca.wire import VERSION_KEY
 
 if TYPE_CHECKING:
     from streampca.checkpoint.record import Checkpoint
+    from streampca.checkpoint.summary import Summary
 
 __all__ = ["heading", "plain", "variances", "versions"]
 
 
-def heading(checkpoint: Checkpoint) -> dict[str, Any]:
+def heading(checkpoint: Checkpoint | Summary) -> dict[str, Any]:
     """Which checkpoint it is."""
     return {
         "key": checkpoint.key,

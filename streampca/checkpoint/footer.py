@@ -11,13 +11,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from streampca.checkpoint.thrift import read_struct
 from streampca.wire import WireError, check_version
 
-__all__ = ["check_bundle_footer", "check_footer", "footer_start", "pages_of"]
+__all__ = ["Group", "check_bundle_footer", "check_footer", "footer_start", "pages_of"]
 
 _MAGIC = b"PAR1"
 _TAIL = struct.Struct("<I4s")
-_DEEPEST = 16
 
 # FileMetaData: version, schema, num_rows, row_groups, key_value_metadata, created_by, column_orders
 _FILE_FIELDS = {1, 2, 3, 4, 5, 6, 7}
@@ -30,6 +30,8 @@ _CHUNK_FIELDS = {2, 3}
 _COLUMN_FIELDS = {1, 2, 3, 4, 5, 6, 7, 9, 13, 16}
 _WITH_STATISTICS = {b"key", b"window_start", b"window_end", b"sequence"}
 _WITH_DICTIONARY = {b"feature_names", b"settings", b"moments"}
+_OTHER_FIELDS = {name: _COLUMN_FIELDS | {12} for name in _WITH_STATISTICS}
+_OTHER_FIELDS |= {name: _COLUMN_FIELDS | {11} for name in _WITH_DICTIONARY}
 _PLAIN_ENCODINGS = {0, 3}  # PLAIN, and RLE for levels
 _UNCOMPRESSED = 0
 
@@ -60,7 +62,7 @@ def check_footer(footer: bytes, size: int, pages: int | None = None) -> None:
     put a copy of each column's metadata, which is in the footer too, behind its pages.
     """
     try:
-        file = _Thrift(footer).struct()
+        file = read_struct(footer)
         # First, so that a newer file is called newer, not wrong.
         check_version({entry[1]: entry.get(2, b"") for entry in file.get(5, [])})
         _only(file, _FILE_FIELDS, "the footer")
@@ -94,31 +96,38 @@ def pages_of(footer: bytes, name: str) -> tuple[int, int]:
         If there is not one such column.
     """
     try:
-        (group,) = _Thrift(footer).struct()[4]
+        (group,) = read_struct(footer)[4]
         (column,) = [chunk[3] for chunk in group[1] if chunk[3][3][0] == name.encode()]
         return int(column[9]), int(column[9] + column[7])
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
         raise WireError(f"it has no column {name!r}") from error
 
 
-def check_bundle_footer(footer: bytes, size: int, n_rows: int) -> None:
+Group = dict[str, tuple[int, int]]
+"""Where the pages of each column begin, and how many bytes they have."""
+
+
+def check_bundle_footer(footer: bytes, size: int, n_rows: int) -> list[Group]:
     """Let pass so many rows in groups of plain, uncompressed columns that fit into `size` bytes.
 
     Of some, smallest and largest values stand beside; others, which are not read, may have
     dictionaries.
     """
     try:
-        file = _Thrift(footer).struct()
+        file = read_struct(footer)
         check_version({entry[1]: entry.get(2, b"") for entry in file.get(5, [])})
         _only(file, _FILE_FIELDS, "the footer")
-        groups = file[4]
+        groups, found = file[4], []
         for group in groups:
             _only(group, _GROUP_FIELDS, "a row group")
             for chunk in group[1]:
                 _only(chunk, _CHUNK_FIELDS, "a column")
                 _check_column(chunk[3], size, group[3])
+            columns = [chunk[3] for chunk in group[1]]
+            found.append({column[3][0].decode(): (column[9], column[7]) for column in columns})
         if file[3] != n_rows or sum(group[3] for group in groups) != n_rows:
             raise WireError(f"it has {file[3]} rows where its index has {n_rows}")
+        return found
     except WireError:
         raise
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -128,13 +137,11 @@ def check_bundle_footer(footer: bytes, size: int, n_rows: int) -> None:
 def _check_column(column: dict[int, Any], size: int, n_rows: int) -> None:
     """One column of a group: 3 is its path, 12 its statistics, 11 where a dictionary lies."""
     name = column[3][0]
-    statistics, dictionary = name in _WITH_STATISTICS, name in _WITH_DICTIONARY
-    allowed = _COLUMN_FIELDS | ({12} if statistics else set()) | ({11} if dictionary else set())
-    _only(column, allowed, "a column")
+    _only(column, _OTHER_FIELDS.get(name, _COLUMN_FIELDS), "a column")
     plain = column[4] == _UNCOMPRESSED
-    plain &= dictionary or _PLAIN_ENCODINGS.issuperset(column[2])
-    offsets = [column[field] for field in (5, 6, 7, 9, *([11] if 11 in column else []))]
-    if not plain or any(not 0 <= offset <= size for offset in offsets) or column[5] < n_rows:
+    plain &= name in _WITH_DICTIONARY or _PLAIN_ENCODINGS.issuperset(column[2])
+    offsets = (column[5], column[6], column[7], column[9], column.get(11, 0))
+    if not plain or min(offsets) < 0 or max(offsets) > size or column[5] < n_rows:
         raise WireError("a column claims more than the file can hold")
     for value in (column.get(12) or {}).values():
         if isinstance(value, bytes) and len(value) != 8 and name != b"key":
@@ -142,69 +149,6 @@ def _check_column(column: dict[int, Any], size: int, n_rows: int) -> None:
 
 
 def _only(fields: dict[int, Any], allowed: set[int], what: str) -> None:
-    unknown = sorted(fields.keys() - allowed)
-    if unknown:
+    if not fields.keys() <= allowed:
+        unknown = sorted(fields.keys() - allowed)
         raise WireError(f"{what} has fields that a checkpoint's file does not have: {unknown}")
-
-
-class _Thrift:
-    """Thrift's compact protocol: structs as dicts by field id, lists as lists."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        fields: dict[int, Any] = {}
-        field = 0
-        while (head := self.byte()) != 0:
-            field = field + (head >> 4) if head >> 4 else self.integer()
-            kind = head & 15
-            # Alone, a boolean is its type; in a list it is a byte.
-            fields[field] = kind == 1 if kind in (1, 2) else self.value(kind, depth + 1)
-        return fields
-
-    def value(self, kind: int, depth: int) -> Any:
-        if depth > _DEEPEST:
-            raise WireError("its footer is nested too deeply")
-        match kind:
-            case 1 | 2 | 3:
-                return self.byte()
-            case 4 | 5 | 6:
-                return self.integer()
-            case 7:
-                return self.take(8)
-            case 8:
-                return self.take(self.varint())
-            case 9 | 10:
-                head = self.byte()
-                count = head >> 4 if head >> 4 < 15 else self.varint()
-                if count > len(self.data) - self.at:  # each element takes a byte at least
-                    raise WireError("its footer claims a longer list than it holds")
-                return [self.value(head & 15, depth + 1) for _ in range(count)]
-            case 12:
-                return self.struct(depth)
-        raise WireError(f"its footer holds a value of unknown type {kind}")
-
-    def integer(self) -> int:
-        raw = self.varint()
-        return (raw >> 1) ^ -(raw & 1)
-
-    def varint(self) -> int:
-        total = 0
-        for shift in range(0, 70, 7):
-            byte = self.byte()
-            total |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return total
-        raise WireError("its footer holds a number of more than 64 bits")
-
-    def byte(self) -> int:
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def take(self, count: int) -> bytes:
-        if count > len(self.data) - self.at:
-            raise WireError("its footer claims a longer text than it holds")
-        self.at += count
-        return self.data[self.at - count : self.at]

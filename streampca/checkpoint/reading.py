@@ -137,8 +137,8 @@ class _Reader:
             return None
 
 
-def keys(places: Places) -> set[Key]:
-    """The keys that have checkpoints; one that its folder's name cuts is read from its newest."""
+def keys(places: Places) -> list[Key]:
+    """The keys that have checkpoints, in order; one that its folder's name cuts is read."""
     found: set[Key] = set()
     for entry in places.files.entries():
         if entry.is_folder:
@@ -147,7 +147,9 @@ def keys(places: Places) -> set[Key]:
             places.skip(entry.name, "it does not lie in the folder of a key")
     for index in places.indexes().values():
         found.update(index.keys)
-    return found
+    return sorted(
+        found, key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key)
+    )
 
 
 def _of_folder(places: Places, folder: str) -> list[tuple[Key, list[Place]]]:

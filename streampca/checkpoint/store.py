@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from streampca.checkpoint.bundle_index import Name
+from streampca.checkpoint.columns import CheckpointWarning
 from streampca.checkpoint.fields import Key, microseconds
 from streampca.checkpoint.fields import key as check_key
 from streampca.checkpoint.keeping import which_moments
@@ -17,6 +18,7 @@ from streampca.checkpoint.places import Place, Places
 from streampca.checkpoint.reading import keys, read, relative_path, write
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.shown import StoreInNotebook
+from streampca.checkpoint.summary import Summary, summaries
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -24,11 +26,7 @@ if TYPE_CHECKING:
     from streampca.checkpoint.tidy import Tidied
     from streampca.checkpoint.verify import Verified
 
-__all__ = ["CheckpointStore", "CheckpointWarning"]
-
-
-class CheckpointWarning(UserWarning):
-    """A file in a store is torn, changed or foreign, and was skipped; the message names it."""
+__all__ = ["CheckpointStore"]
 
 
 class CheckpointStore(StoreInNotebook):
@@ -103,15 +101,10 @@ class CheckpointStore(StoreInNotebook):
         return self._files.path(relative)
 
     def write_many(self, checkpoints: Iterable[Checkpoint]) -> list[str]:
-        """Write checkpoints into one file for each day of window ends, each complete or not at all.
+        """Write checkpoints into one file for each day of window ends; the paths of the files.
 
-        Cheaper than `write` by far: a file is made, and made to last, for all of them. Writing the
-        same checkpoints again, also among others, replaces them.
-
-        Returns
-        -------
-        list of str
-            The paths of the files.
+        Each is complete or not at all. Cheaper than `write` by far: a file is made, and made to
+        last, for all of them. Writing the same checkpoints again, also among others, replaces them.
         """
         return [self._files.path(relative) for relative in write(self.places, checkpoints)]
 
@@ -175,6 +168,15 @@ class CheckpointStore(StoreInNotebook):
         """
         return list(self._newest_first(key, None, moments))[::-1]
 
+    def summaries(self, key: Key = None, *, last: int | None = None) -> list[Summary]:
+        """What is short of each checkpoint of a key, oldest first: times, rows, variances, drift.
+
+        Much quicker than `history`: means and components are not read. Of the `last` so many,
+        nothing of older ones is.
+        """
+        places = self.places.newest_first(check_key(key))
+        return summaries(self.places, places, last)[::-1]
+
     def written(self, key: Key = None) -> list[tuple[int | None, int]]:
         """Window end and sequence of each checkpoint of a key, oldest first, for `read`.
 
@@ -185,10 +187,7 @@ class CheckpointStore(StoreInNotebook):
 
     def keys(self) -> list[Key]:
         """The keys that have files: None first, then numbers, then texts, each in order."""
-        return sorted(
-            keys(self.places),
-            key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key),
-        )
+        return keys(self.places)
 
     # --- order ----------------------------------------------------------------------------------
 

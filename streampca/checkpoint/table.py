@@ -31,7 +31,7 @@ from streampca.checkpoint.values import (
 from streampca.text import version
 from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 
-__all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "to_table"]
+__all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "flat", "one", "to_table"]
 
 COMPONENTS_TOO = ("decoder", "encoder")
 _ARRAYS = (*VECTORS, *MATRICES, "scale", "drift_cosines")
@@ -128,13 +128,13 @@ class Decoded:
 
     def __init__(self, table: pa.Table, moments: bool) -> None:
         self._n_rows, self._moments = table.num_rows, moments
-        columns = {name: _one(table.column(name)) for name in table.schema.names}
+        columns = {name: one(table.column(name)) for name in table.schema.names}
         for name, column in columns.items():
             free = SCHEMA.field(name).nullable or name in COMPONENTS_TOO
             if column.null_count and not free:
                 raise WireError(f"column {name!r} is empty in some row")
         self._lists = {
-            name: _flat(columns[name], name, 2 if name in MATRICES else 1) for name in _ARRAYS
+            name: flat(columns[name], name, 2 if name in MATRICES else 1) for name in _ARRAYS
         }
         times = ("window_start", "window_end")
         self._values = {name: columns[name].view(pa.int64()).to_pylist() for name in times}
@@ -193,7 +193,8 @@ class Decoded:
         return freeze(values[first:last].reshape(shape).copy())
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def one(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
     found = column.combine_chunks()
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
@@ -206,7 +207,7 @@ def _valid(column: pa.Array) -> NDArray[np.bool_]:
     return bits[column.offset : column.offset + len(column)].astype(bool)
 
 
-def _flat(
+def flat(
     column: pa.Array, name: str, levels: int
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]], NDArray[Any]]:
     """Which rows are there, where the lists of each level end, and all numbers."""

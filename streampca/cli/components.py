@@ -8,10 +8,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from streampca import Checkpoint
+from streampca.checkpoint import Summary
 from streampca.cli import options, output
 from streampca.cli.describe import component_table, described, heading
-from streampca.cli.find import find, find_history
+from streampca.cli.find import find, find_summaries
 
 __all__ = ["components", "history"]
 
@@ -54,22 +54,26 @@ def history(
 
     Rows, the variance explained, and how far components turned each time.
     """
-    found = find_history(place, key, last)
+    found = find_summaries(place, key, last)
     if json:
-        output.as_json([_summary(checkpoint) for checkpoint in found])
+        output.as_json([_described(summary) for summary in found])
     else:
         history_table(found).show()
 
 
-def _summary(checkpoint: Checkpoint) -> dict[str, object]:
-    full = described(checkpoint)
-    names = ("explained_variance", "explained_variance_ratio", "total_variance", "drift")
-    return heading(checkpoint) | {name: full[name] for name in names}
+def _described(summary: Summary) -> dict[str, object]:
+    drift = summary.drift
+    return heading(summary) | {
+        "explained_variance": summary.explained_variance,
+        "explained_variance_ratio": summary.explained_variance_ratio,
+        "total_variance": summary.total_variance,
+        "drift": None if drift is None else drift._asdict(),
+    }
 
 
-def history_table(found: Sequence[Checkpoint]) -> output.Table:
+def history_table(found: Sequence[Summary]) -> output.Table:
     """A row for each checkpoint: rows, shares of variance, how far the components turned."""
-    p = min(6, max(len(checkpoint.components) for checkpoint in found))
+    p = min(6, max(len(checkpoint.explained_variance) for checkpoint in found))
     timed = any(checkpoint.window_end is not None for checkpoint in found)
     key = found[0].key
     title = "Checkpoints" + ("" if key is None else f" of {key}")

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import is_bundle
+from streampca.checkpoint import Summary, is_bundle
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
 
-__all__ = ["find", "find_history", "is_store", "open_store", "read_file", "store_key"]
+__all__ = [
+    "find",
+    "find_history",
+    "find_summaries",
+    "is_store",
+    "open_store",
+    "read_file",
+    "store_key",
+]
 
 Key = str | int | None
 _NONE = "none"
@@ -164,10 +173,8 @@ def find_in(
     )
 
 
-def find_history(place: str, key: str | None, last: int | None = None) -> list[Checkpoint]:
-    """All checkpoints of a key, or so many of the newest, oldest first; without moments.
-
-    Only the files of these are read.
+def find_history(place: str, key: str | None) -> list[Checkpoint]:
+    """All checkpoints of a key, oldest first; without moments.
 
     Raises
     ------
@@ -175,20 +182,22 @@ def find_history(place: str, key: str | None, last: int | None = None) -> list[C
         If there is none.
     """
     store = open_store(place)
-    found = store_key(store, key)
-    history = store.history(found, moments=False) if last is None else _newest(store, found, last)
-    if not history:
+    return _some(store, store.history(store_key(store, key), moments=False))
+
+
+def find_summaries(place: str, key: str | None, last: int | None = None) -> list[Summary]:
+    """What is short of all checkpoints of a key, or of so many of the newest, oldest first.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    store = open_store(place)
+    return _some(store, store.summaries(store_key(store, key), last=last))
+
+
+def _some(store: CheckpointStore, found: list[Any]) -> list[Any]:
+    if not found:
         raise ValueError(f"{store.uri}: holds no checkpoint of this key that can be read")
-    return history
-
-
-def _newest(store: CheckpointStore, key: Key, count: int) -> list[Checkpoint]:
-    """So many that can be read, oldest first."""
-    found: list[Checkpoint] = []
-    for name in reversed(store.written(key)):
-        checkpoint = store.read(key, *name, moments=False)
-        if checkpoint is not None:
-            found.append(checkpoint)
-        if len(found) == count:
-            break
-    return found[::-1]
+    return found
