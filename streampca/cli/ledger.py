@@ -76,7 +76,7 @@ def go_on(readings: dict[str, Reading], topic: Topic, asked: Any) -> bool:
     ValueError
         If it is not the topic that was read before, or messages of it have been deleted since.
     """
-    mine = f"{topic.place_of(0)[:-1]}"
+    mine = topic.place_of(0)[:-1]
     known = {int(name.removeprefix(mine)): each for name, each in readings.items()
              if name.startswith(mine)}  # fmt: skip
     identity = topic.identify(asked)

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import keeps_moments
+from streampca.checkpoint import Key, keeps_moments
 from streampca.cli.key_model import KeyModel
 from streampca.cli.together import Together, codes_of, learns_together
 
 __all__ = ["Models", "Point", "grouped"]
 
-Key = str | int | None
 Point = tuple[Key, int | None, int]
 """Key, window end and sequence: which checkpoint of a store."""
 

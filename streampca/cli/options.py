@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streampca.text import counted
+from streampca.text import counted, zoned
 
 if TYPE_CHECKING:
     from streampca import Checkpoint
@@ -156,4 +156,4 @@ def read_time(text: str | None) -> datetime.datetime | None:
         raise typer.BadParameter(
             f"--at {text}: is no time; give ISO 8601, such as 2026-01-01T12:00"
         ) from None
-    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+    return zoned(time)

@@ -19,6 +19,7 @@ from streampca.files.encodings import SAMPLE
 from streampca.files.gaps import ANY, NULLS, like_number
 from streampca.files.lines import count_lines, end_of_line, records
 from streampca.files.streams import Stream
+from streampca.text import twice_in
 
 __all__ = ["Dialect", "is_number", "is_time", "layout"]
 
@@ -242,8 +243,7 @@ def _names(
     names = [cell or f"column_{i + 1}" for i, cell in enumerate(names)]
     if trailing:
         said.append("rows that end with the sign between cells")
-    if len(set(names)) < len(names):
-        twice = next(each for i, each in enumerate(names) if each in names[:i])
+    if (twice := twice_in(names)) is not None:
         raise ValueError(f"{name}: two columns are named {twice!r}; rename one")
     return [*names, ""] if trailing else names, trailing, unnamed, said
 

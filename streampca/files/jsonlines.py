@@ -19,6 +19,7 @@ from streampca.files.dialect import is_number, is_time
 from streampca.files.encodings import SAMPLE
 from streampca.files.lines import Block, blocks, end_of_line
 from streampca.files.streams import Stream
+from streampca.text import twice_in
 
 __all__ = ["by_arrow", "layout", "layout_of", "read", "require_known"]
 
@@ -247,9 +248,6 @@ class _Twice(ValueError):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
+    if (twice := twice_in([name for name, _ in pairs])) is not None:
         raise _Twice(f"has {twice!r} twice")
-    return found
+    return dict(pairs)

@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from streampca.text import twice_in
+
 FORMATS = ("json", "arrow", "avro")
 _FILE, _CONTAINER = b"ARROW1", b"Obj\x01"
 
@@ -75,7 +77,7 @@ def _from_json(data: bytes) -> list[Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_once)
     except RecursionError as error:
         raise BadMessage("no JSON that can be read: it is nested too deeply") from error
 
@@ -87,13 +89,10 @@ def _line(number: int, line: str) -> Any:
         raise BadMessage(f"line {number} is no JSON: {error}") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if (twice := twice_in([name for name, _ in pairs])) is not None:
         raise BadMessage(f"an object has the member {twice!r} twice")
-    return found
+    return dict(pairs)
 
 
 def _is_vector(value: list[Any]) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from streampca.files.chunk import Chunk, Layout, Place
 from streampca.files.source import Source
 from streampca.files.streams import Stream
+from streampca.text import twice_in
 
 __all__ = ["layout", "naming", "parts", "read"]
 
@@ -49,9 +50,8 @@ def layout(source: Source) -> Layout:
         types = {n: kind or pa.from_numpy_dtype(dtype[n]) for n in names}
         return Layout(types, {}, {})
     schema = _schema(source)
-    for i, name in enumerate(schema.names):
-        if name in schema.names[:i]:
-            raise ValueError(f"{source.name}: two columns are named {name!r}; rename one")
+    if (twice := twice_in(schema.names)) is not None:
+        raise ValueError(f"{source.name}: two columns are named {twice!r}; rename one")
     types = dict(zip(schema.names, schema.types, strict=True))
     said = () if _has_its_end(source) else ("ends without a mark of its end: it may be cut short",)
     return Layout(types, {}, {}, said, unnamed=tuple(filter(_INDEX.fullmatch, types)))

@@ -13,6 +13,7 @@ from streampca.files.chunk import BEGIN, Chunk, Layout, Place, Wanted
 from streampca.files.kafka import Client, Message, config_of
 from streampca.files.options import refuse_topics_only
 from streampca.files.source import Source
+from streampca.text import zoned
 
 __all__ = ["SCHEME", "Topic", "check_topics"]
 
@@ -251,8 +252,7 @@ def _starts(client: Client, numbers: list[int], start_at: str | None) -> dict[in
         which = 1 if start_at == "latest" else 0
         return {number: client.limits(number)[which] for number in numbers}
     when = datetime.datetime.fromisoformat(str(start_at))
-    when = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
-    return client.offsets_at(when, numbers)
+    return client.offsets_at(zoned(when), numbers)
 
 
 def check_topics(

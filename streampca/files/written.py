@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["by_format", "iso"]
+from streampca.text import micros
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+__all__ = ["by_format", "iso"]
 
 
 def iso(text: Any, kind: pa.DataType) -> Any:
@@ -41,9 +41,9 @@ def by_format(text: Any, form: str) -> tuple[Any, Any]:
     if "%z" not in form and not re.search(r"%[^YmdHMSyTFDR%]", form):
         found = pc.strptime(text, format=form, unit="s", error_is_null=True)
         sure = _sure(found, text, form)
-        micros = pc.multiply(found.cast(pa.int64()), 1_000_000)
+        whole = pc.multiply(found.cast(pa.int64()), 1_000_000)
         others = _one_by_one(pc.if_else(sure, None, text), parse)
-        return pc.if_else(sure, micros, others), none
+        return pc.if_else(sure, whole, others), none
     found = _one_by_one(text, parse)
     return (none, found) if "%z" in form else (found, none)
 
@@ -88,8 +88,6 @@ def _micros(value: str | None, parse: Callable[[str], dt.datetime]) -> int | Non
     if value is None:
         return None
     try:
-        found = parse(value)
+        return micros(parse(value))
     except ValueError:
         return None
-    zoned = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-    return int((zoned - _EPOCH) // dt.timedelta(microseconds=1))

@@ -14,11 +14,11 @@ from streampca.monitor.events import Event, Events, Levels, Scored, ratio
 from streampca.monitor.levels import levels_of
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.rules import Rules
+from streampca.text import micros
 
 __all__ = ["Watch", "micros_of"]
 
 Float64 = NDArray[np.float64]
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class _Row(NamedTuple):
@@ -189,9 +189,7 @@ def micros_of(times: Any, count: int) -> list[int | None]:
 def _instant(value: Any) -> int:
     """UTC microseconds of a datetime, also of pandas, or of text; UTC where no zone is given."""
     try:
-        found = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
-        zoned = found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-        return int((zoned - _EPOCH) // datetime.timedelta(microseconds=1))
+        return micros(datetime.datetime.fromisoformat(value) if isinstance(value, str) else value)
     except (AttributeError, TypeError, ValueError):
         raise ValueError(
             f"time {value!r} is not accepted: give UTC microseconds, datetime64, datetime or "

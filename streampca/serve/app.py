@@ -21,7 +21,7 @@ from streampca.monitor import Monitor
 from streampca.serve import answers, errors
 from streampca.serve import rows as bodies
 from streampca.serve.answers import Json
-from streampca.serve.crowd import Slots, Turns, Work
+from streampca.serve.crowd import Turns, Work
 from streampca.serve.feed import Feed
 from streampca.serve.guard import Guard
 from streampca.serve.history import Histories
@@ -93,8 +93,8 @@ def create_app(
     """
     reader = Reader(store if isinstance(store, CheckpointStore) else CheckpointStore(store))
     endpoints = _Endpoints(reader, has_rows=rows is not None)
-    live = Live(reader, Slots("pages", 400, 100), is_stopping)
-    feed = Feed(reader, rows or (), Slots("pages", 400, 100), is_stopping, rules)
+    live = Live(reader, is_stopping)
+    feed = Feed(reader, rows or (), is_stopping, rules)
     routes = [
         *(Route(path, _static(*what), methods=["GET"]) for path, what in _STATIC.items()),
         *endpoints.routes(),

@@ -107,8 +107,8 @@ class Slots:
 class Work:
     """Answers that take a thread: many may wait, few of one address run at once."""
 
-    def __init__(self, most: int = 256, most_each: int = 128) -> None:
-        self._slots = Slots("requests", most, most_each)
+    def __init__(self) -> None:
+        self._slots = Slots("requests", 256, 128)
         self._limiters: dict[str, tuple[anyio.CapacityLimiter, int]] = {}
 
     async def run(self, request: Request, function: Callable[..., T], *args: Any) -> T:

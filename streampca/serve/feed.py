@@ -14,7 +14,6 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, NamedTuple
 
-import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +22,7 @@ from streampca.monitor import Monitor, Rules, Watch
 from streampca.serve.answers import assessed, plain
 from streampca.serve.crowd import Slots
 from streampca.serve.happened import RULES, Happened, watch_of
-from streampca.serve.live import BEAT, Stream, event
+from streampca.serve.live import PAGES, Stream, beating, event
 from streampca.serve.query import read_key
 from streampca.serve.reader import Key, Name, Reader
 from streampca.serve.rows import in_order
@@ -32,7 +31,6 @@ __all__ = ["Feed"]
 
 _LOG = logging.getLogger("streampca.serve")
 _KEPT, _MOST_KEYS = 500, 1_000
-_EVERY = 0.5
 _SHOWN = ("spe", "t2", "alarm", "statistic", "feature", "contribution")
 
 
@@ -53,8 +51,6 @@ class Feed:
     rows : iterable
         Rows as lists in the order of the model's features, or dictionaries by name; or tuples
         (key, row). Read in a thread of its own, from the first page that opens on.
-    slots : Slots
-        How many pages there may be.
     is_stopping : callable
         Whether the server wants to end.
     rules : Rules, mapping or str, optional
@@ -65,14 +61,13 @@ class Feed:
         self,
         store: Reader,
         rows: Iterable[Any],
-        slots: Slots,
         is_stopping: Callable[[], bool],
         rules: Any = None,
     ) -> None:
         self._rules = Rules.read(RULES if rules is None else rules)
         self._happened = Happened(self._rules)
         self._store, self._rows = store, rows
-        self._slots, self._is_stopping = slots, is_stopping
+        self._slots, self._is_stopping = Slots(*PAGES), is_stopping
         self._kept: OrderedDict[Key, deque[dict[str, Any]]] = OrderedDict()
         self._models: dict[Key, tuple[Name, _Model]] = {}
         self._lock = threading.Lock()
@@ -92,23 +87,21 @@ class Feed:
         self.start()
         return Stream(self._stream(None if text is None else read_key(text)), give_back)
 
-    async def _stream(self, key: Key) -> AsyncIterator[str]:
-        told, known, silent = -1, 0, 0.0
-        yield "retry: 2000\n\n"
-        while not self._is_stopping():
+    def _stream(self, key: Key) -> AsyncIterator[str]:
+        told, known = -1, 0
+
+        async def new_rows() -> str | None:
+            nonlocal told, known
             with self._lock:
                 new = [each for each in self._kept.get(key, ()) if each["number"] > told]
                 version, events = self._happened.of(key)
-            if new:
-                told, silent = new[-1]["number"], 0.0
-                news = {"rows": new} | ({"events": events} if version != known else {})
-                known = version
-                yield event("rows", news)
-            elif silent >= BEAT:
-                silent = 0.0
-                yield ": still here\n\n"
-            await anyio.sleep(_EVERY)
-            silent += _EVERY
+            if not new:
+                return None
+            news = {"rows": new} | ({"events": events} if version != known else {})
+            told, known = new[-1]["number"], version
+            return event("rows", news)
+
+        return beating(new_rows, self._is_stopping)
 
     def _read(self) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import anyio
@@ -17,13 +17,15 @@ from streampca.serve.crowd import Slots
 from streampca.serve.query import key_text, read_key
 from streampca.serve.reader import Key, Reader, Shared
 
-__all__ = ["BEAT", "Live", "Stream", "event"]
+__all__ = ["PAGES", "Live", "Stream", "beating", "event"]
 
 T = TypeVar("T")
 
 _EVERY = 0.5
 _OLD = 0.9
 """Seconds; a page hears of a checkpoint after the sum of both at the latest."""
+PAGES = "pages", 400, 100
+"""Streams at once, in all and of one address."""
 BEAT = 15.0
 """Seconds; a comment line that often shows proxies, and us, that the other end is still there."""
 
@@ -33,21 +35,34 @@ def event(name: str, value: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(value)}\n\n"
 
 
+async def beating(
+    news: Callable[[], Awaitable[str | None]], is_stopping: Callable[[], bool]
+) -> AsyncIterator[str]:
+    """Events as they come (None: there is none), and a sign of life where none comes for long."""
+    silent = 0.0
+    yield "retry: 2000\n\n"
+    while not is_stopping():
+        text = await news()
+        if text is not None or silent >= BEAT:
+            silent = 0.0
+            yield text or ": still here\n\n"
+        await anyio.sleep(_EVERY)
+        silent += _EVERY
+
+
 class Live:
     """Streams of changes; all of them share what is read of the store.
 
     Parameters
     ----------
     store : Reader
-    slots : Slots
-        How many there may be.
     is_stopping : callable
         Whether the server wants to end; streams then end by themselves.
     """
 
-    def __init__(self, store: Reader, slots: Slots, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, store: Reader, is_stopping: Callable[[], bool]) -> None:
         self._store = store
-        self._slots = slots
+        self._slots = Slots(*PAGES)
         self._is_stopping = is_stopping
 
     async def answer(self, request: Request) -> Response:
@@ -56,28 +71,25 @@ class Live:
         key = None if text is None else (read_key(text),)
         return Stream(self._stream(key), self._slots.take(request))
 
-    async def _stream(self, key: tuple[Key] | None) -> AsyncIterator[str]:
+    def _stream(self, key: tuple[Key] | None) -> AsyncIterator[str]:
         told: Any = None
-        listed, silent = None, 0.0
-        yield "retry: 2000\n\n"
-        while not self._is_stopping():
+        listed: list[Key] | None = None
+
+        async def changed() -> str | None:
+            nonlocal told, listed
+            name, more = "change", {}
             try:
                 keys, state = await self._state(key)
-                if keys is not listed:  # sent where they have changed: there may be thousands
-                    name, news = "change", {"keys": [key_text(each) for each in keys]} | state
-                else:
-                    name, news = "change", state
             except HTTPException as error:  # the next second may be better
-                keys, state = None, {"error": error.detail}
-                name, news = "problem", state
-            if keys is not listed or state != told:
-                told, listed, silent = state, keys, 0.0
-                yield event(name, news)
-            elif silent >= BEAT:
-                silent = 0.0
-                yield ": still here\n\n"
-            await anyio.sleep(_EVERY)
-            silent += _EVERY
+                name, keys, state = "problem", None, {"error": error.detail}
+            if keys is listed and state == told:
+                return None
+            if keys is not None and keys is not listed:  # not each time: there may be thousands
+                more = {"keys": [key_text(each) for each in keys]}
+            told, listed = state, keys
+            return event(name, more | state)
+
+        return beating(changed, self._is_stopping)
 
     async def _state(self, key: tuple[Key] | None) -> tuple[list[Key], dict[str, Any]]:
         """The keys, and what there is of one, from names alone."""

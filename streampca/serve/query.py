@@ -14,7 +14,7 @@ from starlette.responses import Response
 from streampca.checkpoint import Checkpoint
 from streampca.serve.errors import bad, missing
 from streampca.serve.reader import Key, Name, Reader
-from streampca.text import nearest
+from streampca.text import micros, nearest
 
 __all__ = [
     "Key",
@@ -152,10 +152,7 @@ def read_time(text: str) -> int:
         if text.removeprefix("-").isdecimal() and len(text) <= 20:
             time = int(text)
         else:
-            parsed = datetime.datetime.fromisoformat(text)
-            zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
-            since = zoned - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-            time = since // datetime.timedelta(microseconds=1)
+            time = micros(datetime.datetime.fromisoformat(text))
         if -(2**63) < time < 2**63:
             return time
     except (ValueError, OverflowError):

@@ -1,11 +1,14 @@
-"""How messages say things: numbers of something, the name that was meant, which version this is."""
+"""How things are said: numbers of something, names that were meant, times, the version."""
 
 from __future__ import annotations
 
+import datetime
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "nearest", "version"]
+__all__ = ["counted", "micros", "nearest", "twice_in", "version", "zoned"]
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -32,6 +35,23 @@ def counted(n: int, what: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def twice_in(names: Sequence[str]) -> str | None:
+    """The first name that comes again, if one does."""
+    if len(set(names)) == len(names):
+        return None
+    return next(name for i, name in enumerate(names) if name in names[:i])
+
+
+def zoned(time: datetime.datetime) -> datetime.datetime:
+    """A time with its zone: UTC where it names none."""
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+
+
+def micros(time: datetime.datetime) -> int:
+    """A time in microseconds since 1970, UTC."""
+    return int((zoned(time) - _EPOCH) // datetime.timedelta(microseconds=1))
 
 
 @functools.cache
