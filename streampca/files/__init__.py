@@ -19,7 +19,7 @@ from streampca.files.read import Order, Rows, no_rows, read, read_source
 from streampca.files.source import STDIN, Source, local_path, require_readable
 from streampca.files.times import Rule, times_of
 from streampca.files.topic import Topic, check_topics
-from streampca.text import counted
+from streampca.text import counted, nearest
 
 __all__ = [
     "BEGIN",
@@ -41,6 +41,7 @@ __all__ = [
     "counted",
     "form_of",
     "local_path",
+    "nearest",
     "no_rows",
     "read",
     "read_source",

@@ -129,7 +129,7 @@ def _chunks(
     part: int | None,
 ) -> Iterator[tuple[Chunk, int]]:
     if isinstance(source, Topic):
-        for chunk in source.read(asked, stored):
+        for chunk in source.read(asked, *stored):
             yield chunk, 0
         return
     if source.form not in _TEXT:

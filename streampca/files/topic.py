@@ -43,7 +43,9 @@ class Topic(Source):
     is_topic = True
     is_pipe = False
 
-    def __init__(self, path: str, form: str | None = None) -> None:
+    def __init__(
+        self, path: str, form: str | None = None, partitions: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(path, form or "jsonl")
         if self.form not in batches.FORMATS:
             raise ValueError(
@@ -182,7 +184,13 @@ class Topic(Source):
                     self.idle()
         return batches.layout(found[:_SAMPLE], read, self.name)
 
-    def read(self, asked: Mapping[str, Any], wanted: Wanted) -> Iterator[Chunk]:
+    def read(
+        self,
+        asked: Mapping[str, Any],
+        wanted: Sequence[str],
+        numbers: Sequence[str],
+        known: Collection[str] | None,
+    ) -> Iterator[Chunk]:
         """Chunks from the places in `starts` on, of one partition each.
 
         Raises
@@ -191,7 +199,8 @@ class Topic(Source):
             If messages have been deleted before they were read, or a broker refuses.
         """
         read = batches.reader(self.form, asked.get("avro_schema"))
-        made = batches.Batches(self.form, read, wanted, wanted.types(self.layout))
+        columns = Wanted(wanted, numbers, known)
+        made = batches.Batches(self.form, read, columns, columns.types(self.layout))
         starts = self.starts or self.settle(asked, {})
         left = asked.get("max_messages")
         with self._client(asked) as client:
