@@ -6,8 +6,6 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import DebugOptions
 
-__all__ = ["NO_SPLITS", "refuse_splits"]
-
 NO_SPLITS = "prism_disable_sdf_split"
 """Prism's name of the option; other runners pass over experiments that they do not know."""
 

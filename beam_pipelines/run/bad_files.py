@@ -20,8 +20,6 @@ from apache_beam.utils.timestamp import Duration
 from beam_pipelines.rows import BadRow
 from beam_pipelines.run.record import write_beside
 
-__all__ = ["WriteBadFiles", "bad_line"]
-
 
 def bad_line(bad: BadRow) -> str:
     """A bad row as a line of JSON."""

@@ -22,8 +22,6 @@ from beam_pipelines.run.record import read_value, write_beside
 from beam_pipelines.sources import Mark
 from streampca.wire import encode
 
-__all__ = ["NAME", "KeepProgress", "Progress"]
-
 NAME = "_progress.arrow"
 """Readers of stores pass over names that begin so."""
 

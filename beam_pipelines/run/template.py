@@ -12,8 +12,6 @@ from typing import Any
 from beam_pipelines.run import job_options
 from beam_pipelines.run.arguments import NEEDED, parser
 
-__all__ = ["metadata"]
-
 
 def metadata() -> dict[str, Any]:
     """What a template says about itself and its parameters.

@@ -35,8 +35,6 @@ from beam_pipelines.sources import (
 )
 from streampca.files import BEGIN, Columns, Topic, config_of
 
-__all__ = ["OWN_TIME", "KafkaInput", "grain_of", "kafka_input", "reach_of"]
-
 OWN_KEY, OWN_TIME = "kafka.key", "kafka.timestamp"
 
 _SPLIT = 10_000

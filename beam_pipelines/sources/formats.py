@@ -10,8 +10,6 @@ from apache_beam.io.filesystems import FileSystems
 from beam_pipelines.stores import is_beams, matching
 from streampca.files import STDIN, Source, local_path, names
 
-__all__ = ["TOPICS", "find_files", "source_of"]
-
 TOPICS = ("kafka://", "pubsub://")
 """Beginnings of addresses that are not files."""
 

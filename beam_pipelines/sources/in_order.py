@@ -23,8 +23,6 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from beam_pipelines.rows import BAD_ROWS
 from beam_pipelines.sources.parse import Parse
 
-__all__ = ["MARKS", "Holding", "InOrder", "Mark", "Message"]
-
 MARKS = "marks"
 """The output that says from which message on rows of a slot and later ones are to be read."""
 

@@ -16,8 +16,6 @@ from beam_pipelines.sources.parse import ParseRows
 from beam_pipelines.sources.topics import Incoming, form_of, schema_of
 from streampca.files import Columns, Rule, options
 
-__all__ = ["PubSubInput", "Subscription", "pubsub_columns", "pubsub_input"]
-
 
 class Subscription(NamedTuple):
     """A subscription or topic of Pub/Sub."""

@@ -20,8 +20,6 @@ from beam_pipelines.rows import BAD_ROWS
 from beam_pipelines.sources.in_order import MARKS, Holding, InOrder, Message
 from beam_pipelines.sources.parse import Parse
 
-__all__ = ["Incoming", "KafkaTopic", "ReadTopic", "form_of", "schema_of"]
-
 
 class Incoming(NamedTuple):
     """The outputs of the steps that read messages."""

@@ -23,8 +23,6 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_pipelines.sources.formats import source_of
 from streampca.files import Columns, read_source
 
-__all__ = ["WatchFiles", "Watching"]
-
 _log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, float]

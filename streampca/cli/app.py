@@ -20,8 +20,6 @@ from streampca import CheckpointWarning
 from streampca.cli import output
 from streampca.text import nearest
 
-__all__ = ["APP", "Commands"]
-
 APP: Any = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 """How typer shows every command: as plain text."""
 

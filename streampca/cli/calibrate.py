@@ -20,8 +20,6 @@ from streampca.files import options as table
 from streampca.monitor import Monitor, Rules
 from streampca.text import counted
 
-__all__ = ["calibrate"]
-
 
 @options.with_options(*table.READING)
 def calibrate(

@@ -13,8 +13,6 @@ from streampca.cli import output
 from streampca.cli.app import APP, Commands
 from streampca.text import version
 
-__all__ = ["app"]
-
 _FILES = {
     "fit": "fit",
     "components": "components",

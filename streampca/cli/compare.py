@@ -14,8 +14,6 @@ from streampca.cli.export import read_npz
 from streampca.cli.find import find, is_store
 from streampca.metrics import acs, principal_angles
 
-__all__ = ["compare"]
-
 
 class Side(NamedTuple):
     """One of the two."""

@@ -10,8 +10,6 @@ from streampca.cli import output
 from streampca.monitor import Event, Watch
 from streampca.text import counted
 
-__all__ = ["EventLog", "event_table"]
-
 _MOST = 100_000
 """Events that are kept for the report: more are counted only."""
 

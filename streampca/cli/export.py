@@ -17,8 +17,6 @@ from streampca.cli import options, output
 from streampca.cli.find import find
 from streampca.files import atomic, require_readable
 
-__all__ = ["export", "npz_bytes", "onnx_bytes", "read_npz"]
-
 _ARRAYS = (
     "mean",
     "components",

@@ -23,8 +23,6 @@ from streampca.files import BadRows, Columns, Rule, Source, check_topics, choose
 from streampca.files import options as table
 from streampca.learning import check_parameters
 
-__all__ = ["fit"]
-
 _ROWS = 250_000
 """Rows between checkpoints: at a million rows a second, four checkpoints of a few milliseconds."""
 

@@ -21,8 +21,6 @@ from streampca.cli.ledger import Ledger, Reading, fingerprint, go_on
 from streampca.cli.models import Models
 from streampca.files import BEGIN, BadRows, Columns, Order, Rows, Source, Topic, read_source
 
-__all__ = ["Fit", "Interval", "Stopped", "settle"]
-
 
 class Stopped(Exception):
     """Somebody asked to stop; what was learned has been kept."""

@@ -17,8 +17,6 @@ from streampca.cli.find import is_store, read_file
 from streampca.cli.ledger import Ledger
 from streampca.files import require_readable
 
-__all__ = ["inspect"]
-
 
 def inspect(
     place: Annotated[

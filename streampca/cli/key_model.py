@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from streampca import Checkpoint, StreamingPCA
 from streampca.learning import remembered
 
-__all__ = ["KeyModel"]
-
 
 class KeyModel:
     """The model of one key, and what its next checkpoint has to say.

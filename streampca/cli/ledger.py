@@ -17,8 +17,6 @@ from streampca import CheckpointStore
 from streampca.cli.models import Point
 from streampca.files import BEGIN, Place, Source, Topic, atomic
 
-__all__ = ["Ledger", "Reading", "fingerprint", "go_on"]
-
 _NAME = "fit.json"
 _VERSION = 1
 _HEAD = 4096

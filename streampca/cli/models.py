@@ -13,8 +13,6 @@ from streampca.checkpoint import Key, keeps_moments
 from streampca.cli.key_model import KeyModel
 from streampca.cli.together import Together, codes_of, learns_together
 
-__all__ = ["Models", "Point", "grouped"]
-
 Point = tuple[Key, int | None, int]
 """Key, window end and sequence: which checkpoint of a store."""
 

@@ -13,8 +13,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["one_writer"]
-
 _NAME = ".fit.lock"
 
 

@@ -15,21 +15,6 @@ if TYPE_CHECKING:
     from streampca import Checkpoint
     from streampca.files.options import Option
 
-__all__ = [
-    "At",
-    "Files",
-    "Json",
-    "KeyOption",
-    "Moments",
-    "Place",
-    "components",
-    "names",
-    "number_or_share",
-    "read_time",
-    "refuse_more",
-    "with_options",
-]
-
 Files = Annotated[
     list[str],
     typer.Argument(help="Parquet, CSV or JSON lines; patterns; URIs; - for standard input."),

@@ -22,8 +22,6 @@ from streampca.files import options as table
 from streampca.monitor import METHODS, Monitor, Rules, Watch
 from streampca.text import counted
 
-__all__ = ["plot"]
-
 _OF_ROWS = ("scores", "course", "biplot", "control", "event")
 _KINDS = ("scree", "elbow", "loadings", "drift", "acs", *_OF_ROWS)
 _SUFFIXES = (".png", ".svg", ".pdf")

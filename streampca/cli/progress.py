@@ -13,8 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streampca.files import Source
 
-__all__ = ["Course", "watching"]
-
 
 @contextmanager
 def watching(sources: Sequence[Source], *, quiet: bool) -> Iterator[Callable[[int, int], None]]:

@@ -13,8 +13,6 @@ from streampca.cli.models import Models
 from streampca.files import no_rows
 from streampca.text import counted
 
-__all__ = ["finished", "interrupted", "notes"]
-
 
 def interrupted(run: Fit, store: str | None) -> str:
     """What a fit that was stopped says."""

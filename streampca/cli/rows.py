@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from streampca.cli.using import Using
 from streampca.files import BadRows, no_rows
 
-__all__ = ["LastRows", "last_rows"]
-
 _NONE = np.zeros(0, int)
 
 

@@ -14,8 +14,6 @@ from streampca.cli import output
 from streampca.monitor import Monitor, Rules
 from streampca.text import counted
 
-__all__ = ["Ewma", "HoldOff", "KofN", "Release", "Text", "read_rules", "settled"]
-
 Text = Annotated[
     str | None,
     typer.Option(

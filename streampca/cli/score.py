@@ -22,8 +22,6 @@ from streampca.cli.writer import Writer
 from streampca.files import BadRows, Order, Source, check_topics, no_rows
 from streampca.files import options as table
 
-__all__ = ["score"]
-
 
 @options.with_options(*table.READING)
 def score(

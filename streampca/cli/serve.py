@@ -11,8 +11,6 @@ import typer
 
 from streampca.cli import output
 
-__all__ = ["serve"]
-
 
 def serve(
     store: Annotated[str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints.")],

@@ -11,8 +11,6 @@ import typer
 from streampca.checkpoint import is_store_folder
 from streampca.files import Source, names
 
-__all__ = ["sources_of"]
-
 
 def sources_of(files: Sequence[str], form: str | None, place: str | None = None) -> list[Source]:
     """The sources that names and patterns stand for.

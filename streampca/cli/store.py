@@ -18,8 +18,6 @@ from streampca.cli.ledger import Ledger
 from streampca.cli.models import Point
 from streampca.text import counted
 
-__all__ = ["store"]
-
 store = typer.Typer(
     help="Keep a store in order.\n\nFew files, no old checkpoints, nothing damaged.",
     no_args_is_help=True,

@@ -11,8 +11,6 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Table", "printable", "width"]
-
 _LEAST = 12
 """Cells to which a name may be cut."""
 

@@ -18,8 +18,6 @@ from streampca.monitor import METHODS, Monitor, Rules, in_limits
 from streampca.monitor import Watch as Events
 from streampca.text import counted
 
-__all__ = ["Tally", "Watch", "report"]
-
 
 class Watch:
     """One model's monitor with its two limits."""

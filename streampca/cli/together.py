@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from streampca import Checkpoint, KeyedPCA, StreamingPCA
 from streampca.learning import remembered, resolve_parameters
 
-__all__ = ["Together", "codes_of", "learns_together"]
-
 _OWN = ("n_components", "scale", "dtype", "half_life", "missing")
 _LOOP_ONLY = ("batch_size",)  # which says how rows wait, and changes nothing that is learned
 

@@ -16,8 +16,6 @@ from streampca.cli.writer import Writer
 from streampca.files import BadRows, Rows, Source, check_topics, names, no_rows
 from streampca.files import options as table
 
-__all__ = ["transform"]
-
 Keep = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Columns to pass through as they are.")
 ]

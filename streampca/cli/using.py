@@ -24,8 +24,6 @@ from streampca.files import (
     read_source,
 )
 
-__all__ = ["Group", "Using"]
-
 
 class Group(NamedTuple):
     """Rows of a chunk that one model is to use."""

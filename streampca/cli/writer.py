@@ -15,8 +15,6 @@ import typer
 from streampca.cli.output import plain
 from streampca.files import STDIN, complete, form_of
 
-__all__ = ["Writer"]
-
 FORMATS = ("csv", "jsonl", "parquet")
 
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["ahead", "side_by_side"]
-
 S = TypeVar("S")
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from pyarrow import fs
 
-__all__ = ["complete", "read", "write"]
-
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
 """Their files appear when they are closed, and they have no rename."""
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BadRow", "BadRows"]
-
 
 class BadRow(NamedTuple):
     """A row that cannot be used."""

@@ -18,8 +18,6 @@ from streampca.files.kafka import Message
 from streampca.files.lines import Block
 from streampca.files.messages import BadMessage, reader_of
 
-__all__ = ["FORMATS", "KEY", "TIME", "VALUES", "Batches", "layout"]
-
 FORMATS = ("jsonl", "arrow", "avro")
 
 KEY, TIME = "kafka.key", "kafka.timestamp"

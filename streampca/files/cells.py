@@ -17,8 +17,6 @@ from streampca.arrays import sum_of_squares
 from streampca.files.gaps import NUMBER, Missing, is_text
 from streampca.rows import is_number as is_number_of_arrow
 
-__all__ = ["Reasons", "cell", "is_number", "is_vector", "keys", "matrix", "short", "width_of"]
-
 Reasons = dict[int, str]
 
 _DEFAULT = Missing.of()

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-__all__ = ["BEGIN", "Broken", "Chunk", "Layout", "Place", "Wanted"]
-
 
 class Place(NamedTuple):
     """How far a file has been read: `skip` records after the one that begins at `offset`."""

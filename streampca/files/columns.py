@@ -17,8 +17,6 @@ from streampca.files.source import Source
 from streampca.files.times import Rule, rule_of
 from streampca.rows import LARGEST
 
-__all__ = ["Columns", "check_columns", "choose_columns"]
-
 _FIRST = 200
 _LIKE_TIMES = re.compile("time|timestamp|date|datetime|epoch|ts", re.IGNORECASE)
 """Names of columns of numbers that are seldom meant to be features."""

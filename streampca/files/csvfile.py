@@ -17,8 +17,6 @@ from streampca.files.gaps import NULLS
 from streampca.files.lines import Block, blocks, records
 from streampca.files.streams import Stream
 
-__all__ = ["read"]
-
 
 def read(
     stream: Stream,

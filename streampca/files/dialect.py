@@ -21,8 +21,6 @@ from streampca.files.lines import count_lines, end_of_line, records
 from streampca.files.streams import Stream
 from streampca.text import twice_in
 
-__all__ = ["Dialect", "is_number", "is_time", "layout"]
-
 _ROWS = 200
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)

@@ -6,8 +6,6 @@ import codecs
 
 from streampca.files.streams import Stream, transcoded
 
-__all__ = ["SAMPLE", "as_utf8", "encoding_of"]
-
 SAMPLE = 1 << 18
 """Bytes of a file from which its dialect is detected."""
 

@@ -19,8 +19,6 @@ from streampca.files.streams import Stream
 from streampca.files.topic import Topic
 from streampca.text import nearest
 
-__all__ = ["chunks", "layout", "parts"]
-
 _TEXT = ("csv", "jsonl")
 
 

@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["ANY", "NULLS", "NUMBER", "Missing", "is_text", "like_number"]
-
 ANY = "*"
 """Stands for every text that cannot be a number, among texts for missing numbers."""
 

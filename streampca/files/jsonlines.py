@@ -21,8 +21,6 @@ from streampca.files.lines import Block, blocks, end_of_line
 from streampca.files.streams import Stream
 from streampca.text import twice_in
 
-__all__ = ["by_arrow", "layout", "layout_of", "read", "require_known"]
-
 _DEEPEST = 100
 """Levels of nesting that Arrow is given: its parser overflows its stack at some ten thousand."""
 

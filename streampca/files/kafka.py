@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Client", "Message", "config_of"]
-
 _WAIT = 0.2
 """Seconds between readings of the clock and of signals while no message comes."""
 

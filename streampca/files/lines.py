@@ -11,8 +11,6 @@ import numpy as np
 
 from streampca.files.streams import Stream
 
-__all__ = ["Block", "blocks", "count_lines", "end_of_line", "records"]
-
 _SIZE = 1 << 20
 """Bytes in a block: enough to make Python's work per block small, few enough for any memory."""
 

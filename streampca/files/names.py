@@ -16,8 +16,6 @@ from streampca.files.options import FORMATS, ONLY_OF_TOPICS
 from streampca.files.source import STDIN, Source, filesystem_of, local_path, require_readable
 from streampca.files.topic import SCHEME, Topic
 
-__all__ = ["find", "form_of", "partitions_of", "refuse_inputs"]
-
 OF_FILES = tuple(form for form in FORMATS if form not in ONLY_OF_TOPICS)
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".zstd", ".lz4", ".deflate")

@@ -22,8 +22,6 @@ from streampca.files.times import times
 from streampca.files.topic import Topic, check_topics
 from streampca.text import counted
 
-__all__ = ["Order", "Rows", "read", "read_source"]
-
 _NUMBERS = 2**22
 """Numbers in a chunk of Parquet, 32 MB of doubles, however many columns there are."""
 

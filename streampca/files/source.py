@@ -21,8 +21,6 @@ from pyarrow import fs
 
 from streampca.files.streams import Pipe, Stream, decompressed
 
-__all__ = ["STDIN", "Source", "filesystem_of", "local_path", "require_readable"]
-
 STDIN = "-"
 
 _BINARY = {

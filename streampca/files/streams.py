@@ -14,8 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["Pipe", "Stream", "decompressed", "transcoded"]
-
 _WAIT = 0.2
 """Seconds between readings of the clock and of signals while a pipe gives nothing."""
 

@@ -17,9 +17,6 @@ from streampca.files.source import Source
 from streampca.files.streams import Stream
 from streampca.text import twice_in
 
-__all__ = ["layout", "naming", "parts", "read"]
-
-
 _INDEX = re.compile(r"__index_level_\d+__")
 """What pandas calls an index that has no name."""
 

@@ -23,8 +23,6 @@ from streampca.files.options import UNITS
 from streampca.files.values import offset_of
 from streampca.files.written import by_format, iso
 
-__all__ = ["Rule", "rule_of", "times", "times_of"]
-
 _LIMIT = 9_223_371_950_454_775_000  # the last instant of Beam's global window
 
 _BELOW = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}

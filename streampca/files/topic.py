@@ -15,8 +15,6 @@ from streampca.files.options import refuse_topics_only
 from streampca.files.source import Source
 from streampca.text import zoned
 
-__all__ = ["SCHEME", "Topic", "check_topics"]
-
 SCHEME = "kafka://"
 
 _SAMPLE = 200

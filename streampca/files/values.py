@@ -15,16 +15,6 @@ from typing import Any
 
 from streampca.text import nearest
 
-__all__ = [
-    "CHECKS",
-    "SECONDS",
-    "half_life_of",
-    "list_of_names",
-    "number_or_share",
-    "offset_of",
-    "whole",
-]
-
 
 def list_of_names(value: Any, called: str) -> list[str]:
     """Names, with commas between them if they are one text."""

@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 from streampca.text import micros
 
-__all__ = ["by_format", "iso"]
-
 
 def iso(text: Any, kind: pa.DataType) -> Any:
     """ISO 8601 text in microseconds, by Arrow; one by one where it does not take them."""

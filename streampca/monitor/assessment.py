@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Assessment", "in_limits"]
-
 Float64 = NDArray[np.float64]
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from streampca.monitor.quantiles import QuantileSketch
 
-__all__ = ["METHODS", "sketches_of", "with_sketches"]
-
 METHODS = {"theory": ("jackson-mudholkar", "f"), "empirical": ("empirical", "empirical")}
 """What rules call the methods of both limits, of SPE and of T^2."""
 

@@ -15,8 +15,6 @@ from streampca.monitor.spectrum import covariance_of, known_variances
 from streampca.monitor.statistics import Statistics
 from streampca.rows import read_rows
 
-__all__ = ["Distances"]
-
 Float64 = NDArray[np.float64]
 
 

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 from streampca.monitor.rules import Rules
 
-__all__ = ["Event", "Events", "Levels", "Scored"]
-
 _FURTHEST = 1e300
 """A statistic is infinitely far beyond a limit of 0, and JSON has no infinity."""
 

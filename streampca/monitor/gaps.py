@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from streampca.learning import Filling
 from streampca.monitor.statistics import Statistics
 
-__all__ = ["Gaps"]
-
 Float64 = NDArray[np.float64]
 
 _CUT = 1e-6

@@ -14,8 +14,6 @@ from streampca.monitor.spectrum import independent_rows
 from streampca.rows import is_whole
 from streampca.solvers import count_of_share, parallel_count, parallel_eigenvalues
 
-__all__ = ["NO_REST", "chance_of", "components_to_keep", "leaves_a_rest"]
-
 Float64 = NDArray[np.float64]
 
 NO_REST = (

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from streampca.arrays import is_tensor, to_numpy
 from streampca.rows import is_whole, read_rows
 
-__all__ = ["Lags", "check_lags", "lagged_name"]
-
 
 class Lags:
     """Rows with time lags, [x(t), x(t-1), ..., x(t-l)]: the features of dynamic PCA.

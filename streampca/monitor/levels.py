@@ -11,8 +11,6 @@ from streampca.monitor.events import Levels
 from streampca.monitor.monitor import Monitor
 from streampca.monitor.rules import Rules
 
-__all__ = ["levels_of"]
-
 
 def levels_of(monitor: Monitor, rules: Rules, key: Any = None) -> Levels:
     """Limits of what rules judge, and what SPE and T^2 are on average.

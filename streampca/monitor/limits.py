@@ -8,16 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "box",
-    "chi_square",
-    "empirical_limit",
-    "hotelling",
-    "jackson_mudholkar",
-    "saddlepoint",
-    "smoothed",
-]
-
 Float64 = NDArray[np.float64]
 
 

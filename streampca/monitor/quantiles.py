@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from streampca.monitor.limits import check_confidence, empirical_limit
 
-__all__ = ["QuantileSketch", "Smooth"]
-
 Float64 = NDArray[np.float64]
 
 _CLUSTERS = 400

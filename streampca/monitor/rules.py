@@ -15,8 +15,6 @@ from typing import Any, Self
 from streampca.rows import is_whole
 from streampca.text import nearest
 
-__all__ = ["Rules"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Rules:

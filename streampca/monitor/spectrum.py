@@ -14,8 +14,6 @@ from streampca.moments import Moments, moments_from_state
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
 
-__all__ = ["SPECTRUM", "covariance_of", "independent_rows", "known_variances", "slim"]
-
 SPECTRUM = "spectrum"
 """In place of a kind of moments: the variances along all known directions, and how many rows."""
 

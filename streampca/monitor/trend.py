@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
 
-__all__ = ["IndividualsChart", "Trends", "individuals_chart", "trends"]
-
 Float64 = NDArray[np.float64]
 
 _PER_MEAN_RANGE = 2.659574

@@ -16,8 +16,6 @@ from streampca.monitor.monitor import Monitor
 from streampca.monitor.rules import Rules
 from streampca.text import micros
 
-__all__ = ["Watch", "micros_of"]
-
 Float64 = NDArray[np.float64]
 
 

@@ -14,8 +14,6 @@ from streampca.plots.models import checkpoint_of, how_many, pair_of
 from streampca.plots.scores import name_components
 from streampca.plots.style import SMALL, canvas, feature_labels
 
-__all__ = ["plot_biplot"]
-
 _ROOM = 0.085
 """Share of the height that a label needs."""
 

@@ -16,8 +16,6 @@ from streampca.monitor import trends
 from streampca.plots.models import how_many
 from streampca.plots.style import LINES, canvas, dress, time_axis
 
-__all__ = ["plot_components"]
-
 _SMALLEST = 0.01
 """Degrees; a component that turned by less is drawn here: at rest."""
 

@@ -23,8 +23,6 @@ from streampca.plots.style import (
 )
 from streampca.text import counted
 
-__all__ = ["plot_contributions", "plot_control"]
-
 _OTHERS = {"saddlepoint": " (saddlepoint)", "box": " (Box)", "chi2": " (χ²)"}
 """Methods that somebody asked for: there is no room for the names of all."""
 

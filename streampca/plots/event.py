@@ -24,8 +24,6 @@ from streampca.plots.style import (
 )
 from streampca.text import counted
 
-__all__ = ["plot_event"]
-
 
 def plot_event(
     model: Any,

@@ -11,8 +11,6 @@ from streampca.metrics import leading_features
 from streampca.plots.models import checkpoint_of, how_many
 from streampca.plots.style import SMALL, TEXT, canvas, dress, feature_labels, ink_on
 
-__all__ = ["plot_loadings"]
-
 _NUMBERED = 6
 """So many columns have room for numbers at the width of a phone; more have signs alone."""
 

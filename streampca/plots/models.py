@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from streampca.checkpoint import Checkpoint
 from streampca.monitor import Monitor, micros_of
 
-__all__ = ["checkpoint_of", "how_many", "monitor_of", "pair_of", "parts_of", "when"]
-
 
 def checkpoint_of(model: Any) -> Checkpoint:
     """The model as a checkpoint; an estimator's is taken now."""

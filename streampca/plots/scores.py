@@ -14,8 +14,6 @@ from streampca.monitor import Monitor
 from streampca.plots.models import checkpoint_of, pair_of, when
 from streampca.plots.style import SMALL, Canvas, canvas, date_ticks, dress, numbers_of_times, plain
 
-__all__ = ["name_components", "plot_scores"]
-
 # Marker, colour, whether filled: shapes that small and many still differ.
 _KINDS = (
     ("o", "#000000", False),

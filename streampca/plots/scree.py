@@ -14,8 +14,6 @@ from streampca.monitor import chance_of, components_to_keep
 from streampca.plots.models import checkpoint_of, how_many
 from streampca.plots.style import SMALL, canvas, dress
 
-__all__ = ["plot_scree"]
-
 
 def plot_scree(
     model: Any,

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from streampca.metrics import acs
 from streampca.plots.style import SMALL, canvas, dress, ink_on
 
-__all__ = ["plot_acs"]
-
 _NUMBERED = 10
 
 

@@ -19,26 +19,6 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-__all__ = [
-    "LINES",
-    "SMALL",
-    "TEXT",
-    "Canvas",
-    "Figure",
-    "Line",
-    "canvas",
-    "date_ticks",
-    "dress",
-    "feature_labels",
-    "ink_on",
-    "lying_bars",
-    "numbers_of_times",
-    "plain",
-    "shorten",
-    "shortened",
-    "time_axis",
-]
-
 WIDTH = 5.0
 """Inches. A phone 390 points wide then shows text of 11 points as 12: readable, not large."""
 TEXT, SMALL = 11, 9.5

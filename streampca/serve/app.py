@@ -38,8 +38,6 @@ from streampca.serve.query import (
 )
 from streampca.serve.reader import Key, Reader
 
-__all__ = ["create_app"]
-
 _STATIC = {
     "/": ("index.html", "text/html"),
     "/app.js": ("app.js", "text/javascript"),

@@ -19,8 +19,6 @@ from streampca.serve.crowd import gives_way, network
 from streampca.serve.errors import said
 from streampca.serve.guard import HEADERS
 
-__all__ = ["Connection"]
-
 _SECONDS = 10.0
 """For a head, and for the other end to take 16 KiB of an answer."""
 _LEAST_TAKEN = 16 * 2**10

@@ -16,8 +16,6 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-__all__ = ["Slots", "Turns", "Work", "gives_way", "network"]
-
 T = TypeVar("T")
 _BODIES, _BODIES_EACH, _BODY_SECONDS = 64, 16, 15.0
 """Bodies that are waited for at once, in all and of one address, and how long each."""

@@ -10,8 +10,6 @@ from starlette.responses import Response
 
 from streampca.serve.answers import Json
 
-__all__ = ["bad", "missing", "on_defect", "on_failure", "on_http", "on_leaving", "said"]
-
 _LOG = logging.getLogger("streampca.serve")
 
 

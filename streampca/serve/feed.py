@@ -27,8 +27,6 @@ from streampca.serve.query import read_key
 from streampca.serve.reader import Key, Name, Reader
 from streampca.serve.rows import in_order
 
-__all__ = ["Feed"]
-
 _LOG = logging.getLogger("streampca.serve")
 _KEPT, _MOST_KEYS = 500, 1_000
 _SHOWN = ("spe", "t2", "alarm", "statistic", "feature", "contribution")

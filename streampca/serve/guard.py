@@ -16,8 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streampca.serve.answers import Json
 from streampca.serve.errors import said
 
-__all__ = ["HEADERS", "Guard", "host_name"]
-
 _POLICY = "; ".join(
     [
         "default-src 'none'",

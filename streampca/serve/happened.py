@@ -10,8 +10,6 @@ from streampca.monitor import Event, Events, Monitor, Rules, Watch
 from streampca.serve.answers import plain, time_text
 from streampca.serve.reader import Key
 
-__all__ = ["RULES", "Happened", "watch_of"]
-
 RULES = "k=3, n=5, hold_off=10"
 """Single rows are listed as alarms already; what lasts is an event."""
 _MOST_KEYS, _LISTED = 1_000, 50

@@ -14,8 +14,6 @@ from streampca.monitor import individuals_chart, same_features, trends
 from streampca.serve.answers import heading
 from streampca.serve.reader import Key, Name, Reader
 
-__all__ = ["Histories"]
-
 Until = Callable[[Sequence[Name]], int]
 """How many of the names, from the oldest on."""
 

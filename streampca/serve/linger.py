@@ -11,8 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streampca.serve.crowd import Turns
 
-__all__ = ["Linger"]
-
 
 class Linger:
     """Sends the answer, and before it ends the connection takes what is left of the body.

@@ -17,8 +17,6 @@ from streampca.serve.crowd import Slots
 from streampca.serve.query import key_text, read_key
 from streampca.serve.reader import Key, Reader, Shared
 
-__all__ = ["PAGES", "Live", "Stream", "beating", "event"]
-
 T = TypeVar("T")
 
 _EVERY = 0.5

@@ -13,8 +13,6 @@ from streampca.checkpoint import Checkpoint
 from streampca.serve.crowd import Turns
 from streampca.serve.errors import bad
 
-__all__ = ["MOST_BYTES", "in_order", "parse", "read_body"]
-
 MOST_BYTES = 4 * 2**20
 """About 4,000 rows of 52 features: a chart's worth. More goes through `streampca score`."""
 _TOO_LARGE = (

@@ -16,8 +16,6 @@ from streampca.checkpoint import CheckpointStore, CheckpointWarning
 from streampca.serve.app import create_app
 from streampca.serve.connections import Connection
 
-__all__ = ["serve"]
-
 _MOST_TOLD = 10_000
 
 

@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["Raw", "card", "facts", "spark", "table"]
-
 _STYLE = "font: 13px/1.5 system-ui, sans-serif; max-width: 46em"
 _TABLE = "border-collapse: collapse; font: inherit; margin: 4px 0"
 _CELL = "padding: 1px 12px 1px 0; text-align: {side}; vertical-align: top; white-space: nowrap"

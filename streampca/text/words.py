@@ -6,8 +6,6 @@ import datetime
 import functools
 from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "micros", "nearest", "twice_in", "version", "zoned"]
-
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 

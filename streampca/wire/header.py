@@ -15,8 +15,6 @@ import pyarrow as pa
 
 from streampca.wire.sealed import SCHEMA_VERSION, VERSION_KEY, WireError
 
-__all__ = ["LIST_TYPES", "Header", "Layout", "Order", "read_header", "schema_of"]
-
 _HEADER_KEY = b"streampca.header"
 # One number type, one column type. bool travels as uint8: Arrow packs bits, numpy does not.
 LIST_TYPES = {

@@ -19,16 +19,6 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "UNREADABLE",
-    "VERSION_KEY",
-    "WireError",
-    "check_version",
-    "seal",
-    "unseal",
-]
-
 SCHEMA_VERSION = 2
 """2: checkpoints have a column `scale`, and dense moments of few rows are these rows."""
 VERSION_KEY = b"streampca.schema"
