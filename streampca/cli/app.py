@@ -77,7 +77,7 @@ class Commands(TyperGroup):
             if isinstance(stream, io.TextIOWrapper):  # what a terminal has no sign for is escaped
                 stream.reconfigure(errors="backslashreplace")
         with warnings.catch_warnings(), _ending_tidily():
-            warnings.showwarning = _show
+            warnings.showwarning = lambda message, *_, **__: output.warn(str(message))
             warnings.simplefilter("always", CheckpointWarning)
             code = self._run(args, others)
         if standalone_mode:
@@ -150,7 +150,3 @@ def _line(error: BaseException) -> str:
 def _say(line: str) -> int:
     output.say(f"error: {line}")
     return _BAD
-
-
-def _show(message: Any, *_: Any, **__: Any) -> None:
-    output.warn(str(message))

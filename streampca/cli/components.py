@@ -13,17 +13,11 @@ from streampca.cli import options, output
 from streampca.cli.describe import component_table, described, heading
 from streampca.cli.find import find, find_summaries
 
-__all__ = ["components", "history"]
-
 _FEATURES = 40
-
-Place = Annotated[
-    str, typer.Argument(metavar="STORE", help="Folder or URI of checkpoints, or one's file.")
-]
 
 
 def components(
-    place: Place,
+    place: options.Place,
     key: options.KeyOption = None,
     at: options.At = None,
     features: Annotated[

@@ -7,21 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from streampca import Checkpoint, CheckpointStore
-from streampca.checkpoint import Summary, is_bundle
+from streampca.checkpoint import Key, Summary, is_bundle
 from streampca.cli.options import read_time
 from streampca.cli.output import time_text
 
-__all__ = [
-    "find",
-    "find_history",
-    "find_summaries",
-    "is_store",
-    "open_store",
-    "read_file",
-    "store_key",
-]
-
-Key = str | int | None
 _NONE = "none"
 _MOST_DIGITS = 1000
 """No key has more."""

@@ -24,7 +24,7 @@ def say(line: str) -> None:
 
 def warn(line: str) -> None:
     """A warning in one line on stderr."""
-    say("warning: " + " ".join(str(line).split()))
+    say("warning: " + " ".join(line.split()))
 
 
 def as_json(value: Any) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import typer
 
 from streampca import Checkpoint
+from streampca.checkpoint import Key
 from streampca.cli import output
-from streampca.cli.find import Key, find, find_in, open_store
+from streampca.cli.find import find, find_in, open_store
 from streampca.cli.models import grouped
 from streampca.cli.options import read_time, refuse_more
 from streampca.files import (

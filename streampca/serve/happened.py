@@ -24,12 +24,7 @@ def watch_of(monitor: Monitor, rules: Rules, key: Key) -> Watch:
 
 
 class Happened:
-    """Events of all keys; a new model goes on with the event that is open.
-
-    Parameters
-    ----------
-    rules : Rules
-    """
+    """Events of all keys; a new model goes on with the event that is open."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules

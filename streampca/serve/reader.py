@@ -71,12 +71,7 @@ class Shared(Generic[T]):
 
 
 class Reader:
-    """A store for many readers.
-
-    Parameters
-    ----------
-    store : CheckpointStore
-    """
+    """A store for many readers."""
 
     def __init__(self, store: CheckpointStore) -> None:
         self.store = store

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import yaml
-from beam_yaml_files import ROWS_IN_TIME, run
+from beam_yaml_files import chain, run
 from reruns import content, write
 from streams import assert_equals_batch, stream
 
@@ -23,9 +23,8 @@ from streampca import CheckpointStore
 
 NAMES = ["oil", "air", "water"]
 
-PIPELINE = (
-    ROWS_IN_TIME
-    + """\
+PIPELINE = chain(
+    """\
     - type: LearnComponents
       windowing:
         type: fixed
@@ -35,20 +34,9 @@ PIPELINE = (
         n_components: 2
         key: press
         store: {folder}/store
-    - type: MapToFields
-      config:
-        language: python
-        fields:
-          line: "key + ': ' + str(n_samples_seen) + ' of ' + str(len(components[0]))"
-    - type: WriteToText
-      config:
-        path: {folder}/found
-providers:
-  - type: python
-    config: {{}}
-    transforms:
-      LearnComponents: beam_pipelines.beam_yaml.LearnComponents
-"""
+""",
+    "key + ': ' + str(n_samples_seen) + ' of ' + str(len(components[0]))",
+    LearnComponents="beam_pipelines.beam_yaml.LearnComponents",
 )
 
 

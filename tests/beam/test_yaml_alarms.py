@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from beam_yaml_files import ROWS_IN_TIME, run
+from beam_yaml_files import chain, run
 
 from beam_pipelines import yaml_alarms
 from streampca import CheckpointStore, StreamingPCA
@@ -14,9 +14,8 @@ from streampca.monitor import Watch
 NAMES = ["oil", "air", "heat", "load"]
 RULES = {"k": 2, "n": 3, "hold_off": 5}
 
-PIPELINE = (
-    ROWS_IN_TIME
-    + """\
+PIPELINE = chain(
+    """\
     - type: Score
       config:
         store: {folder}/store
@@ -27,21 +26,10 @@ PIPELINE = (
       config:
         rules: {{k: 2, n: 3, hold_off: 5}}
         every: 10
-    - type: MapToFields
-      config:
-        language: python
-        fields:
-          line: "' '.join([key, str(start_time), str(end_time), sensors[0], str(is_over)])"
-    - type: WriteToText
-      config:
-        path: {folder}/found
-providers:
-  - type: python
-    config: {{}}
-    transforms:
-      Score: beam_pipelines.yaml_alarms.Score
-      Alarms: beam_pipelines.yaml_alarms.Alarms
-"""
+""",
+    "' '.join([key, str(start_time), str(end_time), sensors[0], str(is_over)])",
+    Score="beam_pipelines.yaml_alarms.Score",
+    Alarms="beam_pipelines.yaml_alarms.Alarms",
 )
 
 

@@ -9,7 +9,7 @@ yaml_transform = pytest.importorskip(
 )
 
 
-ROWS_IN_TIME = """
+BEGIN = """
 pipeline:
   type: chain
   transforms:
@@ -20,7 +20,28 @@ pipeline:
       config:
         timestamp: second
 """
-"""A chain begins like this: rows as a list, each with its `second`."""
+END = """\
+    - type: MapToFields
+      config:
+        language: python
+        fields:
+          line: "LINE"
+    - type: WriteToText
+      config:
+        path: {folder}/found
+providers:
+  - type: python
+    config: {{}}
+    transforms:
+"""
+
+
+def chain(steps, line, **transforms):
+    """The template of a file: rows at their `second`, the steps, a line of each result."""
+    return "".join(
+        [BEGIN, steps, END.replace("LINE", line)]
+        + [f"      {name}: {path}\n" for name, path in transforms.items()]
+    )
 
 
 def run(text):

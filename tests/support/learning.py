@@ -3,6 +3,17 @@
 from streampca import StreamingPCA
 from streampca.metrics import principal_angles
 
+FITTED = (
+    "components_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "mean_",
+    "var_",
+    "noise_variance_",
+)
+"""Attributes that scikit-learn's IncrementalPCA has, too."""
+
 BATCHES = [1, 7, 100, 1797]
 
 
