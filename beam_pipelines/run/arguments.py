@@ -76,11 +76,7 @@ def parser() -> argparse.ArgumentParser:
         help="Parquet, CSV or JSON lines; patterns such as 'day*.csv' or gs://bucket/*.parquet; "
         "kafka://broker:9092/topic or pubsub://PROJECT/SUBSCRIPTION",
     )
-    add(
-        "--window",
-        metavar="W",
-        help="1h, fixed:3600, sliding:1h,10m, session:10m or global",
-    )
+    add("--window", metavar="W", help="1h, fixed:3600, sliding:1h,10m, session:10m or global")
     add(
         "--n-components",
         type=_components,

@@ -137,10 +137,7 @@ class InOrder(beam.DoFn):
                 bad = bad._replace(element=place | {"message": _text(message.value)})
                 self._tell(f"partition {partition}, offset {message.offset}: {bad.reason}")
                 when = Timestamp(micros=own if top is None else top)
-                yield (
-                    TaggedOutput(BAD_ROWS, TimestampedValue(bad, when)),
-                    None,
-                )
+                yield TaggedOutput(BAD_ROWS, TimestampedValue(bad, when)), None
                 continue
             row, micros = found, own
             if isinstance(found, TimestampedValue):

@@ -49,11 +49,7 @@ class WatchFiles(beam.PTransform):
     """
 
     def __init__(
-        self,
-        patterns: Sequence[str],
-        columns: Columns,
-        asked: dict[str, Any],
-        watching: Watching,
+        self, patterns: Sequence[str], columns: Columns, asked: dict[str, Any], watching: Watching
     ) -> None:
         super().__init__()
         self._patterns = json.dumps(list(patterns))

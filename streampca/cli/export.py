@@ -32,8 +32,7 @@ _OPSET, _IR = 17, 8
 def export(
     place: options.Place,
     target: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="FILE", help="Ends with .onnx or .npz."),
+        str, typer.Option("--output", "-o", metavar="FILE", help="Ends with .onnx or .npz.")
     ],
     key: options.KeyOption = None,
     at: options.At = None,
@@ -110,10 +109,7 @@ def onnx_bytes(checkpoint: Checkpoint) -> bytes:
     dtype = components.dtype
     p, n = components.shape
     kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
-    constants = {
-        "mean": checkpoint.mean.astype(dtype),
-        "axes": np.ascontiguousarray(components.T),
-    }
+    constants = {"mean": checkpoint.mean.astype(dtype), "axes": np.ascontiguousarray(components.T)}
     nodes = [helper.make_node("Sub", ["rows", "mean"], ["centred"])]
     if checkpoint.scale is not None:
         constants["scale"] = checkpoint.scale.astype(dtype)

@@ -105,11 +105,7 @@ class Models:
             _ = model.pca
 
     def _learn_together(
-        self,
-        X: NDArray[Any],
-        keys: list[Any],
-        times: NDArray[np.int64] | None,
-        together: Together,
+        self, X: NDArray[Any], keys: list[Any], times: NDArray[np.int64] | None, together: Together
     ) -> None:
         codes, distinct = codes_of(keys)
         for key in distinct:

@@ -33,11 +33,7 @@ def _keep(which: str) -> Any:
 
 
 @store.command()
-def compact(
-    place: Store,
-    moments: options.Moments = "all",
-    json: options.Json = False,
-) -> None:
+def compact(place: Store, moments: options.Moments = "all", json: options.Json = False) -> None:
     """Put the checkpoints of each day into few files."""
     found = open_store(place)
     done = found.compact(moments=which_moments(moments), spare=_resumed(found))

@@ -18,29 +18,11 @@ ANY = "*"
 
 _LIKE_NUMBER = re.compile(r"\s*[-+(]?\s*[.,]?\d")
 
-NULLS = frozenset(
-    [
-        "",
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "n/a",
-        "nan",
-        "null",
-        "<NA>",
-        "None",
-    ]
-)
+NULLS = frozenset((
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null", "<NA>", "None",
+))  # fmt: skip
+"""Texts that stand for a missing number: Arrow's, and those of pandas and Python."""
 
 NUMBER = r"^\+?[-+]?(?i:\d+\.?\d*(e[-+]?\d+)?|\.\d+(e[-+]?\d+)?|inf|infinity)$"
 """A number as Arrow's CSV reader takes it."""

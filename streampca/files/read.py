@@ -100,11 +100,7 @@ class Order:
 
 
 def read(
-    paths: Any,
-    *,
-    keep: Sequence[str] = (),
-    say: Callable[[str], None] = _log.info,
-    **asked: Any,
+    paths: Any, *, keep: Sequence[str] = (), say: Callable[[str], None] = _log.info, **asked: Any
 ) -> Iterator[Rows]:
     r"""Checked rows of files, batch by batch, in constant memory.
 
@@ -224,11 +220,7 @@ def _checked(
     features = [by_name[name] for name in columns.features]
     source.texts += missing.taken(features)
     values, reasons = cells.matrix(
-        features,
-        columns.names,
-        gaps=columns.gaps,
-        largest=columns.largest,
-        missing=missing,
+        features, columns.names, gaps=columns.gaps, largest=columns.largest, missing=missing
     )
     when = None
     if columns.timestamp is not None:

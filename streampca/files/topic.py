@@ -126,11 +126,7 @@ class Topic(Source):
             return found
 
     def _checked(
-        self,
-        client: Client,
-        partition: int,
-        place: Place,
-        asked: Mapping[str, Any],
+        self, client: Client, partition: int, place: Place, asked: Mapping[str, Any]
     ) -> Place:
         low, high = client.limits(partition)
         called = f"{self.name}, partition {partition}"
@@ -212,10 +208,7 @@ class Topic(Source):
                         return
 
     def _messages(
-        self,
-        client: Client,
-        starts: Mapping[int, Place],
-        asked: Mapping[str, Any],
+        self, client: Client, starts: Mapping[int, Place], asked: Mapping[str, Any]
     ) -> Iterator[tuple[int, list[Message]]]:
         """Messages of one partition after another, as they come, until the end if there is one."""
         until_end = asked.get("until_end")

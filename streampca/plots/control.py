@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from streampca.monitor import Monitor
 from streampca.plots.models import how_many, monitor_of, parts_of, when
-from streampca.plots.style import (
-    SMALL,
-    TEXT,
-    canvas,
-    dress,
-    feature_labels,
-    lying_bars,
-    time_axis,
-)
+from streampca.plots.style import SMALL, TEXT, canvas, dress, feature_labels, lying_bars, time_axis
 from streampca.text import counted
 
 _OTHERS = {"saddlepoint": " (saddlepoint)", "box": " (Box)", "chi2": " (χ²)"}

@@ -5,11 +5,4 @@ from streampca.records.pca import RecordPCA, View
 from streampca.records.regression import RecordPairs
 from streampca.records.scorer import RecordScorer
 
-__all__ = [
-    "Layout",
-    "RecordPCA",
-    "RecordPairs",
-    "RecordScorer",
-    "View",
-    "too_large",
-]
+__all__ = ["Layout", "RecordPCA", "RecordPairs", "RecordScorer", "View", "too_large"]

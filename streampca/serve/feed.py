@@ -56,11 +56,7 @@ class Feed:
     """
 
     def __init__(
-        self,
-        store: Reader,
-        rows: Iterable[Any],
-        is_stopping: Callable[[], bool],
-        rules: Any = None,
+        self, store: Reader, rows: Iterable[Any], is_stopping: Callable[[], bool], rules: Any = None
     ) -> None:
         self._rules = Rules.read(RULES if rules is None else rules)
         self._happened = Happened(self._rules)
