@@ -11,20 +11,9 @@ from matplotlib.text import Text
 from PIL import Image
 from plotted import LONG, NAMES, TIMES, named, rows
 
-from streampca import StreamingPCA
+from streampca import StreamingPCA, plots
 from streampca.metrics import acs
 from streampca.monitor import Monitor
-from streampca.plots import (
-    plot_acs,
-    plot_biplot,
-    plot_components,
-    plot_contributions,
-    plot_control,
-    plot_event,
-    plot_loadings,
-    plot_scores,
-    plot_scree,
-)
 
 
 def all_figures(model):
@@ -35,22 +24,22 @@ def all_figures(model):
         pca.partial_fit(rows(20, seed=hour))
         history.append(pca.checkpoint(key="press 4", window_end=3_600_000_000 * (hour + 1)))
     return {
-        "scree": plot_scree(model),
-        "loadings": plot_loadings(model),
-        "many loadings": plot_loadings(model, n_components=8, n_features=30),
-        "components": plot_components(history),
-        "scores": plot_scores(model, rows(), groups=np.arange(300) % 6),
-        "control": plot_control(monitor, rows(seed=1)),
-        "contributions": plot_contributions(monitor, rows(seed=1)[0]),
-        "acs": plot_acs(model, other),
-        "elbow": plot_scree(model, parallel=True, title="Press 4, January"),
-        "biplot": plot_biplot(model, rows(), title="Press 4"),
-        "course": plot_scores(model, rows(), times=TIMES, title="Press 4"),
-        "event": plot_event(monitor, rows(100, seed=1), times=TIMES[:100], title="Press 4"),
-        "event by rows": plot_event(monitor, rows(100, seed=1), start=12_000, statistic="t2"),
-        "control in time": plot_control(monitor, rows(seed=1), times=TIMES, title="Press 4"),
-        "long names": plot_loadings(StreamingPCA(3).fit(named(names=LONG))),
-        "biplot of long names": plot_biplot(StreamingPCA(3).fit(named(names=LONG)), rows()),
+        "scree": plots.plot_scree(model),
+        "loadings": plots.plot_loadings(model),
+        "many loadings": plots.plot_loadings(model, n_components=8, n_features=30),
+        "components": plots.plot_components(history),
+        "scores": plots.plot_scores(model, rows(), groups=np.arange(300) % 6),
+        "control": plots.plot_control(monitor, rows(seed=1)),
+        "contributions": plots.plot_contributions(monitor, rows(seed=1)[0]),
+        "acs": plots.plot_acs(model, other),
+        "elbow": plots.plot_scree(model, parallel=True, title="Press 4, January"),
+        "biplot": plots.plot_biplot(model, rows(), title="Press 4"),
+        "course": plots.plot_scores(model, rows(), times=TIMES, title="Press 4"),
+        "event": plots.plot_event(monitor, rows(100, seed=1), times=TIMES[:100], title="Press 4"),
+        "event by rows": plots.plot_event(monitor, rows(100, seed=1), start=12_000, statistic="t2"),
+        "control in time": plots.plot_control(monitor, rows(seed=1), times=TIMES, title="Press 4"),
+        "long names": plots.plot_loadings(StreamingPCA(3).fit(named(names=LONG))),
+        "biplot of long names": plots.plot_biplot(StreamingPCA(3).fit(named(names=LONG)), rows()),
     }
 
 
@@ -137,17 +126,17 @@ def test_in_black_and_white_there_is_ink(figures, name):
 
 
 def test_scree_has_the_shares_and_their_sum(model):
-    axes = plot_scree(model).axes[0]
+    axes = plots.plot_scree(model).axes[0]
     shares = model.explained_variance_ratio
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], shares)
     np.testing.assert_allclose(axes.lines[0].get_ydata(), np.cumsum(shares))
     assert all(bar.get_hatch() for bar in axes.patches)
     assert axes.texts[0].get_text() == f"{shares.sum():.1%}"
-    assert len(plot_scree(model, n_components=2).axes[0].patches) == 2
+    assert len(plots.plot_scree(model, n_components=2).axes[0].patches) == 2
 
 
 def test_loadings_are_those_of_the_features_that_matter_with_their_signs(model):
-    axes = plot_loadings(model, n_components=3, n_features=5).axes[0]
+    axes = plots.plot_loadings(model, n_components=3, n_features=5).axes[0]
     largest = np.abs(model.components[:3]).max(axis=0)
     shown = np.sort(np.argsort(-largest)[:5])
     np.testing.assert_array_equal(axes.images[0].get_array(), model.components[:3, shown].T)
@@ -159,7 +148,7 @@ def test_loadings_are_those_of_the_features_that_matter_with_their_signs(model):
 
 
 def test_many_loadings_still_show_their_signs(model):
-    axes = plot_loadings(model, n_components=8).axes[0]
+    axes = plots.plot_loadings(model, n_components=8).axes[0]
     cells = axes.images[0].get_array().ravel()
     for text, value in zip(axes.texts, cells, strict=True):
         assert text.get_text() in ("−" if value < 0 else "+", "" if value >= 0 else "−")
@@ -167,7 +156,7 @@ def test_many_loadings_still_show_their_signs(model):
 
 def test_scores_are_coordinates_and_the_ellipse_holds_its_share(model):
     new = rows(5000, seed=3)
-    axes = plot_scores(model, new, components=(2, 1), confidence=0.9).axes[0]
+    axes = plots.plot_scores(model, new, components=(2, 1), confidence=0.9).axes[0]
     points = np.asarray(axes.collections[0].get_offsets())
     np.testing.assert_allclose(points, model.transform(new)[:, [1, 0]], atol=1e-9)
     ellipse = axes.patches[0]
@@ -176,7 +165,7 @@ def test_scores_are_coordinates_and_the_ellipse_holds_its_share(model):
 
 
 def test_groups_of_scores_have_markers_of_their_own(model):
-    axes = plot_scores(model, rows(60), groups=["abcdef"[i % 6] for i in range(60)]).axes[0]
+    axes = plots.plot_scores(model, rows(60), groups=["abcdef"[i % 6] for i in range(60)]).axes[0]
     shapes = {
         (str(path.vertices.round(3).tolist()), bool(len(points.get_facecolor())))
         for points in axes.collections
@@ -189,7 +178,7 @@ def test_control_charts_mark_the_rows_above_the_limit(model):
     monitor, new = Monitor(model), rows(200, seed=1)
     new[150:, 3] += 20
     times = np.datetime64("2026-01-01", "s") + np.arange(200)
-    upper, lower = plot_control(monitor, new, times=times).axes
+    upper, lower = plots.plot_control(monitor, new, times=times).axes
     for axes, values, limit in (
         (upper, monitor.spe(new), monitor.spe_limit()),
         (lower, monitor.t2(new), monitor.t2_limit()),
@@ -205,7 +194,7 @@ def test_control_charts_mark_the_rows_above_the_limit(model):
 
 def test_control_charts_take_the_limits_that_are_asked_for(model):
     monitor = Monitor(model).calibrate(rows(500, seed=7))
-    figure = plot_control(monitor, rows(50), spe_method="empirical", t2_method="chi2")
+    figure = plots.plot_control(monitor, rows(50), spe_method="empirical", t2_method="chi2")
     assert figure.axes[0].lines[3].get_ydata()[0] == monitor.spe_limit(0.99, "empirical")
     assert figure.axes[1].lines[3].get_ydata()[0] == monitor.t2_limit(0.99, "chi2")
 
@@ -214,7 +203,7 @@ def test_control_charts_take_the_limits_that_are_asked_for(model):
 def test_contributions_are_the_largest_first(model, statistic):
     monitor, row = Monitor(model), rows(1, seed=1)[0]
     row[17] += 30
-    axes = plot_contributions(monitor, row, statistic=statistic, n_features=4).axes[0]
+    axes = plots.plot_contributions(monitor, row, statistic=statistic, n_features=4).axes[0]
     parts = getattr(monitor, f"{statistic}_contributions")([row])[0]
     order = np.argsort(-np.abs(parts))[:4]
     np.testing.assert_allclose([bar.get_width() for bar in axes.patches], parts[order])
@@ -223,7 +212,7 @@ def test_contributions_are_the_largest_first(model, statistic):
 
 def test_acs_is_the_matrix_of_cosines(model):
     other = StreamingPCA(3).fit(rows(seed=5))
-    image = plot_acs(model, other).axes[0].images[0].get_array()
+    image = plots.plot_acs(model, other).axes[0].images[0].get_array()
     np.testing.assert_array_equal(image, acs(model.components, other.components_))
 
 
@@ -232,28 +221,28 @@ def test_models_of_any_size_become_pictures():
     wide = StreamingPCA(40).fit(np.random.default_rng(0).normal(size=(60, 200)))
     constant = StreamingPCA(2).fit(np.full((9, 3), 2.0))
     for pca in (one, wide, constant):
-        for figure in (plot_scree(pca), plot_loadings(pca), plot_acs(pca, pca)):
+        for figure in (plots.plot_scree(pca), plots.plot_loadings(pca), plots.plot_acs(pca, pca)):
             assert drawn(figure, 390).shape[1] == 390
-    assert drawn(plot_control(constant, np.full((9, 3), 2.0)), 390).shape[1] == 390
+    assert drawn(plots.plot_control(constant, np.full((9, 3), 2.0)), 390).shape[1] == 390
     with pytest.raises(ValueError, match="leave nothing for SPE"):
-        plot_control(one, np.arange(6.0).reshape(6, 1))
+        plots.plot_control(one, np.arange(6.0).reshape(6, 1))
 
 
 def test_what_cannot_be_drawn_is_said(model):
     with pytest.raises(ValueError, match="n_components=9 is not accepted: give 1 to 8"):
-        plot_scree(model, n_components=9)
+        plots.plot_scree(model, n_components=9)
     with pytest.raises(ValueError, match=r"components=\(1, 1\) is not accepted: give two"):
-        plot_scores(model, rows(), components=(1, 1))
+        plots.plot_scores(model, rows(), components=(1, 1))
     with pytest.raises(ValueError, match="7 groups cannot be told apart without colour"):
-        plot_scores(model, rows(70), groups=np.arange(70) % 7)
+        plots.plot_scores(model, rows(70), groups=np.arange(70) % 7)
     with pytest.raises(ValueError, match="statistic='q'"):
-        plot_contributions(model, rows(1)[0], statistic="q")
+        plots.plot_contributions(model, rows(1)[0], statistic="q")
     with pytest.raises(ValueError, match="of one row, and 2 were given"):
-        plot_contributions(model, rows(2))
+        plots.plot_contributions(model, rows(2))
     with pytest.raises(ValueError, match="there are 5 rows"):
-        plot_control(model, rows(5), times=[1, 2])
+        plots.plot_control(model, rows(5), times=[1, 2])
     with pytest.raises(TypeError, match="cannot draw dict"):
-        plot_scree({})
+        plots.plot_scree({})
 
 
 def test_nothing_of_matplotlib_is_changed(model):

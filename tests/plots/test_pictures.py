@@ -11,33 +11,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 from plotted import NAMES, TIMES, named, rows
 
-from streampca import StreamingPCA
+from streampca import StreamingPCA, plots
 from streampca.monitor import Monitor, Watch
-from streampca.plots import (
-    plot_acs,
-    plot_biplot,
-    plot_components,
-    plot_contributions,
-    plot_control,
-    plot_event,
-    plot_loadings,
-    plot_scores,
-    plot_scree,
-)
 from streampca.plots.style import shorten, shortened
 
 PICTURES = {
-    "scree": (1, lambda m, **how: plot_scree(m, **how)),
-    "elbow": (1, lambda m, **how: plot_scree(m, parallel=True, **how)),
-    "loadings": (1, lambda m, **how: plot_loadings(m, **how)),
-    "components": (2, lambda m, **how: plot_components([m, m], **how)),
-    "scores": (1, lambda m, **how: plot_scores(m, rows(), groups=np.arange(300) % 2, **how)),
-    "course": (1, lambda m, **how: plot_scores(m, rows(), times=TIMES, **how)),
-    "control": (2, lambda m, **how: plot_control(m, rows(), **how)),
-    "contributions": (1, lambda m, **how: plot_contributions(m, rows(1)[0], **how)),
-    "acs": (1, lambda m, **how: plot_acs(m, m, **how)),
-    "biplot": (1, lambda m, **how: plot_biplot(m, rows(), **how)),
-    "event": (2, lambda m, **how: plot_event(m, rows(50), **how)),
+    "scree": (1, lambda m, **how: plots.plot_scree(m, **how)),
+    "elbow": (1, lambda m, **how: plots.plot_scree(m, parallel=True, **how)),
+    "loadings": (1, lambda m, **how: plots.plot_loadings(m, **how)),
+    "components": (2, lambda m, **how: plots.plot_components([m, m], **how)),
+    "scores": (1, lambda m, **how: plots.plot_scores(m, rows(), groups=np.arange(300) % 2, **how)),
+    "course": (1, lambda m, **how: plots.plot_scores(m, rows(), times=TIMES, **how)),
+    "control": (2, lambda m, **how: plots.plot_control(m, rows(), **how)),
+    "contributions": (1, lambda m, **how: plots.plot_contributions(m, rows(1)[0], **how)),
+    "acs": (1, lambda m, **how: plots.plot_acs(m, m, **how)),
+    "biplot": (1, lambda m, **how: plots.plot_biplot(m, rows(), **how)),
+    "event": (2, lambda m, **how: plots.plot_event(m, rows(50), **how)),
 }
 each = pytest.mark.parametrize("name", PICTURES)
 
@@ -54,7 +43,7 @@ def test_a_notebook_shows_a_figure_by_itself(model, name):
 
 def test_ipython_takes_it():
     formatters = pytest.importorskip("IPython.core.formatters")
-    made = plot_scree(StreamingPCA(2).fit(rows()))
+    made = plots.plot_scree(StreamingPCA(2).fit(rows()))
     data, metadata = formatters.DisplayFormatter().format(made)
     assert data["image/png"].startswith(b"\x89PNG")
     assert metadata["image/png"]["width"] == 480
@@ -122,19 +111,19 @@ def test_one_letter_anywhere_is_enough(before, after):
 def test_the_elbow_is_where_parallel_analysis_has_it():
     pca = StreamingPCA(8, scale=True).fit(named())
     kept = StreamingPCA("parallel", scale=True).fit(named()).n_components_
-    axes = plot_scree(pca, parallel=True).axes[0]
+    axes = plots.plot_scree(pca, parallel=True).axes[0]
     chance, elbow = axes.lines
     assert list(elbow.get_xdata()) == [kept + 0.5] * 2
     above = pca.explained_variance_ratio_ > chance.get_ydata()
     assert above[:kept].all()
     assert not above[kept]
     assert f"{kept} components are larger" in axes.get_title(loc="left")
-    again = plot_scree(pca, parallel=True).axes[0].lines[0]  # what is cached is not changed
+    again = plots.plot_scree(pca, parallel=True).axes[0].lines[0]  # what is cached is not changed
     np.testing.assert_array_equal(again.get_ydata(), chance.get_ydata())
 
 
 def test_a_biplot_has_rows_and_the_features_that_matter(model):
-    axes = plot_biplot(model, rows(), n_features=5).axes[0]
+    axes = plots.plot_biplot(model, rows(), n_features=5).axes[0]
     points = np.asarray(axes.collections[0].get_offsets())
     np.testing.assert_allclose(points, model.transform(rows())[:, :2], atol=1e-9)
     loadings = (model.components[:2] * np.sqrt(model.explained_variance[:2])[:, None]).T
@@ -149,7 +138,7 @@ def test_a_biplot_has_rows_and_the_features_that_matter(model):
 
 
 def test_a_course_is_in_the_order_of_the_rows(model):
-    figure = plot_scores(model, rows(40), times=TIMES[:40])
+    figure = plots.plot_scores(model, rows(40), times=TIMES[:40])
     axes, bar = figure.axes
     np.testing.assert_allclose(
         np.column_stack(axes.lines[0].get_data()), model.transform(rows(40))[:, :2]
@@ -158,7 +147,7 @@ def test_a_course_is_in_the_order_of_the_rows(model):
     assert "2026-01-05" in bar.get_ylabel()
     shades = axes.collections[0].cmap(np.linspace(0, 1, 9))[:, :3] @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(shades) > 0).all()  # also without colour
-    numbers = plot_scores(model, rows(40), times=np.arange(40) + 7).axes[0]
+    numbers = plots.plot_scores(model, rows(40), times=np.arange(40) + 7).axes[0]
     assert numbers.collections[0].get_array()[0] == 7
 
 
@@ -167,7 +156,7 @@ def test_an_event_shows_its_sensors_and_when(model):
     new[120:150, 17] += 20
     watch = Watch(monitor, "k=3, n=5, hold_off=10")
     (event,) = [event for event in watch.add(new) if event.is_over and event.n_rows > 20]
-    bars, heat = plot_event(monitor, new[100:180], event, start=100).axes
+    bars, heat = plots.plot_event(monitor, new[100:180], event, start=100).axes
     assert bars.get_yticklabels()[0].get_text() == "sensor 17" == event.sensors[0]
     parts = monitor.spe_contributions(new[event.start : event.end + 1]).mean(axis=0)
     shares = 100 * np.sort(parts)[::-1] / parts.sum()
@@ -181,13 +170,13 @@ def test_an_event_shows_its_sensors_and_when(model):
 def test_what_cannot_be_drawn_is_said(model):
     event = Watch(model).add(rows(50, seed=1) + 100)[0]
     for make, message in (
-        (lambda: plot_event(model, rows(5), event, start=900), "say with start="),
-        (lambda: plot_event(model, rows(5), times=[1, 2]), "there are 5 rows"),
-        (lambda: plot_event(model, rows(5), statistic="q"), "statistic='q'"),
-        (lambda: plot_event(model, rows(5), n_features=31), "n_features=31"),
-        (lambda: plot_biplot(model, rows(5), components=(1, 9)), "give two of 1 to 8"),
-        (lambda: plot_scores(model, rows(5), times=[1]), "there are 5 rows"),
-        (lambda: plot_scores(model, rows(2), times=[1, 2], groups=[1, 2]), "give one"),
+        (lambda: plots.plot_event(model, rows(5), event, start=900), "say with start="),
+        (lambda: plots.plot_event(model, rows(5), times=[1, 2]), "there are 5 rows"),
+        (lambda: plots.plot_event(model, rows(5), statistic="q"), "statistic='q'"),
+        (lambda: plots.plot_event(model, rows(5), n_features=31), "n_features=31"),
+        (lambda: plots.plot_biplot(model, rows(5), components=(1, 9)), "give two of 1 to 8"),
+        (lambda: plots.plot_scores(model, rows(5), times=[1]), "there are 5 rows"),
+        (lambda: plots.plot_scores(model, rows(2), times=[1, 2], groups=[1, 2]), "give one"),
     ):
         with pytest.raises(ValueError, match=message):
             make()
@@ -198,10 +187,10 @@ def test_rows_with_gaps_are_drawn():
     gappy = rows(40, seed=2)
     gappy[np.random.default_rng(0).random(gappy.shape) < 0.2] = np.nan
     for figure in (
-        plot_event(full, gappy),
-        plot_biplot(full, gappy),
-        plot_scores(full, gappy, times=TIMES[:40]),
-        plot_control(full, gappy),
+        plots.plot_event(full, gappy),
+        plots.plot_biplot(full, gappy),
+        plots.plot_scores(full, gappy, times=TIMES[:40]),
+        plots.plot_control(full, gappy),
     ):
         figure.savefig(io.BytesIO())
 
