@@ -38,6 +38,18 @@ class Gaps:
         self.unseen &= ~new
         return np.where(new, means, 0.0) if new.any() else None
 
+    @staticmethod
+    def standing(X: Array, filled: Array, moments: Moments) -> Array:
+        """Rows X (m, n) filled by a model, where what does not vary stands exactly at its mean.
+
+        Rounding in the model would be all the variance that it has, and the unit of `scale`.
+        """
+        still = np.isnan(to_numpy(X)) & (moments.variance == 0)
+        if not still.any():
+            return filled
+        host = np.where(still, moments.mean.astype(to_numpy(filled).dtype), to_numpy(filled))
+        return host if namespace(filled) is np else to_device(host, str(filled.device))
+
     def merged(
         self, ours: Moments, theirs: Moments, unseen: NDArray[np.bool_] | None = None
     ) -> Moments:

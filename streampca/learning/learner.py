@@ -195,7 +195,10 @@ class Learner(Generic[M]):
         if step is not None:
             self.moments.move_mean(step)
             self._solved = None
-        return self.solver.filled(self._model_of_moments(), X) if has_gaps(X) else X
+        if not has_gaps(X):
+            return X
+        filled = self.solver.filled(self._model_of_moments(), X)
+        return self._gaps.standing(X, filled, self.moments)
 
     # --- what else changes moments -----------------------------------------------------------
 
