@@ -191,9 +191,7 @@ class Learner(Generic[M]):
             return X
         if self.moments.weight == 0:
             return self._gaps.begin(X)
-        step = self._gaps.first_values(X)
-        if step is not None:
-            self.moments.move_mean(step)
+        if self._gaps.first_values(X, self.moments):
             self._solved = None
         if not has_gaps(X):
             return X
