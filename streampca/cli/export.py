@@ -94,12 +94,12 @@ def read_npz(path: str) -> dict[str, Any]:
 def onnx_bytes(checkpoint: Checkpoint) -> bytes:
     """An ONNX model from `rows` (m, n) to `coordinates` (m, p): what `transform` gives.
 
+    Coordinates of a row with gaps are NaN: a product cannot fill them.
+
     Raises
     ------
     ImportError
         Naming the extra, if onnx is not there.
-    ValueError
-        If the checkpoint fills gaps, which a product cannot.
     """
     try:
         from onnx import TensorProto, checker, helper, numpy_helper

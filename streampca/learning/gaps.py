@@ -16,7 +16,8 @@ class Gaps:
     """Features (n,) that have been gaps in every row so far.
 
     One stands at zero, without variance. Its first values say where it stands; since nothing
-    varied with it so far, moving its mean there changes nothing else.
+    varied with it so far, moving its mean there changes nothing else. Without centring all stand
+    about zero, and stay there.
     """
 
     def __init__(self, n_features: int) -> None:
@@ -29,14 +30,27 @@ class Gaps:
         filled = np.where(seen, host, means.astype(host.dtype))
         return filled if namespace(X) is np else to_device(filled, str(X.device))
 
-    def first_values(self, X: Array) -> NDArray[np.float64] | None:
-        """How far (n,) to move the mean for features that X has the first values of, if any."""
+    def first_values(self, X: Array, moments: Moments) -> bool:
+        """Move means to where features stand that X has the first values of; whether it has any."""
         if not self.unseen.any():
-            return None
+            return False
         _, seen, means = _means(X)
         new = self.unseen & seen.any(axis=0)
         self.unseen &= ~new
-        return np.where(new, means, 0.0) if new.any() else None
+        _move(moments, new, means)
+        return bool(new.any())
+
+    @staticmethod
+    def standing(X: Array, filled: Array, moments: Moments) -> Array:
+        """Rows X (m, n) filled by a model, where what does not vary stands exactly at its mean.
+
+        Rounding in the model would be all the variance that it has, and the unit of `scale`.
+        """
+        still = np.isnan(to_numpy(X)) & (moments.variance == 0)
+        if not still.any():
+            return filled
+        host = np.where(still, moments.mean.astype(to_numpy(filled).dtype), to_numpy(filled))
+        return host if namespace(filled) is np else to_device(host, str(filled.device))
 
     def merged(
         self, ours: Moments, theirs: Moments, unseen: NDArray[np.bool_] | None = None
@@ -59,13 +73,18 @@ class Gaps:
         here, there = self.unseen & ~unseen, unseen & ~self.unseen
         if here.any():
             ours = ours.copy()
-            ours.move_mean(np.where(here, theirs.mean - ours.mean, 0.0))
+            _move(ours, here, theirs.mean - ours.mean)
         if there.any():
             theirs = theirs.copy()
-            theirs.move_mean(np.where(there, ours.mean - theirs.mean, 0.0))
+            _move(theirs, there, ours.mean - theirs.mean)
         ours.merge(theirs)
         self.unseen &= unseen
         return ours
+
+
+def _move(moments: Moments, which: NDArray[np.bool_], step: NDArray[np.float64]) -> None:
+    if moments.center and which.any():
+        moments.move_mean(np.where(which, step, 0.0))
 
 
 def _means(X: Array) -> tuple[NDArray[np.floating], NDArray[np.bool_], NDArray[np.float64]]:

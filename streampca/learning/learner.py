@@ -191,11 +191,12 @@ class Learner(Generic[M]):
             return X
         if self.moments.weight == 0:
             return self._gaps.begin(X)
-        step = self._gaps.first_values(X)
-        if step is not None:
-            self.moments.move_mean(step)
+        if self._gaps.first_values(X, self.moments):
             self._solved = None
-        return self.solver.filled(self._model_of_moments(), X) if has_gaps(X) else X
+        if not has_gaps(X):
+            return X
+        filled = self.solver.filled(self._model_of_moments(), X)
+        return self._gaps.standing(X, filled, self.moments)
 
     # --- what else changes moments -----------------------------------------------------------
 

@@ -81,12 +81,8 @@ class Stream(ABC):
         self.weight, self.pairs = other.weight, other.pairs
 
     def move_mean(self, step: Array) -> None:
-        """Add `step` (n,) to the mean: to features that have had one value in all rows so far.
-
-        Without centring rows stand about zero, and so do gaps.
-        """
-        if self.center:
-            self._mean = self._mean + to_device(step, self.device)
+        """Add `step` (n,) to the mean: to features that have had one value in all rows so far."""
+        self._mean = self._mean + to_device(step, self.device)
 
     def between(self, mean: Array, weight: float) -> Array | None:
         """sqrt(w1 w2 / (w1 + w2)) (mean2 - mean1), (n,): the row that joins others to these.

@@ -45,15 +45,17 @@ class Clock:
                 f"half_life is a time, so each row needs its own: got t={t!r}, give a datetime, as "
                 "in learn_one(x, t=...)"
             )
-        origin = t if self._origin is None else self._origin
+        first = self._origin
         try:
-            seconds = (t - origin).total_seconds()
-        except TypeError as error:
+            if t.utcoffset() is not None:  # else times of one zone subtract by its clocks on walls
+                t = t.astimezone(dt.UTC)
+            seconds = float((t - (first or t)).total_seconds())
+        except (TypeError, OverflowError) as error:
             raise ValueError(
-                f"t={t!r} cannot be compared with the first time, {origin!r}: give every time "
+                f"t={t!r} cannot be compared with the first time, {first!r}: give every time "
                 "with a time zone, or none"
             ) from error
-        self._origin = origin
+        self._origin = first or t
         return seconds
 
     def read_all(self, t: Any, n_rows: int) -> list[float]:

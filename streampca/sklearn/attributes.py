@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streampca import StreamingPCA as Plain
-from streampca.sklearn.given import checkpoint_of, estimator_of, with_mean, with_signs
+from streampca.sklearn.given import checkpoint_of, estimator_of, with_mean, with_noise, with_signs
 
 _OF_VARIANCES = ("explained_variance_", "explained_variance_ratio_", "singular_values_", "var_")
 
@@ -59,7 +59,7 @@ class Attributes:
     singular_values_ = Fitted("Singular values of the centred rows, (p,).", model=True)
     mean_ = Fitted("Mean of each feature, (n,).", model=True)
     var_ = Fitted("Variance of each feature, (n,).", model=True)
-    noise_variance_ = Fitted("Mean of the variances left out.")
+    noise_variance_ = Fitted("Mean of the variances left out.", model=True)
     n_components_ = Fitted("Number of components p.")
     n_samples_seen_ = Fitted("Rows seen.", model=True)
     n_samples_ = Fitted("Rows seen, as `PCA` calls them.")
@@ -122,6 +122,9 @@ class Attributes:
         if core is not None and core._learner is not None:
             if set(changed) == {"mean_"} and np.shape(changed["mean_"]) == core.mean_.shape:
                 return with_mean(core, changed["mean_"])
+            if set(changed) == {"noise_variance_"}:
+                self._lacking -= {"noise_variance_", "explained_variance_ratio_"}
+                return with_noise(core, changed["noise_variance_"])
             if set(changed) == {"components_"} and with_signs(core, changed["components_"]):
                 return core
         if self._settings().get("scale"):
@@ -144,11 +147,14 @@ class Attributes:
             feature_variance=self._unbiased(var, count) if known else None,
             settings=self._settings() | {"n_components": p},
         )
-        lacking = set(() if count else ("n_samples_seen_", "n_samples_", "noise_variance_"))
-        self._lacking = frozenset(lacking | set(_OF_VARIANCES if variances is None else ()))
-        if not count:
-            self._lacking |= {"singular_values_", "noise_variance_"}
-        return estimator_of(made)
+        noise = changed.get("noise_variance_")
+        lacking = set(() if count else ("n_samples_seen_", "n_samples_", "singular_values_"))
+        lacking |= set(_OF_VARIANCES if variances is None else ())
+        lacking |= set() if known else {"var_"}
+        lacking |= set() if known or noise is not None else {"explained_variance_ratio_"}
+        lacking |= set() if count and (known or noise is not None) else {"noise_variance_"}
+        self._lacking = frozenset(lacking - changed.keys())
+        return estimator_of(made) if noise is None else with_noise(estimator_of(made), noise)
 
     def _variances(self, changed: dict[str, Any], p: int, count: int) -> Any:
         """Variances along p components, or None where nobody said."""

@@ -58,10 +58,11 @@ class Face(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, Att
         """The plain estimator of a fitted one, with the parameters that hold now."""
         check_is_fitted(self)
         core = self._settled()
-        if (variances or self.whiten) and "explained_variance_" in self._lacking:
-            raise AttributeError(
-                "explained_variance_ is not known of a model to which it was not assigned"
-            )
+        needed = ["explained_variance_"] if variances or self.whiten else []
+        needed += ["noise_variance_"] if variances else []
+        for name in needed:
+            if name in self._lacking:
+                raise AttributeError(f"{name} is not known of a model to which it was not assigned")
         core.whiten = self.whiten
         return core
 

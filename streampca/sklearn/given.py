@@ -129,6 +129,17 @@ def with_mean(pca: StreamingPCA, mean: Any) -> StreamingPCA:
     return pca
 
 
+def with_noise(pca: StreamingPCA, noise: float) -> StreamingPCA:
+    """Give a fitted estimator another noise variance, until it learns."""
+    learner = pca._started_learner
+    with learner.lock:
+        model = learner.model()
+        left_out = min(model.components.shape[1], model.n_copies) - len(model.components)
+        total = float(model.eigenvalues.sum()) + float(noise) * max(left_out, 0)
+        learner._solved = replace(model, total_variance=total)
+    return pca
+
+
 def with_signs(pca: StreamingPCA, components: Any) -> bool:
     """Turn components round where these are their negatives; False where they are no such thing."""
     learner = pca._started_learner

@@ -57,6 +57,40 @@ def test_a_feature_that_comes_late_has_the_mean_of_its_values(memory, size):
     np.testing.assert_allclose(pca.mean_[[0, 1, 3]], X[:, [0, 1, 3]].mean(0), rtol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["dense", "scaled", "factored", "keyed"])
+def test_what_does_not_vary_stands_exactly_where_it_stands(kind):
+    # a loading of rounding size times a coordinate was all the variance of such a feature: a
+    # component of its own, where features count in units of their standard deviations
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        n, batch = int(rng.integers(4, 9)), int(rng.integers(3, 30))
+        k, place = int(rng.integers(1, n + 1)), rng.choice([0.0, 7.0])
+        X = rng.normal(size=(80, k)) @ rng.normal(size=(k, n)) + 0.2 * rng.normal(size=(80, n))
+        X *= 10.0 ** rng.uniform(-2, 2, n)
+        still, unseen = n // 2, n // 2 + 1  # in the middle: solvers leave the first ones exact
+        X[:, still] = place
+        gappy = np.where(rng.random(X.shape) < rng.choice([0.05, 0.3, 0.7]), np.nan, X)
+        gappy[:, unseen] = np.nan
+        p = int(rng.integers(1, n + 1))
+        if kind == "keyed":
+            bank = KeyedPCA(p, missing="impute", scale=True)
+        else:
+            memory = "factored" if kind == "factored" else "dense"
+            scaled = kind == "scaled"
+            pca = StreamingPCA(p, memory=memory, scale=scaled, missing="impute", batch_size=batch)
+        for start in range(0, 80, batch):
+            rows = gappy[start : start + batch]
+            pca = (
+                bank.partial_fit(rows, ["a"] * len(rows))["a"]
+                if kind == "keyed"
+                else pca.partial_fit(rows)
+            )
+        assert pca.mean_[still] == place
+        assert (pca.var_[[still, unseen]] == 0).all()
+        varies = pca.explained_variance_ > 1e-12 * pca.explained_variance_[0]
+        np.testing.assert_allclose(pca.components_[varies][:, [still, unseen]], 0, atol=1e-3)
+
+
 @given(seed=seeds, merged=st.booleans(), keyed=st.booleans())
 def test_without_centring_no_feature_has_a_mean_however_late_it_comes(seed, merged, keyed):
     rng = np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 import datetime as dt
 import pickle
 import random
+import zoneinfo
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,23 @@ def test_rows_weigh_by_their_age_in_whatever_order_they_come(in_order, batch_siz
     np.testing.assert_allclose(covariance(model), np.cov(X.T, aweights=weights), rtol=1e-7)
     mean = np.average(X, axis=0, weights=weights)
     np.testing.assert_allclose(list(model.mean_.values()), mean, rtol=1e-9)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("kind", [lambda t: t, pd.Timestamp])
+def test_hours_that_clocks_leave_out_or_show_twice_are_no_time(zone, kind):
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # over a year, with both changes in it
+        seconds = np.sort(rng.uniform(0, 365 * 86400, size=60)).round()
+        changes = rng.choice([87, 303, 276, 94, 66, 305])  # days of changes, in one zone or another
+        seconds[:20] = changes * 86400 + np.linspace(-86400, 86400, 20).round()
+        half_life = float(rng.uniform(1e3, 1e6))
+        model = PCA(3, half_life=dt.timedelta(seconds=half_life))
+        for x, each in zip(records(X[:60]), seconds, strict=True):
+            model.learn_one(x, t=kind(at(each).astimezone(zoneinfo.ZoneInfo(zone))))
+        weights = 2.0 ** ((seconds - seconds.max()) / half_life)
+        mean = np.average(X[:60], axis=0, weights=weights)
+        np.testing.assert_allclose(list(model.mean_.values()), mean, rtol=1e-7)
 
 
 def test_a_row_a_second_forgets_as_so_many_rows():
@@ -140,6 +158,10 @@ def test_a_copy_goes_on_with_the_same_bits():
         (12.5, "got t=12.5"),
         (pd.NaT, "got t=NaT"),
         (dt.datetime(2026, 1, 1), "cannot be compared with the first time"),
+        (
+            dt.datetime(9999, 12, 31, 23, tzinfo=dt.timezone(-dt.timedelta(hours=5))),
+            "cannot be comp",
+        ),
     ],
 )
 def test_a_time_that_is_none_is_refused_and_nothing_is_learned(t, message):

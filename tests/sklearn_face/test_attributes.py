@@ -154,3 +154,31 @@ def test_a_scaled_model_has_its_scale_and_is_not_assigned_in_part(rows):
     model.components_ = model.components_[:, ::-1]
     with pytest.raises(ValueError, match="scale=True cannot be assigned"):
         model.transform(rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_noise_variance_that_is_assigned_is_that_of_the_covariance(kind, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 8))
+    p = int(rng.integers(1, n))
+    rows = rng.normal(size=(40, n)) @ rng.normal(size=(n, n)) + 10
+    saved = Theirs(p, batch_size=10).fit(rows)  # after some batches its noise is not that of `var_`
+    loaded, needed = kind(p), ["components_", "mean_", "explained_variance_", "n_samples_seen_"]
+    names = rng.permutation([*needed, "var_"] if rng.random() < 0.5 else needed)
+    for name in names:
+        setattr(loaded, name, getattr(saved, name))
+    if "var_" not in names:
+        for lacking in ("noise_variance_", "explained_variance_ratio_", "var_"):
+            with pytest.raises(AttributeError, match=lacking):
+                getattr(loaded, lacking)
+        with pytest.raises(AttributeError, match="noise_variance_"):
+            loaded.get_covariance()
+    if rng.random() < 0.5:
+        loaded.transform(rows)
+    loaded.noise_variance_ = saved.noise_variance_
+    np.testing.assert_allclose(loaded.get_covariance(), saved.get_covariance(), rtol=1e-9)
+    loaded.noise_variance_ = 2 * saved.noise_variance_
+    saved.noise_variance_ *= 2
+    np.testing.assert_allclose(loaded.get_covariance(), saved.get_covariance(), rtol=1e-9)
+    np.testing.assert_allclose(loaded.transform(rows), saved.transform(rows), atol=1e-9)

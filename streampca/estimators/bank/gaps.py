@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.estimators.bank.solved import Solved
+from streampca.learning import Gaps
 from streampca.moments import MomentsBank
 
 Models = NDArray[np.int64]
@@ -77,7 +78,10 @@ class ManyGaps:
             at = np.broadcast_to(means[:, None], X.shape).astype(X.dtype)
             X = np.where(gaps & first[:, None, None], at, X)
         gaps &= ~first[:, None, None]
-        return self.expected(models, X, gaps)
+        filled = self.expected(models, X, gaps)
+        for i in np.flatnonzero(gaps.any(axis=(1, 2))):
+            filled[i] = Gaps.standing(X[i], filled[i], self._bank.load(int(models[i])))
+        return filled
 
     def expected(
         self, models: Models, X: NDArray[Any], gaps: NDArray[np.bool_] | None = None

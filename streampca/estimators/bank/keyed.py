@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import dtype_name
 from streampca.checkpoint import Checkpoint, Key
-from streampca.estimators.bank.keys import groups, known
+from streampca.estimators.bank.keys import groups, known, listed
 from streampca.estimators.bank.learning import most_rows
 from streampca.estimators.bank.member import Member
 from streampca.estimators.bank.state import SHARED, Models
@@ -127,9 +127,13 @@ class KeyedPCA(Models):
 
         Raises
         ------
+        TypeError
+            If it is no bank.
         ValueError
             If the two do not have the same features, or centring; nothing is changed.
         """
+        if not isinstance(other, KeyedPCA):
+            raise TypeError(f"merge takes a KeyedPCA, not {type(other).__name__}")
         theirs = other._bank
         if theirs is None:
             return self
@@ -241,7 +245,7 @@ class KeyedPCA(Models):
         **where
             `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
         """
-        wanted = list(self if keys is None else keys)
+        wanted = listed(self if keys is None else keys)
         models = self._numbers(wanted)
         if not wanted:
             return

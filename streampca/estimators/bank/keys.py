@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ def read_keys(keys: Any, n_rows: int) -> tuple[list[Key], Rows]:
         ...
     ValueError: row 1: key must be a str, an int or None, not 1.5: convert it to text
     """
-    if isinstance(keys, str | bytes) or not hasattr(keys, "__len__"):
+    if isinstance(keys, str | bytes | set | frozenset) or not hasattr(keys, "__len__"):
         raise ValueError(f"keys={keys!r} is not accepted: give one key for each of the rows")
     if len(keys) != n_rows or getattr(keys, "ndim", 1) != 1:
         shape = getattr(keys, "shape", (len(keys),))
@@ -42,6 +42,13 @@ def read_keys(keys: Any, n_rows: int) -> tuple[list[Key], Rows]:
     if isinstance(keys, np.ndarray) and keys.dtype.kind in "iuU" and not np.ma.is_masked(keys):
         return _of_array(keys)
     return _of_any(keys.tolist() if hasattr(keys, "tolist") else list(keys))
+
+
+def listed(keys: Iterable[Key]) -> list[Key]:
+    """Some keys of models; a single one is refused, whose characters might be keys, too."""
+    if isinstance(keys, str | bytes) or not hasattr(keys, "__iter__"):
+        raise ValueError(f"keys={keys!r} is not accepted: give a list of keys, [{keys!r}]")
+    return list(keys)
 
 
 def _of_array(keys: NDArray[Any]) -> tuple[list[Key], Rows]:

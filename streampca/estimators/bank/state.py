@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streampca.arrays import dtype_name, to_numpy
 from streampca.checkpoint import Checkpoint, Key
 from streampca.estimators.bank.gaps import ManyGaps
-from streampca.estimators.bank.keys import naming_keys, read_keys
+from streampca.estimators.bank.keys import listed, naming_keys, read_keys
 from streampca.estimators.bank.learning import Kept, Rows, learn
 from streampca.estimators.bank.solved import One, Solved
 from streampca.estimators.parameters import Parameters
@@ -71,7 +71,7 @@ class Models(Parameters):
         parameters = self._single
         check_parameters(parameters)
         p = parameters["n_components"]
-        if isinstance(p, float):
+        if isinstance(p, float | str):
             raise ValueError(
                 f"n_components={p!r} is not accepted: the models of a bank have one number of "
                 "components; give a whole number, or None for all"
@@ -162,7 +162,7 @@ class Models(Parameters):
 
     def _decay(self, factor: Any, keys: Iterable[Key]) -> None:
         factors = np.asarray(factor, "float64")
-        keys = list(keys)
+        keys = listed(keys)
         if not ((factors >= 0) & (factors <= 1)).all():
             raise ValueError(f"factor={factor!r} is not accepted: it must lie between 0 and 1")
         if factors.shape not in ((), (len(keys),)):

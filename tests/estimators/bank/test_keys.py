@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 
-from streampca import KeyedPCA, NotFittedError, UnknownKeyError
+from streampca import KeyedPCA, NotFittedError, StreamingPCA, UnknownKeyError
 
 # --- keys -----------------------------------------------------------------------------------------
 
@@ -133,3 +133,28 @@ def test_rows_are_never_changed():
         bank = KeyedPCA(2).partial_fit(rows, np.zeros(40, int)).partial_fit(rows, [7] * 40)
         bank.transform(rows, [7] * 40)
         np.testing.assert_array_equal(rows, kept)
+
+
+@pytest.mark.parametrize("keys", ["ab", b"ab", 7, None, {"a", "b"}])
+def test_what_is_no_list_of_keys_is_refused_and_nothing_changes(keys):
+    bank = KeyedPCA(1).partial_fit(np.eye(3), ["a", "b", "ab"])
+    before = [checkpoint.to_bytes() for checkpoint in bank.checkpoints()]
+    with pytest.raises(ValueError, match=r"is not accepted: give one key for each"):
+        bank.partial_fit(np.eye(2, 3), keys)
+    if keys is not None and not isinstance(keys, set):  # all keys, and some in any order
+        for use in (lambda: bank.decay(0.5, keys), lambda: list(bank.checkpoints(keys))):
+            with pytest.raises(ValueError, match="give a list of keys"):
+                use()
+    assert [checkpoint.to_bytes() for checkpoint in bank.checkpoints()] == before
+
+
+@pytest.mark.parametrize("n_components", [0.9, "parallel"])
+def test_a_number_of_components_that_eigenvalues_say_is_refused(n_components):
+    with pytest.raises(ValueError, match="one number of components"):
+        KeyedPCA(n_components).partial_fit(np.eye(3), ["a", "b", "b"])
+
+
+@pytest.mark.parametrize("other", [None, "a", StreamingPCA(1), []])
+def test_only_banks_are_merged_into_banks(other):
+    with pytest.raises(TypeError, match="merge takes a KeyedPCA, not"):
+        KeyedPCA(1).partial_fit(np.eye(3), ["a", "b", "b"]).merge(other)
