@@ -38,12 +38,28 @@ class RowBuffer:
         self._squares += rows.most
         self.n_held = stop
 
+    @property
+    def held(self) -> NDArray[Any]:
+        """The rows held; a view."""
+        return self._X[: self.n_held]  # type: ignore[no-any-return]
+
+    def drop(self, count: int) -> None:
+        """Forget the first of the rows held, none of which has a weight."""
+        rest = self.n_held - count
+        self._X[:rest] = self._X[count : self.n_held]
+        self.n_held = rest
+        if rest == 0:
+            self._squares = 0.0
+
+    def clear(self) -> None:
+        """Become empty."""
+        self.n_held, self._weights, self._squares = 0, None, 0.0
+
     def take(self) -> Minibatch:
         """Return the rows held (views, valid until the next append) and become empty."""
-        held = slice(0, self.n_held)
-        weights = None if self._weights is None else self._weights[held]
-        batch = Minibatch(self._X[held], weights, known=Squares(self._squares))
-        self.n_held, self._weights, self._squares = 0, None, 0.0
+        weights = None if self._weights is None else self._weights[: self.n_held]
+        batch = Minibatch(self.held, weights, known=Squares(self._squares))
+        self.clear()
         return batch
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, as_last, as_pays, torch
-from streampca.learning.buffer import RowBuffer
 from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
@@ -23,7 +22,8 @@ from streampca.learning.lock import Lock
 from streampca.learning.options import Resolved
 from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver
-from streampca.moments import Moments, moments_from_state
+from streampca.learning.waiting import Waiting
+from streampca.moments import Moments, Tally, moments_from_state
 from streampca.rows import LARGEST, Minibatch
 
 
@@ -71,7 +71,8 @@ class Learner(Generic[M]):
         self._impute = missing == "impute"
         moments = self.moments
         n, dtype, device = moments.n_features, moments.dtype, moments.device
-        self._buffer = RowBuffer(options.batch_size if device is None else 0, n, dtype)
+        size = options.batch_size if device is None else 0
+        self._buffer = Waiting(size, options.largest, n, dtype)
         self._landing: Landing | None = None  # what stands for the buffer on a device
         if device is not None:
             largest = LARGEST if dtype == "float64" else float(np.finfo(dtype).max)
@@ -114,40 +115,24 @@ class Learner(Generic[M]):
         if rows.is_sparse:
             self._add_sparse(rows)
         elif self._landing is not None:
-            self._landing.add(rows, feature_names, self.lock, self._fold)
+            self._landing.add(rows, feature_names, self.lock, self.fold_rows)
         else:
-            self._add_on_host(rows)
+            self._buffer.add(rows, self)
 
     def _add_sparse(self, rows: Minibatch) -> None:
         self.flush()
         largest = self.options.largest_sparse(rows.n_rows, rows.X.shape[1], rows.X.nnz)
         for start in range(0, rows.n_rows, largest):
             with self.lock:
-                self._fold(rows.part(start, start + largest))
-
-    def _add_on_host(self, rows: Minibatch) -> None:
-        start, stop = 0, rows.n_rows
-        while start < stop:
-            with self.lock:  # not for all of them: who reads need not wait so long
-                buffer = self._buffer
-                if buffer.n_held == 0 and stop - start >= self.options.batch_size:
-                    end = min(stop, start + self.options.largest)
-                    self._fold(rows.part(start, end))
-                else:
-                    end = min(stop, start + buffer.n_free)
-                    buffer.append(rows.part(start, end))
-                    self._solved = None
-                    if buffer.n_free == 0:
-                        self.flush()
-            start = end
+                self.fold_rows(rows.part(start, start + largest))
 
     def flush(self) -> None:
         """Fold in the rows that wait."""
         with self.lock:
             if self._landing is not None:
-                self._landing.flush(self._fold)
-            elif self._buffer.n_held:
-                self._fold(self._buffer.take())
+                self._landing.flush(self.fold_rows)
+            else:
+                self._buffer.flush(self)
 
     def fold(self, batch: Minibatch) -> None:
         """Learn from a minibatch at once.
@@ -157,9 +142,10 @@ class Learner(Generic[M]):
         """
         with self.lock:
             self.flush()
-            self._fold(batch)
+            self.fold_rows(batch)
 
-    def _fold(self, batch: Minibatch) -> None:
+    def fold_rows(self, batch: Minibatch) -> None:
+        """Learn from a minibatch; for who holds the lock, and the rows before."""
         if self._impute:
             batch = batch._replace(X=self._imputed(batch.X))
         gamma, m = self.options.forgetting, batch.n_rows
@@ -171,8 +157,31 @@ class Learner(Generic[M]):
         kind = f"sparse {self.moments.kind}" if batch.is_sparse else self.moments.kind
         with self._threads(as_pays, kind, self.moments.operations(m)):
             self.moments.update(batch)
+        self._folded()
+
+    def _folded(self) -> None:
         self._solved = None
         self.solver.step(self.moments)
+
+    def rows_come(self) -> None:
+        """The model is no longer that of all rows."""
+        self._solved = None
+
+    def begin_tally(self, n_parts: int, spare: Tally | None) -> Tally | None:
+        """Sums of rows to come, where that is all that is needed of them."""
+        plain = self.options.forgetting == 1.0 and not self._impute
+        exact = self.parameters["solver"] == "exact"  # others take a step with each minibatch
+        return self.moments.tally(n_parts, spare) if plain and exact else None
+
+    def count(self, tally: Tally, X: NDArray[Any]) -> int:
+        """Add rows to sums; how many were fit for it."""
+        with self._threads(as_pays, self.moments.kind, self.moments.operations(len(X))):
+            return tally.add(X)
+
+    def fold_tally(self, tally: Tally) -> None:
+        """Learn from a minibatch of which there are sums."""
+        self.moments.add_tally(tally)
+        self._folded()
 
     def _threads(
         self, choose: Callable[..., AbstractContextManager[None]], *work: Any
@@ -223,11 +232,12 @@ class Learner(Generic[M]):
         device they are folded in.
         """
         with self.lock:
-            if self._landing is None and self._buffer.n_held:
+            if self._landing is not None:
+                self.flush()
+            elif self._buffer.n_held:
                 apart = copy.copy(self)  # which is deep: see __getstate__
                 apart.flush()
                 return apart.moments, apart._gaps.unseen
-            self.flush()
             return self.moments.copy(), self._gaps.unseen.copy()
 
     def __getstate__(self) -> dict[str, Any]:

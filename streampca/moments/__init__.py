@@ -17,11 +17,13 @@ from streampca.moments.minibatch import MinibatchMoments
 from streampca.moments.scatter import FEW_FEATURES, ROWS_TOGETHER
 from streampca.moments.series import Series, after_each
 from streampca.moments.stream import is_constant
+from streampca.moments.tally import PART, Tally
 from streampca.moments.thin import pays
 
 __all__ = [
     "FEW_FEATURES",
     "LEAST_WEIGHT",
+    "PART",
     "PROBES",
     "ROWS_TOGETHER",
     "SKETCHED",
@@ -31,6 +33,7 @@ __all__ = [
     "Moments",
     "MomentsBank",
     "Series",
+    "Tally",
     "after_each",
     "default_directions",
     "dense_of_few",

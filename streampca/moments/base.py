@@ -17,6 +17,7 @@ from streampca.arrays import Array, cast, dtype_name, to_device, to_numpy
 from streampca.moments.centre import CentredRows, centred
 from streampca.moments.pairs import Pairs, heaviest, with_pairs
 from streampca.moments.stream import Stream
+from streampca.moments.tally import Tally
 from streampca.rows import Minibatch
 
 LEAST_WEIGHT = 1e-100
@@ -124,6 +125,17 @@ class Moments(Stream):
             self._join(rows.mean - self._mean if self.center else None, rows.weight, rows.pairs)
         self.n_samples += batch.n_rows
         self.n_copies += batch.n_copies
+
+    def tally(self, n_parts: int, spare: Tally | None = None) -> Tally | None:
+        """Sums of so many parts at once, for `add_tally`; None where rows are needed themselves.
+
+        In the memory of a spare tally of as many, if there is one.
+        """
+        return None
+
+    def add_tally(self, tally: Tally) -> None:
+        """Add the rows of a tally that was begun since the last change."""
+        raise NotImplementedError
 
     def decay(self, factor: float) -> None:
         """Forget: multiply all weights by a factor in [0, 1].

@@ -19,7 +19,6 @@ from streampca.arrays import (
     frobenius,
     leading_eigh,
     namespace,
-    one_thread,
     to_device,
     to_numpy,
     writeable,
@@ -27,8 +26,11 @@ from streampca.arrays import (
 )
 from streampca.moments.base import Moments
 from streampca.moments.centre import CentredRows
+from streampca.moments.definite import positive_definite
 from streampca.moments.pairs import Pairs
+from streampca.moments.precision import weighs_as_rows
 from streampca.moments.scatter import Scatter
+from streampca.moments.tally import NARROW, Tally
 from streampca.moments.thin import ThinScatter
 
 _DIRECTLY, _MORE = 400, 10
@@ -148,6 +150,29 @@ class DenseMoments(Moments):
         else:
             rows.add_scatter(self._turned_dense())
 
+    def tally(self, n_parts: int, spare: Tally | None = None) -> Tally | None:
+        if self.device is not None or self.n_features >= NARROW or not weighs_as_rows(self.weight):
+            return None
+        if spare is None:
+            return Tally(self, n_parts)
+        spare.begin(self)
+        return spare
+
+    def add_tally(self, tally: Tally) -> None:
+        m, mean, products = float(tally.n_rows), tally.mean, tally.products
+        self._check_sum(self.weight + m, float(products.trace()))
+        V = np.zeros((0, len(mean)))
+        if self.center:
+            between = self.between(mean, m)
+            own = tally.mean_of_parts * m**0.5
+            V = np.stack([own] if between is None else [own, between])
+        signed = V * 1.0
+        signed[:1] *= -1.0
+        self._turned_dense().add_products(products, signed, V)
+        self._join(mean - self._mean if self.center else None, m, Pairs.of_equal(m))
+        self.n_samples += tally.n_rows
+        self.n_copies += m
+
     def _merge_second(self, other: Self, between: Array) -> None:
         if other._thin is None:
             S = self._scatter
@@ -250,7 +275,7 @@ class DenseMoments(Moments):
             M -= self._scatter
         if xp is np:
             M[np.diag_indices(len(M))] += mu * self.denominator
-            return not _positive_definite(M)
+            return not positive_definite(M)
         xp.diagonal(M).add_(mu * self.denominator)
         return bool(xp.linalg.cholesky_ex(M).info)
 
@@ -272,29 +297,3 @@ class DenseMoments(Moments):
         if "scatter" not in state and factor.ndim == 2:
             self._thin, self._sum = ThinScatter(np.zeros((len(factor), self.n_features))), None
         return self
-
-
-_PANEL = 48
-"""Columns of a symmetric matrix that are eliminated at once; measured at n = 784."""
-
-
-def _positive_definite(M: NDArray[np.float64]) -> bool:
-    """Whether Cholesky's factor of M (n, n) exists; it is written over M.
-
-    numpy's own needs three more arrays of n x n, whose fresh pages take as long as the factor does:
-    at n = 784 it takes 10 ms, this 4.6.
-    """
-    n = M.shape[0]
-    for start in range(0, n, _PANEL):
-        stop = min(start + _PANEL, n)
-        panel = M[start:, start:stop]
-        panel -= M[start:, :start] @ M[start:stop, :start].T
-        with one_thread():
-            try:
-                L = np.linalg.cholesky(panel[: stop - start])
-            except np.linalg.LinAlgError:
-                return False
-            below = np.linalg.inv(L).T
-        panel[: stop - start] = L
-        panel[stop - start :] = panel[stop - start :] @ below
-    return True

@@ -20,7 +20,7 @@ the second takes 3 % less time."""
 FEW_FEATURES = 128
 """Up to so many, passes over n x n arrays cost less than keeping sums apart does."""
 
-_SUMMED = 2**10
+SUMMED = 2**10
 """Rows of which X'X is summed in their own dtype where features are few: then in float64."""
 
 _LEAST_UNIT = 2.0**-16
@@ -76,7 +76,7 @@ class Scatter:
             self._sum += (X.T @ X).addmm_(signed.T, V)
             return
         if X.shape[1] <= FEW_FEATURES:
-            product = _narrow_product(X)
+            product = narrow_product(X)
             product = product + signed.T @ V if len(V) else product
             self._sum += product if times == 1.0 else product * np.float64(times)
             return
@@ -88,6 +88,20 @@ class Scatter:
         recent = self._waiting(X.dtype, late, signed, V)
         self._n_rows += len(X)
         add_gram(recent, X, times)
+
+    def add_products(self, products: NDArray[Any], signed: Array, V: Array) -> None:
+        """Add products (n, n) of rows and signed' V; all are of float64, and host arrays."""
+        times = 1.0 / self._unit
+        if len(self._sum) <= FEW_FEATURES:
+            products = products + signed.T @ V if len(V) else products
+            self._sum += products if times == 1.0 else products * times
+            return
+        if self._recent is not None or len(self._vectors) >= MINIBATCHES_TOGETHER:
+            self._settle()
+        self._just_read = False
+        self._sum += products if times == 1.0 else products * times
+        if len(V):
+            self._keep_apart(signed * times, V)
 
     def _add_one(self, X: NDArray[Any], times: float) -> None:
         """Add X'X of a row (1, n) to what has just been read: who reads after each waits for it."""
@@ -191,19 +205,19 @@ class Scatter:
         self._sum, self._recent = writeable(self._sum), writeable(self._recent)
 
 
-def _narrow_product(X: NDArray[Any]) -> NDArray[Any]:
+def narrow_product(X: NDArray[Any]) -> NDArray[Any]:
     """X'X (n, n) for rows of few features, of some thousand rows in float64.
 
     One call for all of them, which takes no longer than the plain product.
     """
     m, n = X.shape
-    if m <= _SUMMED:
+    if m <= SUMMED:
         return np.asarray(X.T @ X)
-    even = m - m % _SUMMED if X.flags.c_contiguous else 0
+    even = m - m % SUMMED if X.flags.c_contiguous else 0
     if even == 0:
-        parts = [X[start : start + _SUMMED] for start in range(0, m, _SUMMED)]
+        parts = [X[start : start + SUMMED] for start in range(0, m, SUMMED)]
         return np.asarray(sum((part.T @ part).astype("float64") for part in parts))
-    pieces = X[:even].reshape(-1, _SUMMED, n)
+    pieces = X[:even].reshape(-1, SUMMED, n)
     product: NDArray[Any] = np.matmul(pieces.transpose(0, 2, 1), pieces).sum(
         axis=0, dtype="float64"
     )

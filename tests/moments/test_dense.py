@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streampca.moments import make_moments
-from streampca.moments.dense import _positive_definite
+from streampca.moments.definite import positive_definite
 from streampca.rows import Minibatch
 
 
@@ -30,7 +30,7 @@ def test_definiteness_is_told_on_both_sides_of_zero_and_of_every_panel(n, least)
     M = (Q * np.r_[least, np.linspace(1, 2, n - 1)]) @ Q.T
     expected = np.linalg.eigvalsh(M)[0] > 0
     assert expected == (least > 0)
-    assert _positive_definite(M) == expected
+    assert positive_definite(M) == expected
     if expected:
         L = np.tril(M)
         np.testing.assert_allclose(

@@ -64,7 +64,7 @@ def remembered(model):
     learner = model._learner
     if learner is None:
         return None
-    waiting = learner._buffer.__getstate__()
+    waiting = learner._buffer._rows.__getstate__()
     arrays = learner.moments.state() | {k: v for k, v in waiting.items() if k != "_squares"}
     texts = {name: np.asarray(value).tobytes() for name, value in arrays.items()}
     return texts, model._feature_names, model.get_params()
