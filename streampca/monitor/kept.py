@@ -16,11 +16,19 @@ from streampca.solvers import count_of_share, parallel_count, parallel_eigenvalu
 
 Float64 = NDArray[np.float64]
 
-NO_REST = (
-    "has {p} components for {n} features, which leave nothing for SPE: every row would alarm by "
-    'rounding. Give Monitor(model, n_components="parallel"), a number below {p} or a share such as '
-    "0.9; or learn fewer components"
-)
+
+def no_rest(model: Any) -> str:
+    """Why there is no limit of SPE, and what to do."""
+    p, n = np.asarray(model.components).shape
+    said = f"the model has {p} components for {n} features, which leave nothing for SPE: "
+    if n == 1:
+        return said + "learn two features or more, or use t2, which needs no more than one"
+    if p == 1:
+        return said + "the features are multiples of each other; use t2, or learn others, too"
+    return said + (
+        'every row would alarm by rounding. Give Monitor(model, n_components="parallel"), a number '
+        f"below {p} or a share such as 0.9; or learn fewer components"
+    )
 
 
 def leaves_a_rest(model: Any) -> bool:

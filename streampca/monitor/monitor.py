@@ -15,7 +15,7 @@ from streampca.monitor import limits
 from streampca.monitor.assessment import Assessment, in_limits
 from streampca.monitor.calibration import METHODS, sketches_of, with_sketches
 from streampca.monitor.distances import Distances
-from streampca.monitor.kept import NO_REST, leaves_a_rest
+from streampca.monitor.kept import leaves_a_rest, no_rest
 from streampca.monitor.quantiles import Smooth
 from streampca.monitor.spectrum import independent_rows
 from streampca.text import html
@@ -214,8 +214,7 @@ class Monitor(Distances):
             what `calibrate` saw.
         """
         if self.n_components == len(self._fitted.components) and not leaves_a_rest(self._fitted):
-            p, n = self._fitted.components.shape
-            raise ValueError("the model " + NO_REST.format(p=p, n=n))
+            raise ValueError(no_rest(self._fitted))
         if method == "empirical":
             return self._normal_spe.limit(confidence)
         limits.check_method(method, (*_SPE_LIMITS, "empirical"))

@@ -51,6 +51,8 @@ def pair_of(components: Sequence[int], p: int) -> list[int]:
     """Two of p components, counted from 1, as columns; ValueError if there are no such two."""
     first, second = components
     if not (1 <= first <= p and 1 <= second <= p) or first == second:
+        if p < 2:
+            raise ValueError(f"two components are drawn, and the rows vary along {p or 'none'}")
         raise ValueError(f"components={components!r} is not accepted: give two of 1 to {p}")
     return [first - 1, second - 1]
 

@@ -160,3 +160,10 @@ def test_score_of_a_model_with_all_components_does_not_alarm_on_everything(tmp_p
     assert "parallel" not in own.stderr
     run("fit", "rows.csv", "-o", "other", "-n", "parallel", "--scale", "-q")
     assert len(CheckpointStore("other").latest().components) == 2
+
+
+@pytest.mark.parametrize(("n", "says"), [(1, "learn two features or more"), (2, "multiples")])
+def test_what_cannot_be_followed_is_not_advised(n, says):
+    rows = np.arange(9.0)[:, None] * np.ones(n)
+    with pytest.raises(ValueError, match=f"leave nothing for SPE: .*{says}"):
+        Monitor(StreamingPCA(1).fit(rows)).spe_limit()

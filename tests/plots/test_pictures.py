@@ -175,6 +175,10 @@ def test_what_cannot_be_drawn_is_said(model):
         (lambda: plots.plot_event(model, rows(5), statistic="q"), "statistic='q'"),
         (lambda: plots.plot_event(model, rows(5), n_features=31), "n_features=31"),
         (lambda: plots.plot_biplot(model, rows(5), components=(1, 9)), "give two of 1 to 8"),
+        (
+            lambda: plots.plot_biplot(StreamingPCA(2).fit(np.ones((9, 8))).checkpoint(), rows(5)),
+            "two components are drawn, and the rows vary along none",
+        ),
         (lambda: plots.plot_scores(model, rows(5), times=[1]), "there are 5 rows"),
         (lambda: plots.plot_scores(model, rows(2), times=[1, 2], groups=[1, 2]), "give one"),
     ):
