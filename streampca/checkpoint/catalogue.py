@@ -1,6 +1,6 @@
 """What each file of many checkpoints has, in brief: files that cannot have an answer stay closed.
 
-    .index/day=2024-01-01    a record for each file that was written, one after the other
+    .index/.day=2024-01-01    a record for each file that was written, one after the other
 
 A record has the name of its file, the first and the last of its checkpoints, 32 bits for each of
 its keys, and 128 for all of them together. All of it is repeated from the files, which never change
@@ -166,9 +166,9 @@ class Catalogue:
             return
         with contextlib.suppress(OSError):
             if staying:
-                self._files.write(f"{FOLDER}/{day}", _records(staying))
+                self._files.write(_place(day), _records(staying))
             else:
-                self._files.remove(f"{FOLDER}/{day}")
+                self._files.remove(_place(day))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -176,18 +176,22 @@ class Catalogue:
         """What cannot be written, as on a full disk or where one may only read, is done without."""
         if self._files.appends:
             with contextlib.suppress(OSError):
-                self._files.append(f"{FOLDER}/{day}", _records(briefs))
+                self._files.append(_place(day), _records(briefs))
 
     def _written(self, day: str) -> Iterator[tuple[str, Brief]]:
         if not self._files.appends:
             return
         try:
-            with self._files.opened(f"{FOLDER}/{day}") as file:
+            with self._files.opened(_place(day)) as file:
                 data = file.read_at(0, min(file.size, _MOST_BYTES))
         except (OSError, Unusable):
             return
         for name, brief in _parsed(data):
             yield f"{day}/{name}", brief
+
+
+def _place(day: str) -> str:
+    return f"{FOLDER}/.{day}"  # hidden: Polars looks into hidden folders
 
 
 def _bits(key: Key) -> int:

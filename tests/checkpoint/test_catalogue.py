@@ -34,7 +34,7 @@ def work(draw):
 
 
 def records(folder):
-    return sorted(Path(folder).glob(f"{catalogue.FOLDER}/*"))
+    return sorted(Path(folder).glob(f"{catalogue.FOLDER}/.*"))
 
 
 def spoil(folder, how):
@@ -226,10 +226,10 @@ def test_a_store_that_one_may_only_read_is_read(tmp_path):
 
 @pytest.mark.parametrize("there", ["a file", "a folder", "a link", "a pipe"])
 def test_what_stands_in_the_place_of_records_stops_nobody(tmp_path, there):
-    place = tmp_path / "store" / catalogue.FOLDER / "day=1970-01-01"
+    place = tmp_path / "store" / catalogue.FOLDER / ".day=1970-01-01"
     place.parent.mkdir(parents=True)
     if there == "a file":
-        place.write_bytes(b"idx1" * 1000)
+        place.write_bytes(b"idx2" * 1000)
     elif there == "a folder":
         place.mkdir()
     elif there == "a link":
@@ -257,7 +257,7 @@ def test_compacting_leaves_no_records_of_files_that_are_gone(tmp_path):
     assert len(records(tmp_path)) == 2
     store.prune(keep_last=1)
     assert {path.name for path in records(tmp_path)} == {
-        path.name for path in tmp_path.glob("day=*")
+        f".{path.name}" for path in tmp_path.glob("day=*")
     }
 
 
