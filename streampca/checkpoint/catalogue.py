@@ -1,19 +1,22 @@
 """What each file of many checkpoints has, in brief: files that cannot have an answer stay closed.
 
-    .index/day=2024-01-01    a record for each file that was written, one after the other
+    .index/.day=2024-01-01    a record for each file that was written, one after the other
 
-A record has the name of its file, the first and the last of its checkpoints, and 32 bits for each
-of its keys. All of it is repeated from the files, which never change and whose names are never used
-again: a record that is torn, lost or of a file that is gone makes no answer another one. What has
-no record is read itself. So records are added without a lock, and need not last.
+A record has the name of its file, the first and the last of its checkpoints, 32 bits for each of
+its keys, and 128 for all of them together. All of it is repeated from the files, which never change
+and whose names are never used again: a record that is torn, lost or of a file that is gone makes no
+answer another one. What has no record is read itself. So records are added without a lock, and need
+not last.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,16 +27,16 @@ from streampca.checkpoint.bundle_index import Index, Rank, key_order
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Files, Unusable
 
-__all__ = ["FEW", "MANY", "Brief", "Catalogue"]
+__all__ = ["FEW", "MANY", "Asked", "Brief", "Catalogue", "Keys", "OfKey"]
 
 FOLDER = ".index"  # not a day's or a key's, so that readers pass it over
 
 FEW, MANY = 4, 64
 """Files without a record: so few are read at once; of so many the records are written anew."""
 
-_MAGIC = b"idx1"
+_MAGIC = b"idx2"
 _HEAD = struct.Struct("<4sII")  # magic, bytes of the rest, its CRC-32
-_BODY = struct.Struct("<Q16s8sqqqq")  # order, digest and suffix of the name; first and last rank
+_BODY = struct.Struct("<Q16s8sqqqq16s")  # order, digest, suffix of the name; ranks; all keys
 _MOST_BYTES = 2**28
 
 
@@ -44,18 +47,79 @@ class Brief(NamedTuple):
     last: Rank
     keys: NDArray[np.uint32]
     """32 bits of each key, sorted; keys that share them cost a file opened in vain."""
+    together: bytes
+    """The exclusive or of 128 bits of each key."""
 
     @classmethod
     def of(cls, index: Index) -> Brief:
         """In brief what an index says."""
-        keys = sorted({_bits(key) for key in index.keys})
-        return cls(*index.reach(), np.array(keys, "<u4"))
+        return cls(*index.reach(), *_of_keys(tuple(index.keys)))
 
     def may_have(self, key: Key) -> bool:
         """False if the file has no checkpoint of a key."""
         bits = _bits(key)
         at = int(self.keys.searchsorted(np.uint32(bits)))
         return at < len(self.keys) and int(self.keys[at]) == bits
+
+
+class Asked:
+    """What somebody asks of many files: this one wants all of them."""
+
+    def begin(self) -> None:
+        """The files are gone through from the first one on."""
+
+    def wants(self, brief: Brief) -> bool:
+        """Whether a file is to be opened, by what it has in brief."""
+        return True
+
+    def learn(self, index: Index) -> None:
+        """What a file has that was opened."""
+
+
+class OfKey(Asked):
+    """Files that may have a key."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def wants(self, brief: Brief) -> bool:
+        """Whether it may have it."""
+        return brief.may_have(self._key)
+
+
+class Keys(Asked):
+    """All keys: files stay closed that have none but known ones.
+
+    They do if known keys have the same 32 bits each, and the same 128 bits together.
+    """
+
+    def begin(self) -> None:
+        """Nothing is known."""
+        self.found: set[Key] = set()
+        self._known: dict[int, int | None] = {}  # by 32 bits, where one key has these
+        self._same: set[tuple[bytes, bytes]] = set()
+
+    def wants(self, brief: Brief) -> bool:
+        """Whether it has another key."""
+        this = brief.keys.tobytes(), brief.together
+        if this in self._same:
+            return False
+        known = [self._known.get(bits) for bits in brief.keys.tolist()]
+        total = 0
+        for each in known:
+            total ^= each or 0
+        if None in known or total != int.from_bytes(brief.together):
+            return True
+        self._same.add(this)
+        return False
+
+    def learn(self, index: Index) -> None:
+        """Its keys are known."""
+        for key in index.keys:
+            if key not in self.found:
+                self.found.add(key)
+                bits = _bits(key)
+                self._known[bits] = None if bits in self._known else _many_bits(key)
 
 
 class Catalogue:
@@ -102,9 +166,9 @@ class Catalogue:
             return
         with contextlib.suppress(OSError):
             if staying:
-                self._files.write(f"{FOLDER}/{day}", _records(staying))
+                self._files.write(_place(day), _records(staying))
             else:
-                self._files.remove(f"{FOLDER}/{day}")
+                self._files.remove(_place(day))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -112,13 +176,13 @@ class Catalogue:
         """What cannot be written, as on a full disk or where one may only read, is done without."""
         if self._files.appends:
             with contextlib.suppress(OSError):
-                self._files.append(f"{FOLDER}/{day}", _records(briefs))
+                self._files.append(_place(day), _records(briefs))
 
     def _written(self, day: str) -> Iterator[tuple[str, Brief]]:
         if not self._files.appends:
             return
         try:
-            with self._files.opened(f"{FOLDER}/{day}") as file:
+            with self._files.opened(_place(day)) as file:
                 data = file.read_at(0, min(file.size, _MOST_BYTES))
         except (OSError, Unusable):
             return
@@ -126,8 +190,26 @@ class Catalogue:
             yield f"{day}/{name}", brief
 
 
+def _place(day: str) -> str:
+    return f"{FOLDER}/.{day}"  # hidden: Polars looks into hidden folders
+
+
 def _bits(key: Key) -> int:
     return zlib.crc32(key_order(key)[1])
+
+
+def _many_bits(key: Key) -> int:
+    text = f"{type(key).__name__}:{key}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+@lru_cache(maxsize=256)
+def _of_keys(keys: tuple[Key, ...]) -> tuple[NDArray[np.uint32], bytes]:
+    """As a record has them; files that a job writes one after another have the same."""
+    total = 0
+    for key in keys:
+        total ^= _many_bits(key)
+    return np.array(sorted({_bits(key) for key in keys}), "<u4"), total.to_bytes(16)
 
 
 def _records(briefs: Mapping[str, Brief]) -> bytes:
@@ -137,7 +219,8 @@ def _records(briefs: Mapping[str, Brief]) -> bytes:
         name = paths.parse_bundle_name(relative.partition("/")[2])
         assert name is not None
         digest, suffix = bytes.fromhex(name.digest), bytes.fromhex(name.suffix)
-        body = _BODY.pack(name.order, digest, suffix, *brief.first, *brief.last)
+        ranks = (*brief.first, *brief.last)
+        body = _BODY.pack(name.order, digest, suffix, *ranks, brief.together)
         body += brief.keys.tobytes()
         made.append(_HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body)
     return b"".join(made)
@@ -153,10 +236,11 @@ def _parsed(data: bytes) -> Iterator[tuple[str, Brief]]:
             body = body[:size]
             fits = len(body) == size >= _BODY.size and (size - _BODY.size) % 4 == 0
             if fits and zlib.crc32(body) == checksum:
-                order, digest, suffix, *ranks = _BODY.unpack_from(body)
+                order, digest, suffix, *ranks, together = _BODY.unpack_from(body)
                 keys = np.frombuffer(body, "<u4", offset=_BODY.size)
                 name = paths.BundleName(order, digest.hex(), suffix.hex())
-                yield paths.spelled(name), Brief((ranks[0], ranks[1]), (ranks[2], ranks[3]), keys)
+                first, last = (ranks[0], ranks[1]), (ranks[2], ranks[3])
+                yield paths.spelled(name), Brief(first, last, keys, together)
                 at += _HEAD.size + size
                 continue
         at += 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from streampca.checkpoint import columns, paths
 from streampca.checkpoint.bundle import read_index
 from streampca.checkpoint.bundle_index import Index, Name, Rank
-from streampca.checkpoint.catalogue import Brief, Catalogue
+from streampca.checkpoint.catalogue import Asked, Brief, Catalogue, OfKey
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Files, Unusable
 from streampca.checkpoint.listing import Listing
@@ -22,6 +22,7 @@ __all__ = ["Place", "Places", "Which", "counting", "single_place"]
 
 
 _LAST = 2**63 - 1
+_ALL = Asked()
 
 Which = tuple[type, Key, Name]
 """A checkpoint; 1 and "1" are two keys."""
@@ -72,22 +73,18 @@ class Places:
         """The folders of files of many, the newest day first."""
         return sorted(self.listing.days(), key=paths.day_number, reverse=True)
 
-    def bundles(
-        self, days: Iterable[str], only: Callable[[Brief], bool] = lambda _: True
-    ) -> dict[str, dict[str, Index]]:
-        """For each day the files of many that there are now, each with its index.
-
-        `only` leaves out files by what they have in brief, which are not opened then.
-        """
+    def bundles(self, days: Iterable[str], asked: Asked = _ALL) -> dict[str, dict[str, Index]]:
+        """For each day the files of many that there are now and are wanted, with their indexes."""
         days = list(days)
         while True:
             listed, gone = self.listing.bundles(days), False
+            asked.begin()
             found: dict[str, dict[str, Index]] = {}
             for day, files in listed.items():
                 found[day] = {}
                 briefs = self.catalogue.of_day(day, files)
                 for relative in files:
-                    if relative in briefs and not only(briefs[relative]):
+                    if relative in briefs and not asked.wants(briefs[relative]):
                         continue
                     try:
                         index = self.index(relative)
@@ -96,6 +93,7 @@ class Places:
                         continue
                     if index is not None:
                         found[day][relative] = index
+                        asked.learn(index)
                 self._learn(day, briefs, found[day])
             # who replaced it had written the replacement before; somebody else has removed it
             if not gone or self.listing.bundles(days) == listed:
@@ -113,9 +111,9 @@ class Places:
         having = [(brief, name) for name, brief in briefs.items() if brief.may_have(key)]
         return sorted(having, key=lambda each: (each[0].last, each[1]), reverse=True)
 
-    def indexes(self, only: Callable[[Brief], bool] = lambda _: True) -> dict[str, Index]:
-        """All files of many, each with its index; `only` as for `bundles`."""
-        bundles = self.bundles(self.days(), only)
+    def indexes(self, asked: Asked = _ALL) -> dict[str, Index]:
+        """The files of many that are wanted, each with its index."""
+        bundles = self.bundles(self.days(), asked)
         return {relative: index for day in bundles.values() for relative, index in day.items()}
 
     def _learn(
@@ -182,12 +180,12 @@ class Places:
     def of_day(self, key: Key, day: str) -> dict[Name, Place]:
         """The checkpoints of a key that end on a day."""
         singles = [place for place in self.singles(key) if place.day == day]
-        return _counting(key, self.bundles([day], _having(key))[day], singles)
+        return _counting(key, self.bundles([day], OfKey(key))[day], singles)
 
     def of_key(self, key: Key) -> dict[Name, Place]:
         """All checkpoints of a key, unordered."""
         singles = list(self.singles(key))
-        return _counting(key, self.indexes(_having(key)), singles)
+        return _counting(key, self.indexes(OfKey(key)), singles)
 
     def newest_first(self, key: Key, until: int | None = None) -> Iterator[Place]:
         """The checkpoints of a key, of windows that had ended by then, if that is given.
@@ -235,10 +233,6 @@ class Places:
             if given is not None:
                 waiting = {name: p for name, p in waiting.items() if name.rank < given}
         yield from _descending(waiting.values())
-
-
-def _having(key: Key) -> Callable[[Brief], bool]:
-    return lambda brief: brief.may_have(key)
 
 
 def _descending(places: Iterable[Place]) -> list[Place]:

@@ -18,6 +18,7 @@ from streampca.checkpoint.bundle import (
     to_bundle,
 )
 from streampca.checkpoint.bundle_index import Index, Name, key_order
+from streampca.checkpoint.catalogue import Keys
 from streampca.checkpoint.fields import Key
 from streampca.checkpoint.files import Stamp, Unusable, content
 from streampca.checkpoint.parquet import from_parquet, look, read_light
@@ -145,11 +146,10 @@ def keys(places: Places) -> list[Key]:
             found |= {key for key, _ in _of_folder(places, entry.name)}
         elif entry.name.endswith(".parquet") and not entry.name.startswith("."):
             places.skip(entry.name, "it does not lie in the folder of a key")
-    for index in places.indexes().values():
-        found.update(index.keys)
-    return sorted(
-        found, key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key)
-    )
+    of_many = Keys()
+    places.indexes(of_many)
+    found |= of_many.found
+    return sorted(found, key=lambda k: (k is not None, isinstance(k, str), 0 if k is None else k))
 
 
 def _of_folder(places: Places, folder: str) -> list[tuple[Key, list[Place]]]:

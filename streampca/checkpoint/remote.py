@@ -106,7 +106,7 @@ class RemoteFiles:
         waiting = self._at(TEMPORARY)
         for each in (folder, waiting):
             self.filesystem.create_dir(each, recursive=True)
-        here = f"{waiting}/{name}.{secrets.token_hex(8)}{SUFFIX}"
+        here = f"{waiting}/.{name}.{secrets.token_hex(8)}{SUFFIX}"
         try:
             self._upload(here, data)
             self.filesystem.move(here, place)

@@ -32,7 +32,7 @@ UNTOUCHED_DAY = 24 * 3600.0
 def temporary(folder: Path, name: str) -> Iterator[tuple[BinaryIO, Path]]:
     """A new file in a folder, held while it is open; gone afterwards unless it was renamed."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"{name}.{secrets.token_hex(8)}{SUFFIX}"
+    place = folder / f".{name}.{secrets.token_hex(8)}{SUFFIX}"
     with open(place, "xb") as file:
         try:
             _hold(file.fileno())

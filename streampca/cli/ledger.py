@@ -17,7 +17,8 @@ from streampca import CheckpointStore
 from streampca.cli.models import Point
 from streampca.files import BEGIN, Place, Source, Topic, atomic
 
-_NAME = "fit.json"
+_NAME = ".fit.json"  # hidden: who reads a folder of Parquet files passes it over
+_OLD_NAME = "fit.json"  # of older versions
 _VERSION = 1
 _HEAD = 4096
 
@@ -100,11 +101,15 @@ class Ledger:
     bad_rows: str  # the file that they went to, if any
     bad_rows_size: int  # bytes of it
     settings: dict[str, Any]  # columns, key, half-life: what must be as before
+    _may_be_old = False  # whether an older version's file may be there
 
     def write(self, store: CheckpointStore) -> None:
-        """Replace the file in one step."""
+        """Replace the file in one step; one of an older version's name goes then."""
         content = {"version": _VERSION, **dataclasses.asdict(self)}
         atomic.write(path_in(store), json.dumps(content).encode() + b"\n")
+        if self._may_be_old:
+            atomic.remove(path_in(store, _OLD_NAME))
+            self._may_be_old = False
 
     @classmethod
     def read(cls, store: CheckpointStore) -> Ledger | None:
@@ -115,8 +120,14 @@ class Ledger:
         ValueError
             If it cannot be read.
         """
+        path, data = path_in(store), _content(path_in(store))
+        if data is None:
+            path = path_in(store, _OLD_NAME)
+            data = _content(path)
+        if data is None:
+            return None
         try:
-            content = json.loads(atomic.read(path_in(store)))
+            content = json.loads(data)
             if content.pop("version") != _VERSION:
                 raise ValueError("a newer streampca wrote it: upgrade streampca")
             content["readings"] = {
@@ -124,12 +135,12 @@ class Ledger:
                 for name, each in content["readings"].items()
             }
             content["points"] = [(key, end, sequence) for key, end, sequence in content["points"]]
-            return cls(**content)
-        except FileNotFoundError:
-            return None
+            found = cls(**content)
+            found._may_be_old = True
+            return found
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path_in(store)}: cannot be read ({_short(error)}); it says what has been "
+                f"{path}: cannot be read ({_short(error)}); it says what has been "
                 "read, and without it no fit can go on: fit into a new folder"
             ) from error
 
@@ -145,9 +156,16 @@ def _goes_on_with_a_line(source: Source, size: int | None) -> bool:
         return bytes(file.read(1)) in (b"\n", b"\r", b"")
 
 
-def path_in(store: CheckpointStore) -> str:
+def path_in(store: CheckpointStore, name: str = _NAME) -> str:
     """Where the ledger of a store lies."""
-    return f"{store.uri.rstrip('/')}/{_NAME}"
+    return f"{store.uri.rstrip('/')}/{name}"
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        return atomic.read(path)
+    except FileNotFoundError:
+        return None
 
 
 def _short(error: BaseException) -> str:

@@ -75,3 +75,13 @@ def read(path: str) -> bytes:
     filesystem, place = fs.FileSystem.from_uri(path)
     with filesystem.open_input_file(place) as file:
         return bytes(file.read())
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    if "://" not in path:
+        Path(path).expanduser().unlink(missing_ok=True)
+        return
+    filesystem, place = fs.FileSystem.from_uri(path)
+    if filesystem.get_file_info(place).type == fs.FileType.File:
+        filesystem.delete_file(place)

@@ -34,7 +34,7 @@ def work(draw):
 
 
 def records(folder):
-    return sorted(Path(folder).glob(f"{catalogue.FOLDER}/*"))
+    return sorted(Path(folder).glob(f"{catalogue.FOLDER}/.*"))
 
 
 def spoil(folder, how):
@@ -63,7 +63,7 @@ def answers(store):
             store.resume_point(key),
         )
         for key in [*KEYS, "nobody"]
-    }
+    } | {"keys": store.keys()}
 
 
 def brute(store):
@@ -83,17 +83,24 @@ def brute(store):
             mine,
             [(c.window_end, c.sequence) for c in mine],
         )
+    found["keys"] = sorted(
+        {c.key for all_ in all_of.values() for c in all_},
+        key=lambda key: (key is not None, isinstance(key, str), 0 if key is None else key),
+    )
     return found
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(work(), st.booleans())
-def test_answers_are_those_of_reading_every_file(tmp_path_factory, steps, one_process):
+@given(work(), st.booleans(), st.sampled_from([1, 3, 2**32 - 1]))
+def test_answers_are_those_of_reading_every_file(tmp_path_factory, steps, one_process, bits):
+    """Also where keys share their bits."""
     folder = tmp_path_factory.mktemp("store")
     kept = CheckpointStore(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogue, "FEW", 0)
         patch.setattr(catalogue, "MANY", 2)
+        patch.setattr(catalogue, "_bits", lambda key, before=catalogue._bits: before(key) & bits)
+        catalogue._of_keys.cache_clear()
         for what, names in steps:
             store = kept if one_process else CheckpointStore(folder)
             made = [
@@ -111,13 +118,15 @@ def test_answers_are_those_of_reading_every_file(tmp_path_factory, steps, one_pr
             else:
                 spoil(folder, what)
             here = answers(store)
-            assert {key: each[:4] for key, each in here.items()} == brute(CheckpointStore(folder))
+            without = {w: each if w == "keys" else each[:4] for w, each in here.items()}
+            assert without == brute(CheckpointStore(folder))  # without where to go on from
             assert here == answers(CheckpointStore(folder))
         for how in ("lose", "tear", "flip"):
             spoil(folder, how)
             assert answers(CheckpointStore(folder)) == here
         shutil.rmtree(folder / catalogue.FOLDER, ignore_errors=True)
         assert answers(CheckpointStore(folder)) == here
+    catalogue._of_keys.cache_clear()
 
 
 def filled(folder, files=100, keys=40, together=10):
@@ -164,6 +173,28 @@ def test_a_question_opens_the_files_of_its_answer_alone(tmp_path, monkeypatch):
     assert sum(name.endswith(".parquet") for name in read) == 25
 
 
+def test_keys_opens_files_that_may_have_new_ones_alone(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+    store.write_many([make(n=3, key=key, window_end=30 * MINUTE) for key in ("press 3", 4, "4")])
+    store.write_many(
+        [make(n=3, key=key, window_end=30 * MINUTE) for key in ("press 3", "press 39")]
+    )
+    read = opened(monkeypatch)
+    found = CheckpointStore(tmp_path).keys()
+    assert found == [4, *sorted(["4", *(f"press {k}" for k in range(40))])]
+    assert sum(name.endswith(".parquet") for name in read) <= 6
+
+
+def test_records_of_an_older_version_are_passed_over(tmp_path):
+    store = filled(tmp_path)
+    for path in records(tmp_path):
+        path.write_bytes(path.read_bytes().replace(b"idx2", b"idx1"))
+    found = CheckpointStore(tmp_path)
+    assert len(found.keys()) == 40
+    assert found.latest("press 17") == store.latest("press 17")
+    assert b"idx2" in records(tmp_path)[0].read_bytes()
+
+
 def test_records_that_are_lost_are_written_again_by_who_reads(tmp_path, monkeypatch):
     filled(tmp_path)
     shutil.rmtree(tmp_path / catalogue.FOLDER)
@@ -195,10 +226,10 @@ def test_a_store_that_one_may_only_read_is_read(tmp_path):
 
 @pytest.mark.parametrize("there", ["a file", "a folder", "a link", "a pipe"])
 def test_what_stands_in_the_place_of_records_stops_nobody(tmp_path, there):
-    place = tmp_path / "store" / catalogue.FOLDER / "day=1970-01-01"
+    place = tmp_path / "store" / catalogue.FOLDER / ".day=1970-01-01"
     place.parent.mkdir(parents=True)
     if there == "a file":
-        place.write_bytes(b"idx1" * 1000)
+        place.write_bytes(b"idx2" * 1000)
     elif there == "a folder":
         place.mkdir()
     elif there == "a link":
@@ -226,7 +257,7 @@ def test_compacting_leaves_no_records_of_files_that_are_gone(tmp_path):
     assert len(records(tmp_path)) == 2
     store.prune(keep_last=1)
     assert {path.name for path in records(tmp_path)} == {
-        path.name for path in tmp_path.glob("day=*")
+        f".{path.name}" for path in tmp_path.glob("day=*")
     }
 
 

@@ -2,13 +2,16 @@
 
 import contextlib
 import dataclasses
+import datetime
 import io
+import os
 
 import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from checkpoints import CHECKPOINT, MINUTE
@@ -19,6 +22,7 @@ from streampca.checkpoint.bundle import InMemory
 from streampca.checkpoint.columns import to_batch
 from streampca.checkpoint.footer import footer_start, pages_of
 from streampca.checkpoint.parquet import _LIGHT, _sealed, read_light
+from streampca.checkpoint.temporary import temporary
 from streampca.wire import WireError
 
 BATCH = CHECKPOINT.to_record_batch()
@@ -52,16 +56,28 @@ def test_others_read_a_store_of_many_files_and_pass_over_what_is_no_checkpoint(t
     ]
     for i in range(0, len(written), 2):
         store.write_many(written[i : i + 2])
-    assert (tmp_path / "store/.index").is_dir()
-    (tmp_path / "store/fit.json").write_text("{}")  # what the command line keeps there
+    # what else may lie there: a token of who removed files, what the command line keeps, what a
+    # writer that was killed has left
+    store.write_many(written[:2])
+    folder = tmp_path / "store"
+    (folder / ".fit.json").write_text("{}")
+    with temporary(folder / ".tmp", "b-00.parquet") as (file, place):
+        file.write(b"PAR1")
+        file.flush()
+        left = place.with_name(place.name.replace("b-00", "b-01"))
+        os.link(place, left)
+    hidden = {each.name for each in folder.iterdir() if each.name.startswith(".")}
+    assert hidden == {".fit.json", ".generation", ".index", ".tmp"}
     files = f"{tmp_path}/store/**/*.parquet"
     asked = f"select count(*) from read_parquet('{files}', hive_partitioning = true)"
     of_a_key = f"{asked} where key = 'press 1' and day = '1970-01-01'"
     assert (duckdb.sql(asked).fetchall(), duckdb.sql(of_a_key).fetchall()) == ([(140,)], [(70,)])
     frame = pl.scan_parquet(files, hive_partitioning=True)
     assert frame.filter(pl.col("key") == "press 1").collect().height == 70
-    (tmp_path / "store/fit.json").unlink()
-    assert len(pd.read_parquet(tmp_path / "store")) == 140
+    frame = pl.scan_parquet(folder, hive_partitioning=True, hidden_file_prefix=".")
+    assert frame.filter(pl.col("day") == datetime.date(1970, 1, 1)).collect().height == 140
+    assert len(pd.read_parquet(folder)) == 140
+    assert ds.dataset(folder, partitioning="hive").to_table().num_rows == 140
 
 
 def test_parquet_torn_anywhere_is_refused():

@@ -56,7 +56,7 @@ def encoded(rows, first=0):
 
 def n_learned(folder):
     """Rows that the ledger counts."""
-    path = folder / "store/fit.json"
+    path = folder / "store/.fit.json"
     return json.loads(path.read_text())["n_rows"] if path.exists() else 0
 
 
@@ -86,7 +86,7 @@ def test_killed_at_random_moments_it_learns_every_row_once(forks, topics, tmp_pa
         for partition in range(3):
             topics.send(name, values[partition::3], partition)
         before = n_learned(tmp_path)
-        pid = forks.start(*given, "--resume" if (tmp_path / "store/fit.json").exists() else "-q")
+        pid = forks.start(*given, "--resume" if (tmp_path / "store/.fit.json").exists() else "-q")
         if chance.random() < 0.75:  # at work: it has learned something, and goes on
             wait_until(lambda before=before: n_learned(tmp_path) > before, pid, forks.log)
             time.sleep(chance.random() * 0.3)
@@ -98,7 +98,7 @@ def test_killed_at_random_moments_it_learns_every_row_once(forks, topics, tmp_pa
         after, there = n_learned(tmp_path), len(rows) + n_bad
         moments["at the end" if after == there else "midway" if after > before else "before"] += 1
     wait_for_end(forks.start(*given, "--resume", "--until-end"), 300)
-    ledger = json.loads((tmp_path / "store/fit.json").read_text())
+    ledger = json.loads((tmp_path / "store/.fit.json").read_text())
     print(f"{KILLS} kills, {len(rows):,} rows, {n_bad} bad messages; ledger then: {dict(moments)}")
     assert ledger["n_rows"] == len(rows) + n_bad, forks.log.read_text()
     assert ledger["n_bad"] == n_bad == len((tmp_path / "bad.jsonl").read_text().splitlines())

@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as ds
 import pytest
 from cut_off import killed
 
@@ -122,7 +125,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     )
     process.stdin.write("a,b\n" + "1,2\n3,5\n" * 1000)
     process.stdin.flush()  # and stays open: the command waits for more
-    ledger = tmp_path / "store/fit.json"
+    ledger = tmp_path / "store/.fit.json"
     while not (ledger.exists() and json.loads(ledger.read_text())["n_rows"] >= 1000):
         assert process.poll() is None
         time.sleep(0.01)
@@ -225,11 +228,52 @@ def test_bad_rows_are_kept_once(cli, write, rows, monkeypatch):
     assert len(Path("bad.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_ledger_of_the_old_name_is_gone_on_with(cli, write, rows, killed):
+    """Its ledger has the old name; who is killed before that one goes leaves both."""
+    given = ["fit", write("a.csv", rows[:2000]), *OPTIONS]
+    cli(*given, "-o", "store")
+    new, old = Path("store/.fit.json"), Path("store/fit.json")
+    before = new.read_bytes()
+    assert cli("inspect", "store").out
+    write("a.csv", rows)
+    if killed:
+        cli(*given, "-o", "store", "--resume")
+        old.write_bytes(before)
+    else:
+        new.rename(old)
+        assert Ledger.read(CheckpointStore("store")).n_rows == 2000
+        cli("store", "compact", "store", "--moments", "none")  # what is gone on from stays
+    cli(*given, "-o", "store", "--resume")
+    assert Ledger.read(CheckpointStore("store")).n_rows == 3000
+    cli("store", "copy", "store", "other")
+    if not killed:
+        assert not old.exists()
+    write("b.csv", rows[:500])
+    cli("fit", "b.csv", *OPTIONS, "-o", "store", "--resume")
+    assert not old.exists()
+    assert new.exists()
+    assert Ledger.read(CheckpointStore("store")).n_rows == 3500
+    assert Ledger.read(CheckpointStore("other")).n_rows == 3000
+
+
+def test_others_read_the_folder_of_a_fit(cli, write, rows):
+    cli("fit", write("a.csv", rows), *OPTIONS, "-o", "store")
+    count = len(CheckpointStore("store").history())
+    assert len(pd.read_parquet("store")) == count > 1
+    assert ds.dataset("store", partitioning="hive").to_table().num_rows == count
+    assert pl.scan_parquet("store", hidden_file_prefix=".").collect().height == count
+    cli("store", "compact", "store")
+    assert len(pd.read_parquet("store")) == count
+    assert ds.dataset("store", partitioning="hive").to_table().num_rows == count
+    assert pl.scan_parquet("store", hidden_file_prefix=".").collect().height == count
+
+
 def test_a_damaged_ledger_is_named(cli, write, rows):
     given = ["fit", write("a.csv", rows), "-o", "store"]
     cli(*given)
     for text in ("{", "[]", '{"version": 2}', '{"version": 1}'):
-        Path("store/fit.json").write_text(text)
+        Path("store/.fit.json").write_text(text)
         assert "fit.json: cannot be read" in cli(*given, "--resume", code=2).err
 
 

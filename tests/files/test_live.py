@@ -58,7 +58,7 @@ def wait_for(process, found):
 
 def n_learned(folder):
     """Rows that a store holds for good."""
-    ledger = folder / "fit.json"
+    ledger = folder / ".fit.json"
     return json.loads(ledger.read_text())["n_rows"] if ledger.exists() else 0
 
 

@@ -181,10 +181,10 @@ def test_any_bytes_are_read_or_refused_in_one_line(seed, suffix, capfd):
         ("x.npz", b"PK\x03\x04 no archive", ("compare", "store", "x.npz")),
         ("x.npz", b"", ("compare", "store", "x.npz")),
         ("x.parquet", b"PAR1", ("inspect", "x.parquet")),
-        ("new/fit.json", b"[" * 100_000, ("fit", "a.csv", "-o", "new", "--resume")),
-        ("new/fit.json", b"\xff\xfe", ("fit", "a.csv", "-o", "new", "--resume")),
-        ("new/fit.json", b'{"version": 1}', ("inspect", "new")),
-        ("store/fit.json", b"[" * 100_000, ("inspect", "store")),
+        ("new/.fit.json", b"[" * 100_000, ("fit", "a.csv", "-o", "new", "--resume")),
+        ("new/.fit.json", b"\xff\xfe", ("fit", "a.csv", "-o", "new", "--resume")),
+        ("new/.fit.json", b'{"version": 1}', ("inspect", "new")),
+        ("store/.fit.json", b"[" * 100_000, ("inspect", "store")),
     ],
 )
 def test_other_files_that_are_not_what_they_should_be_are_named(name, data, command):
