@@ -137,8 +137,7 @@ class Learner(Generic[M]):
     def fold(self, batch: Minibatch) -> None:
         """Learn from a minibatch at once.
 
-        For forgetting that does not go by rows, with `decay` of the batch: call the method `decay`
-        before, by what has been forgotten since the last row.
+        For forgetting not by rows, with `decay` of the batch: call the method `decay` before, too.
         """
         with self.lock:
             self.flush()
@@ -160,7 +159,7 @@ class Learner(Generic[M]):
         self._folded()
 
     def _folded(self) -> None:
-        self._solved = None
+        self.rows_come()
         self.solver.step(self.moments)
 
     def rows_come(self) -> None:
@@ -169,9 +168,9 @@ class Learner(Generic[M]):
 
     def begin_tally(self, n_parts: int, spare: Tally | None) -> Tally | None:
         """Sums of rows to come, where that is all that is needed of them."""
-        plain = self.options.forgetting == 1.0 and not self._impute
         exact = self.parameters["solver"] == "exact"  # others take a step with each minibatch
-        return self.moments.tally(n_parts, spare) if plain and exact else None
+        plain = exact and self.options.forgetting == 1.0 and not self._impute
+        return self.moments.tally(n_parts, spare) if plain else None
 
     def count(self, tally: Tally, X: NDArray[Any]) -> int:
         """Add rows to sums; how many were fit for it."""
@@ -202,10 +201,10 @@ class Learner(Generic[M]):
             return self._gaps.begin(X)
         if self._gaps.first_values(X, self.moments):
             self._solved = None
-        if not has_gaps(X):
-            return X
-        filled = self.solver.filled(self._model_of_moments(), X)
-        return self._gaps.standing(X, filled, self.moments)
+        if has_gaps(X):
+            filled = self.solver.filled(self._model_of_moments(), X)
+            return self._gaps.standing(X, filled, self.moments)
+        return X
 
     # --- what else changes moments -----------------------------------------------------------
 
