@@ -159,12 +159,13 @@ class DenseMoments(Moments):
         return spare
 
     def add_tally(self, tally: Tally) -> None:
-        m, mean, products = float(tally.n_rows), tally.mean, tally.products
+        m, mean = float(tally.n_rows), tally.mean
+        products, about = tally.products()
         self._check_sum(self.weight + m, float(products.trace()))
         V = np.zeros((0, len(mean)))
         if self.center:
             between = self.between(mean, m)
-            own = tally.mean_of_parts * m**0.5
+            own = about * m**0.5
             V = np.stack([own] if between is None else [own, between])
         signed = V * 1.0
         signed[:1] *= -1.0

@@ -32,7 +32,7 @@ from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
 from streampca.rows import Known, Look
 
-_NEAR = 2.0
+NEAR = 2.0
 """Standard deviations that a mean may be away from zero, and a minibatch's from the stream's:
 products are then at most (1 + 4**2)**0.5 times as large as centred ones, two of 24 bits."""
 
@@ -175,54 +175,30 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
             rows.about_zero = known.by_feature
         elif known.total < SAFE:  # for the use of their sum, a bound does
             rows.total_squares = known.total
-    kept = about.center and (about.keeps_squares or about.weight == 0)
-    squares = rows.about_zero if kept else None  # before their sum: one pass for both
-    if not Nearness(about).holds(X, mean, squares):
-        return None
-    rows.between = about.between(mean, m)
+    if not about.center:
+        return rows
+    if about.weight == 0:
+        return rows if near(mean, rows.about_zero / m).all() else None
+    step = mean - about._mean
+    reach = about._scatter_diagonal * (NEAR**2 / about.denominator)
+    beyond = np.maximum(mean * mean, step * step) > reach
+    if about.keeps_squares:
+        _ = rows.about_zero  # before their sum: one pass for both
+    if beyond.any():
+        far = np.flatnonzero(beyond)
+        if far.size > _FEW:
+            return None
+        # features that were silent so far
+        squares = rows.about_zero[far] if about.keeps_squares else column_squares(X[:, far])
+        if not near(mean[far], squares / m).all():
+            return None
+    rows.between = step * (about.weight * m / (about.weight + m)) ** 0.5
     return rows
-
-
-class Nearness:
-    """Which means of rows to come are near zero, by the spread of those seen before.
-
-    Parameters
-    ----------
-    about : Stream
-        It may change afterwards; this does not.
-    """
-
-    def __init__(self, about: Stream) -> None:
-        self._all = not about.center  # rows that are not centred have means of zero
-        self.mean: Array | None = None  # of the rows before, if there are any
-        if about.center and about.weight > 0:
-            self.mean = about._mean
-            self.reach = about._scatter_diagonal * (_NEAR**2 / about.denominator)
-
-    def holds(self, X: Array, mean: Array, squares: Array | None = None) -> bool:
-        """Whether rows (m, n) of this mean (n,) are near; `squares` are theirs, if known.
-
-        Few features that are beyond, as those are that were silent so far, may be near by their
-        own spread.
-        """
-        if self._all:
-            return True
-        beyond: Any = slice(None)
-        if self.mean is not None:
-            step = mean - self.mean
-            further = np.maximum(mean * mean, step * step) > self.reach
-            if not further.any():
-                return True
-            beyond = np.flatnonzero(further)
-            if beyond.size > _FEW:
-                return False
-        own = column_squares(X[:, beyond]) if squares is None else squares[beyond]
-        return bool(near(mean[beyond], own / X.shape[0]).all())
 
 
 def near(mean: Array, mean_square: Array) -> Array:
     """Whether means are near zero by the spread of the rows themselves, for each feature."""
-    return mean**2 <= _NEAR**2 * (mean_square - mean**2)
+    return mean**2 <= NEAR**2 * (mean_square - mean**2)
 
 
 # --- on a device ---------------------------------------------------------------------------------

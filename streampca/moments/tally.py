@@ -1,9 +1,9 @@
 """Sums of the rows of minibatches that come in parts, so that their rows need not wait.
 
 They are the same to the bit whichever parts come together. Rows are passed over while they lie in
-the cache of a core: for their means and for their products at once. They are not centred for it,
-but shifted by the mean of all rows before where that is far from zero: what is left of their own
-mean is near zero then, and is taken out of the products (implicit.py says how near that must be).
+the cache of a core: for their means and for their products at once. They are not centred for it
+where their means are near zero: what is left of these is taken out of the products (implicit.py
+says how near that must be). Features of a part whose mean is further away are shifted by it.
 Knows neither who cuts the parts nor what is remembered of other rows.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import writeable
-from streampca.moments.implicit import SAFE, Nearness
+from streampca.moments.implicit import NEAR, SAFE
 from streampca.moments.parts import ones
 from streampca.moments.precision import fits
 from streampca.moments.scatter import SUMMED
@@ -48,104 +48,130 @@ class Tally:
 
     def __init__(self, about: Stream, n_parts: int) -> None:
         n, self._dtype = about.n_features, about.dtype
-        self._sums, self.products = np.empty(n), np.empty((n, n))
+        self._sums, self._products = np.empty(n), np.empty((n, n))
         self._totals = np.empty((n_parts, n), about.dtype)
         self._parts = np.empty((n_parts, n, n), about.dtype)
         self._room: NDArray[Any] | None = None  # for shifted rows
-        self._failed = True  # whether rows that came last were not fit
         self.begin(about)
 
     def begin(self, about: Stream) -> None:
         """Have seen no rows; in memory that is there, whose fresh pages would take their time."""
-        self.n_rows = 0
+        self.n_rows = self._n_alike = 0
         self._sums[:] = 0.0
-        self.products[:] = 0.0
-        self._nearness = nearness = Nearness(about)
-        self._shift: NDArray[Any] | None = None
-        self._half: NDArray[np.float64] | None = None
-        if nearness.mean is None:
+        self._products[:] = 0.0
+        self._far: list[tuple[int, NDArray[np.float64]]] = []  # rows, and means less the shift
+        self._shift: NDArray[Any] | None = None  # that of all parts; unset until rows come
+        self._centre = about.center
+        self._known = about.center and about.weight > 0
+        if not self._known:
             return
-        mean, zero = nearness.mean, np.zeros_like(nearness.mean)
-        if (mean * mean > nearness.reach).any():
-            self._shift = mean.astype(self._dtype)
-            nearness.reach *= _CLOSER**2
-            nearness.mean = mean = zero
-        # what is near lies between two numbers: means of all parts are compared at once
-        reach = nearness.reach**0.5
-        low, high = np.maximum(zero, mean) - reach, np.minimum(zero, mean) + reach
-        self._middle, self._half = (high + low) * 0.5, (high - low) * 0.5
+        mean, reach = about._mean, about._scatter_diagonal * (NEAR**2 / about.denominator)
+        zero = np.zeros_like(mean)
+        if (mean * mean > reach).any():
+            self._set_shift(mean.astype(self._dtype), reach**0.5 * _CLOSER)
+        else:  # what is near lies between two numbers: means of all parts are compared at once
+            low, high = np.maximum(zero, mean) - reach**0.5, np.minimum(zero, mean) + reach**0.5
+            self._middle, self._half = (high + low) * 0.5, (high - low) * 0.5
+
+    def _set_shift(self, shift: NDArray[Any], reach: NDArray[np.float64]) -> None:
+        self._shift, self._middle = shift, shift.astype("float64")
+        # a mean is as wrong as its sum is rounded: what does not vary must not be shifted by it
+        self._half = reach + np.abs(self._middle) * (4.0 * PART * np.finfo(self._dtype).eps)
 
     @property
-    def mean_of_parts(self) -> NDArray[np.float64]:
-        """Mean of the rows that `products` are of, (n,)."""
-        return self._sums / self.n_rows
+    def _shifted_mean(self) -> NDArray[np.float64]:
+        total = self._sums + sum(m * mean for m, mean in self._far)
+        return np.asarray(total / self.n_rows)
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean of the rows, (n,)."""
-        mean = self.mean_of_parts
-        return mean if self._shift is None else mean + self._shift
+        return self._shifted_mean + (0.0 if self._shift is None else self._shift)
+
+    def products(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums of products (n, n), and the mean of the rows that they are of and not about, (n,).
+
+        With m rows, m mean mean' less than these are the products about the mean.
+        """
+        if not self._far:
+            return self._products, self._sums / self.n_rows
+        counts, means = zip(*self._far, strict=True)
+        own = self._sums / max(self._n_alike, 1)
+        D = np.stack([own, *means]) - self._shifted_mean
+        D *= np.sqrt([self._n_alike, *counts])[:, None]
+        self._products += D.T @ D - self._n_alike * np.outer(own, own)
+        return self._products, np.zeros_like(own)
 
     def add(self, X: NDArray[Any]) -> int:
         """Add rows (m, n) of weight 1, part by part, as long as they are fit for it; how many.
 
-        They are if means are near zero and sums of squares are well inside their type. What is
-        left of X behind its last complete part is a part, too, and the last.
+        They are if sums of squares are well inside their type. What is left of X behind its last
+        complete part is a part, too, and the last.
         """
         whole = len(X) - len(X) % PART
         with np.errstate(over="ignore", invalid="ignore"):
             done = self._add_parts(X[:whole].reshape(-1, PART, X.shape[1])) if whole else 0
             if done == whole < len(X):
                 done += self._add_parts(X[None, whole:])
-        self._failed = done < len(X)
         return done
 
     def _add_parts(self, X: NDArray[Any]) -> int:
         """Add parts (k, m, n), as long as they are fit for it; how many rows."""
         k, m, n = map(int, X.shape)
         totals, products, along = self._totals[:k], self._parts[:k], ones(m, self._dtype)
+        if self._centre and not self._known and self.n_rows == 0 and self._shift is None:
+            self._set_shift(X[0, 0].copy(), np.zeros(n))  # a row: exact where nothing varies
+        shifts: list[NDArray[Any] | None] = []
         step = max(1, _TOGETHER // (m * n))
         for start in range(0, k, step):
-            # calls that follow a product find a cold cache: few of them. What is asked of all parts
-            # afterwards is asked of the first ones before where it is likely that they fail
+            # calls that follow a product find a cold cache: few of them
             these = slice(start, start + step)
-            Z = self._shifted(X[these])
+            Z = X[these]
             np.matmul(along, Z, out=totals[these])
-            if self._failed and start == 0:
-                if not self._near(X[these], totals[these]):
-                    return 0
-                Z = self._shifted(X[these])  # anew: the question needs the room
+            if self._centre:
+                by = self._shifts(totals[these], m)
+                shifts += [None] * len(Z) if by is None or by is self._shift else list(by[:, 0])
+                if by is not None:
+                    Z = self._shifted(Z, by)
+                    np.matmul(along, Z, out=totals[these])
             np.matmul(Z.transpose(0, 2, 1), Z, out=products[these])
-        k = self._near(X, totals)
-        squares = products[:k].trace(axis1=1, axis2=2).tolist()
+        squares = products.trace(axis1=1, axis2=2).tolist()
         for i in range(k):
             if not (squares[i] < SAFE and (self._dtype == "float64" or fits(squares[i]))):
                 return i * m
-            self.products += products[i]
-            self._sums += totals[i]
-            self.n_rows += m
+            self._add_part(m, totals[i], products[i], shifts[i] if shifts else None)
         return k * m
 
-    def _shifted(self, X: NDArray[Any]) -> NDArray[Any]:
-        """The parts, less the mean of the rows before where it is far from zero."""
-        if self._shift is None:
-            return X
+    def _add_part(
+        self, m: int, total: NDArray[Any], product: NDArray[Any], by: NDArray[Any] | None
+    ) -> None:
+        """Add the sums of m rows that were shifted by so much; None: as all are."""
+        self._products += product
+        self.n_rows += m
+        base = 0.0 if self._shift is None else self._shift.astype("float64")
+        if by is None or (by == base).all():
+            self._n_alike += m
+            self._sums += total
+            return
+        mean = total.astype("float64") / m
+        self._products -= m * np.outer(mean, mean)
+        self._far.append((m, mean + (by - base)))
+
+    def _shifts(self, totals: NDArray[Any], m: int) -> NDArray[Any] | None:
+        """What to shift parts with these sums (k, n) by: all alike (n,), or (k, 1, n); or None."""
+        means = totals.astype("float64") / m
+        beyond = np.abs(means - self._middle) > self._half
+        if not beyond.any():
+            return self._shift
+        base = 0.0 if self._shift is None else self._shift
+        return np.where(beyond, means, base).astype(self._dtype)[:, None]
+
+    def _shifted(self, X: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
         if self._room is None or self._room.size < X.size:
             self._room = np.empty(max(X.size, min(_TOGETHER, self._totals.size * PART)), X.dtype)
         Z: NDArray[Any] = self._room[: X.size].reshape(X.shape)
-        np.subtract(X, self._shift, out=Z)
+        np.subtract(X, by, out=Z)
         return Z
-
-    def _near(self, X: NDArray[Any], totals: NDArray[Any]) -> int:
-        """How many parts (k, m, n) with these sums (k, n) are near before one is not."""
-        k, m, _ = map(int, X.shape)
-        if self._half is not None and (np.abs(totals - self._middle * m) <= self._half * m).all():
-            return k
-        means = totals / float(m)
-        for i in range(k):
-            if not self._nearness.holds(self._shifted(X[i : i + 1])[0], means[i]):
-                return i
-        return k
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_room": None}
