@@ -7,6 +7,8 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from streampca.arrays import device_name
 from streampca.learning import choice, cost
 from streampca.moments import default_directions
@@ -45,8 +47,9 @@ def is_int(value: Any, least: int) -> bool:
 
 
 def is_real(value: Any) -> bool:
-    """Whether a value is a finite real number, and no truth value."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a finite real number, and no truth value or time."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.timedelta64)
+    return real and math.isfinite(value)
 
 
 def is_open(n_components: Any) -> bool:
