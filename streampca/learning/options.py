@@ -23,6 +23,9 @@ _NARROW, _LEAST_ROWS, _MOST_ROWS = 2**19, 2048, 2**14
 core. And rows, at least and at most. Calls of a few microseconds each are what rows of 10 features
 cost: in minibatches of 512 they take six times as long as bare X'X, in these once and a half."""
 
+_LEAST_LEFT = float(np.finfo(np.float64).tiny)
+"""Of a row; less is outside the normal range of float64, and counts as nothing."""
+
 _SPARSE_ROWS, _ENTRIES_AT_ONCE = 2**13, 2**21
 _FEW_ENTRIES = 0.03
 """Rows, and entries, of a minibatch of sparse rows in factored memory, at most: 24 MB. And the
@@ -240,7 +243,8 @@ def _narrow_rows(n_features: int) -> int:
 def forgetting(parameters: dict[str, Any]) -> float:
     """What is left of a row's weight after one more row."""
     half_life = parameters["half_life"]
-    return 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
+    left = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
+    return left if left >= _LEAST_LEFT else 0.0
 
 
 def _memory(
