@@ -7,6 +7,8 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from streampca.arrays import device_name
 from streampca.learning import choice, cost
 from streampca.moments import default_directions
@@ -20,6 +22,9 @@ _NARROW, _LEAST_ROWS, _MOST_ROWS = 2**19, 2048, 2**14
 """Numbers of a minibatch of few features in dense memory, 2 or 4 MiB: they stay in the cache of a
 core. And rows, at least and at most. Calls of a few microseconds each are what rows of 10 features
 cost: in minibatches of 512 they take six times as long as bare X'X, in these once and a half."""
+
+_LEAST_LEFT = float(np.finfo(np.float64).tiny)
+"""Of a row; less is outside the normal range of float64, and counts as nothing."""
 
 _SPARSE_ROWS, _ENTRIES_AT_ONCE = 2**13, 2**21
 _FEW_ENTRIES = 0.03
@@ -45,8 +50,9 @@ def is_int(value: Any, least: int) -> bool:
 
 
 def is_real(value: Any) -> bool:
-    """Whether a value is a finite real number, and no truth value."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a finite real number, and no truth value or time."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.timedelta64)
+    return real and math.isfinite(value)
 
 
 def is_open(n_components: Any) -> bool:
@@ -237,7 +243,8 @@ def _narrow_rows(n_features: int) -> int:
 def forgetting(parameters: dict[str, Any]) -> float:
     """What is left of a row's weight after one more row."""
     half_life = parameters["half_life"]
-    return 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
+    left = 0.5 ** (1.0 / half_life) if half_life else float(parameters["forgetting_factor"])
+    return left if left >= _LEAST_LEFT else 0.0
 
 
 def _memory(

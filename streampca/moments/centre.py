@@ -232,15 +232,16 @@ def _explicitly(batch: Minibatch, about: Stream, dtype: str) -> DenseRows:
         Z[:] = X
     else:
         shift = cast(mean if about.weight > 0 else X[0] * 1, dtype)  # X may be in the buffer
-        with np.errstate(over="ignore"):  # rows outside float32 are seen by all_fit
+        # rows, and sums, outside float32 are seen by all_fit
+        with np.errstate(over="ignore", invalid="ignore"):
             for columns in column_parts(X):
                 xp.subtract(X[:, columns], shift[columns], out=Z[:, columns])
-        if total > 0:
-            ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
-            with one_thread():  # a pass over memory: a second thread saves little
-                offset = (ones @ Z) * (1.0 / total)  # (n,) the minibatch's mean, less the shift
-            Z -= offset
-            mean = cast(shift, "float64") + cast(offset, "float64")
+            if total > 0:
+                ones = xp.ones_like(Z[:, 0]) if w is None else cast(w, dtype)
+                with one_thread():  # a pass over memory: a second thread saves little
+                    offset = (ones @ Z) * (1.0 / total)  # (n,) the minibatch's mean, less the shift
+                Z -= offset
+                mean = cast(shift, "float64") + cast(offset, "float64")
     if w is not None:
         Z *= cast(xp.sqrt(w), dtype)[:, None]
     between = about.between(mean, total)

@@ -166,7 +166,10 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
     """Rows (m, n) of weight 1, joined to what `about` has seen; None where means are large."""
     m = float(X.shape[0])
     if about.center:
-        mean = (ones(X.shape[0], dtype_name(X)) @ X).astype("float64") / m
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = (ones(X.shape[0], dtype_name(X)) @ X).astype("float64") / m
+        if not np.isfinite(mean).all():  # a sum that single precision does not hold
+            return None
     else:
         mean = np.zeros(X.shape[1])
     rows = ImplicitRows(mean, X, None)

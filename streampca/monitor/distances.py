@@ -23,6 +23,8 @@ class Distances:
 
     def __init__(self, model: Any, *, n_components: int | float | str | None = None) -> None:
         fitted: Any = model.checkpoint() if hasattr(model, "checkpoint") else model
+        if not hasattr(fitted, "explained_variance"):
+            raise TypeError(f"give an estimator or a Checkpoint, not {type(model).__name__}")
         k = self.n_components = components_to_keep(fitted, n_components)
         self._fitted = fitted
         self._mean = np.asarray(fitted.mean, dtype="float64")

@@ -130,7 +130,7 @@ def empirical_limit(values: ArrayLike, confidence: float = 0.99) -> float:
 
 def check_confidence(confidence: float) -> None:
     """ValueError unless it lies between 0 and 1."""
-    if not 0.0 < confidence < 1.0:
+    if not (isinstance(confidence, float | np.floating) and 0.0 < confidence < 1.0):
         raise ValueError(f"confidence={confidence!r} is not accepted: give a number such as 0.99")
 
 

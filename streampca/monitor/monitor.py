@@ -129,12 +129,14 @@ class Monitor(Distances):
         jackson-mudholkar 0.042
         empirical 0.012
         """
+        smooth = None if ewma is None else self._normal_smooth.get(ewma) or Smooth(ewma)
         spe, t2 = self.both(self.centred(X))
         self._normal_spe.update(spe[~np.isnan(spe)])
         self._normal_t2.update(t2[~np.isnan(t2)])
-        if ewma is not None:
+        if ewma is not None and smooth is not None:
             there = ~(np.isnan(spe) | np.isnan(t2))
-            self._normal_smooth.setdefault(ewma, Smooth(ewma)).update(spe[there], t2[there])
+            smooth.update(spe[there], t2[there])
+            self._normal_smooth[ewma] = smooth
         return self
 
     def checkpoint(self) -> Any:

@@ -142,6 +142,11 @@ class Smooth:
     def __init__(
         self, weight: float, sketches: tuple[QuantileSketch, QuantileSketch] | None = None
     ) -> None:
+        if not (isinstance(weight, int | float | np.floating) and 0 < weight <= 1):
+            raise ValueError(
+                f"ewma={weight!r} is not accepted: give the weight of a new row, above 0 and at "
+                "most 1"
+            )
         self._weight = weight
         self._means: list[float] | None = None
         self.sketches = sketches or (QuantileSketch(), QuantileSketch())

@@ -174,6 +174,9 @@ def micros_of(times: Any, count: int) -> list[int | None]:
     if when.dtype.kind in "OU":
         when = np.array([_instant(each) for each in when.ravel().tolist()]).reshape(when.shape)
     if when.dtype.kind == "M":
+        if np.isnat(when).any():
+            row = int(np.isnat(when).argmax())
+            raise ValueError(f"the time of row {row} is NaT: give each row a time, or none of them")
         when = when.astype("datetime64[us]").astype("int64")
     if when.shape != (count,) or when.dtype.kind not in "iu":
         raise ValueError(

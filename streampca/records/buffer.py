@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, ItemsView, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +21,7 @@ from streampca.rows import LARGEST, number
 Float64 = NDArray[np.float64]
 Record = Mapping[Any, Any]
 
-_NOT_AS_USUAL = (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, struct.error)
+_NOT_AS_USUAL = (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, struct.error)
 """What reading a row at full speed raises where it is not like the others."""
 
 # struct would take the real part of a complex numpy scalar, after a warning of numpy's; as an error
@@ -49,6 +49,15 @@ def next_solve(n_seen: int, batch_size: int) -> int:
     Early on after a quarter more rows, later every minibatch: about 25 solves more in all.
     """
     return n_seen + min(batch_size, max(1, n_seen // 4))
+
+
+def _items(x: Any) -> ItemsView[Any, Any]:
+    """The features of a row and their values; ValueError where it is no dictionary."""
+    try:
+        items: ItemsView[Any, Any] = x.items()
+    except AttributeError:
+        raise ValueError(f"got {x!r:.80} for a row: give a dictionary of numbers") from None
+    return items
 
 
 class Layout:
@@ -153,24 +162,25 @@ class Records:
             If a value is no number; it names row and feature, and nothing is kept.
         """
         layout, row = self.layout, self.n_held
-        if len(x) == layout.n:
-            try:
+        try:
+            usual = len(x) == layout.n
+            if usual:
                 layout.pack_into(self._bytes, row * layout.n_bytes, *layout.values(x))
                 # one product finds NaN, infinity and numbers that cannot be squared; unlike
                 # `dot`, `vdot` does not warn of them
                 values = self._block[row]
                 usual = np.vdot(values, values) < _USUAL
-            except _NOT_AS_USUAL:
-                usual = False
-            if usual:
-                self.n_held = row + 1
-                return self.n_held == len(self._block)
+        except _NOT_AS_USUAL:
+            usual = False
+        if usual:
+            self.n_held = row + 1
+            return self.n_held == len(self._block)
         return self._append_carefully(x)
 
     def _append_carefully(self, x: Record) -> bool:
         where = f"row {self.n_taken + self.n_held}, feature"
         values = {}
-        for feature, value in x.items():
+        for feature, value in _items(x):
             read = self._number(value, where, feature)
             if read == read:
                 values[feature] = read
@@ -197,6 +207,9 @@ class Records:
         new = [feature for feature in features if feature not in self.layout.index]
         if not new:
             return
+        for feature in new:
+            if feature != feature:  # one NaN is not another: each row would bring a new feature
+                raise ValueError(f"a feature is named {feature!r}, which is no name: rename it")
         self.layout = self.layout.with_features(new)
         rows = max(self._room(self.layout.n), self.n_held + 1)
         block = np.zeros((rows, self.layout.n))
@@ -204,6 +217,15 @@ class Records:
         block[: self.n_held, : held.shape[1]] = held
         block[: self.n_held, held.shape[1] :] = np.nan
         self._place(block)
+
+    def drop_last(self, layout: Layout) -> None:
+        """Take the last row back, and features that came with it: `layout` was that before it."""
+        self.n_held -= 1
+        if layout is not self.layout:
+            block = np.zeros((len(self._block), layout.n))
+            block[: self.n_held] = self._block[: self.n_held, : layout.n]
+            self.layout = layout
+            self._place(block)
 
     # --- out -----------------------------------------------------------------------------------
 
@@ -225,15 +247,15 @@ class Records:
             If a value is no number; it names the feature.
         """
         layout, spare = self.layout, self._spare[0]
-        if len(x) == n == layout.n:
-            try:
+        try:
+            if len(x) == n == layout.n:
                 layout.pack_into(spare.data, 0, *layout.values(x))
                 if np.vdot(spare, spare) < _USUAL:
                     return spare, True
-            except _NOT_AS_USUAL:
-                pass
+        except _NOT_AS_USUAL:
+            pass
         spare[:] = np.nan
-        for feature, value in x.items():
+        for feature, value in _items(x):
             column = layout.index.get(feature)
             if column is not None:
                 spare[column] = self._number(value, "feature", feature)
@@ -247,9 +269,9 @@ class Records:
         numbers: it is NaN or infinite where one of them is, and large where one is.
         """
         layout = self.layout
-        if len(x) != layout.n or W.shape[1] != layout.n + 1:
-            return None
         try:
+            if len(x) != layout.n or W.shape[1] != layout.n + 1:
+                return None
             layout.pack_into(self._beside_one_bytes, 0, *layout.values(x))
         except _NOT_AS_USUAL:
             return None

@@ -5,7 +5,7 @@ Between the buffers of records and the estimator; knows nothing of River.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,17 +55,18 @@ class RecordPairs:
 
     def learn(self, x: Record, y: Record, w: float = 1.0) -> None:
         """Learn from w copies of a row and its targets; if any cannot be used, from none."""
-        if not x or not y:
+        if not _holds(x) or not _holds(y):
             return
         if w != 1.0:  # also where it is NaN
             read_weights([w], 1)
         if w == 0.0:  # as if absent, whatever its features are called
             return
+        before = self.inputs.layout
         self.inputs.append(x)
         try:
             self.targets.append(y)
         except ValueError as error:
-            self.inputs.n_held -= 1
+            self.inputs.drop_last(before)
             raise ValueError(f"targets: {error}") from error
         self._weights.append(w)
         if self.inputs.is_full:
@@ -118,6 +119,11 @@ class RecordPairs:
         if not complete:
             d = np.nan_to_num(d, nan=0.0)
         return self.targets.layout.named(model.coef.dot(d) + model.target_mean)
+
+
+def _holds(x: Any) -> bool:
+    """Whether a row has features; what is no dictionary is refused where it is read."""
+    return not isinstance(x, Mapping) or len(x) > 0
 
 
 def _filled(X: Float64, means: Float64) -> Float64:

@@ -96,8 +96,8 @@ def number(value: Any) -> float:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether an object is a whole number, Python's or numpy's; True and False are none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    """Whether an object is a whole number, Python's or numpy's; truth and times are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.timedelta64)
 
 
 def is_float_of_others(dtype: np.dtype[Any]) -> bool:

@@ -171,12 +171,14 @@ def read_weights(sample_weight: Any, n_rows: int | None) -> NDArray[np.float64] 
     if weights.dtype.kind not in "fiub":
         weights = numbers_of(np.array(sample_weight, dtype=object), "the weight")
     weights = weights.astype(np.float64)
-    good = np.isfinite(weights) & (weights >= 0)
+    least = float(np.finfo(np.float64).tiny)  # smaller ones have lost digits
+    good = np.isfinite(weights) & ((weights >= least) | (weights == 0))
     if not good.all():
         row = int(np.argmin(good))
+        small = f" Multiply all, so that none is below {least:.3g}." if 0 < weights[row] < 1 else ""
         raise ValueError(
             f"row {row}: the weight {weights[row]} is not accepted. Weights are finite and not "
-            "negative: 3.0 counts a row three times, 0.0 leaves it out."
+            f"negative: 3.0 counts a row three times, 0.0 leaves it out.{small}"
         )
     if weights.max(initial=0.0) > np.finfo(np.float64).max / max(len(weights), 1):
         raise ValueError("the weights may add up to more than a float holds: divide them all")

@@ -289,3 +289,12 @@ def test_thousands_of_single_rows_do_not_drift(memory, dtype):
     np.testing.assert_allclose(pca.mean_, mean, rtol=rel)
     np.testing.assert_allclose(pca.explained_variance_, values[:3], rtol=10 * rel)
     assert leading_sines(pca.components_, vectors.T[:3]).max() < 100 * rel
+
+
+@pytest.mark.parametrize("size", [1e36, 1e37, 3e37, 1e38])
+def test_float32_rows_next_to_the_largest_are_learned_without_a_warning(size):
+    rng = np.random.default_rng(0)
+    X = (np.clip(rng.normal(size=(50, 3)), -3, 3) * size).astype("float32")
+    pca = StreamingPCA(3).partial_fit(X[:10]).partial_fit(X[10:])
+    values = np.linalg.eigvalsh(np.cov(X.astype("float64").T))[::-1]
+    np.testing.assert_allclose(pca.explained_variance_, values, rtol=1e-5)

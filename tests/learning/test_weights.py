@@ -1,5 +1,7 @@
 """Claims about weights, and about labels, which are none."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -11,7 +13,7 @@ from sklearn.base import clone
 from sklearn.decomposition import IncrementalPCA
 from sklearn.utils import estimator_checks
 
-from streampca import StreamingPCA, StreamingReducedRankRegression
+from streampca import KeyedPCA, StreamingPCA, StreamingReducedRankRegression
 from streampca.moments import moments_from_state
 
 
@@ -280,3 +282,42 @@ def test_states_without_pairs_count_as_rows_of_weight_1():
 def test_checks_of_scikit_learn_on_weights_pass(check, memory):
     pca = StreamingPCA(2, memory=memory)
     getattr(estimator_checks, check)("StreamingPCA", pca)
+
+
+def variances(kind, X, w):
+    """The variances along two components of rows with these weights."""
+    if kind == "keyed":
+        return KeyedPCA(2).fit(X, ["a"] * len(X), sample_weight=w)["a"].explained_variance_
+    return StreamingPCA(2, memory=kind).fit(X, sample_weight=w).explained_variance_
+
+
+@pytest.mark.parametrize("kind", ["dense", "factored", "keyed"])
+def test_weights_of_any_size_give_the_right_answer_or_are_refused(kind):
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        X, w = rng.normal(size=(20, 3)), np.full(20, 10.0 ** rng.uniform(-324, 308))
+        if w[0] < np.finfo("float64").tiny:
+            with pytest.raises(ValueError, match="the weight|weights of all rows are zero"):
+                variances(kind, X, w)
+        elif w[0] < 1e300:  # divided by the weight less one row, or by the weight itself
+            ratios = variances(kind, X, w) / np.linalg.eigvalsh(np.cov(X.T))[:0:-1]
+            assert 0.95 - 1e-9 <= ratios[0] <= 1 + 1e-9
+            assert ratios[1] == pytest.approx(ratios[0], rel=1e-9)
+        else:
+            with contextlib.suppress(ValueError):
+                assert np.isfinite(variances(kind, X, w)).all()
+
+
+@pytest.mark.parametrize("kind", ["dense", "factored", "keyed"])
+def test_half_lives_of_less_than_a_row_leave_the_last_one(kind):
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(6, 3))
+        half_life = 10.0 ** rng.uniform(-320, -1.5)
+        if kind == "keyed":
+            pca = KeyedPCA(2, half_life=half_life).fit(X, ["a"] * 6)["a"]
+        else:
+            pca = StreamingPCA(2, half_life=half_life, memory=kind).fit(X)
+        np.testing.assert_allclose(pca.mean_, X[-1], rtol=1e-9)
+        assert np.isfinite(pca.explained_variance_).all()
+        assert pca.weight_ == pytest.approx(1.0)

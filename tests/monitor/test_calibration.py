@@ -233,3 +233,38 @@ def test_a_sketch_of_clusters_says_the_same(count):
             assert (values > again.limit(confidence)).mean() == pytest.approx(
                 1 - confidence, abs=max(0.012, 2 / count)
             )
+
+
+@pytest.mark.parametrize("ewma", [0, -0.1, 1.5, float("nan"), "0.2", None])
+def test_a_weight_of_running_means_that_is_none_is_refused_before_anything_is_kept(ewma):
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    monitor = Monitor(StreamingPCA(2).fit(rows))
+    if ewma is None:
+        assert monitor.calibrate(rows, ewma=ewma).n_calibrated == 50
+        return
+    with pytest.raises(ValueError, match="ewma=.* is not accepted"):
+        monitor.calibrate(rows, ewma=ewma)
+    assert monitor.n_calibrated == 0
+
+
+@pytest.mark.parametrize("confidence", [0, 1, -1, 2, float("nan"), "0.99", None])
+def test_a_confidence_that_is_none_is_refused(confidence):
+    monitor = Monitor(StreamingPCA(2).fit(np.random.default_rng(0).normal(size=(50, 4))))
+    for limit in (monitor.t2_limit, monitor.spe_limit):
+        with pytest.raises(ValueError, match="confidence=.* is not accepted"):
+            limit(confidence)
+
+
+@pytest.mark.parametrize("model", [None, 1, "store", b"", [], np.eye(2)])
+def test_what_is_no_model_is_not_monitored(model):
+    with pytest.raises(TypeError, match="give an estimator or a Checkpoint, not"):
+        Monitor(model)
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_row_without_a_time_among_times_is_named(place):
+    rows = np.random.default_rng(0).normal(size=(5, 4))
+    times = np.datetime64("2026-01-01") + np.arange(5).astype("timedelta64[h]")
+    times[place] = np.datetime64("NaT")
+    with pytest.raises(ValueError, match=f"time of row {place} is NaT"):
+        Watch(StreamingPCA(2).fit(rows)).add(rows, times)

@@ -1,10 +1,15 @@
 """streampca.river.ReducedRankRegressor: River's checks, the closed form, what comes late."""
 
+import math
+import pickle
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streampca import StreamingReducedRankRegression
-from streampca.river import ReducedRankRegressor
+from streampca.river import PCA, PCAScorer, ReducedRankRegressor
 
 
 def data(m=700, seed=0):
@@ -122,3 +127,38 @@ def test_with_the_next_row_as_target_it_finds_a_damped_oscillator():
     found = np.array([list(model.coefficients_[name].values()) for name in before])
     np.testing.assert_allclose(found, M, atol=0.03)
     np.testing.assert_allclose(np.abs(np.linalg.eigvals(found)), 0.995, atol=0.01)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_row_whose_targets_are_refused_leaves_nothing_behind(seed):
+    rng = np.random.default_rng(seed)
+    model = ReducedRankRegressor()
+    rows = rng.normal(size=(int(rng.integers(1, 600)), 3))
+    for row in rows:
+        model.learn_one(dict(zip("abc", row, strict=True)), {"u": row.sum(), "v": row[0]})
+    before = pickle.dumps(model)
+    good = dict(zip("abc", rng.normal(size=3), strict=True))
+    x = [good, good | {"new": 1.0}, {"other": 2.0}][rng.integers(3)]
+    bad = [
+        3.0,
+        None,
+        [1.0, 2.0],
+        "u",
+        np.ones(2),
+        {"u": math.nan},
+        {"w": 1e200},
+        {"u": 1, "w": "x"},
+    ]
+    for y in bad:
+        with pytest.raises(ValueError, match="targets: "):
+            model.learn_one(x, y)
+        with pytest.raises(ValueError, match="for a row|feature"):
+            model.learn_one(y, {"u": 1.0})
+    assert pickle.dumps(model) == before
+    assert list(model.coefficients_["u"]) == ["a", "b", "c"]
+
+
+def test_a_feature_that_is_named_nan_is_refused():
+    for model in (PCA(1), PCAScorer(1)):
+        with pytest.raises(ValueError, match="named nan"):
+            model.learn_one({math.nan: 1.0, "a": 2.0})
