@@ -152,7 +152,7 @@ fuzz: $(STAMP)  ## hostile bytes for all that is read, hostile rows (ARGS="strea
 fuzz-same: $(STAMP)  ## the same, with the same inputs each time: what `make check` runs
 	PYTHONPATH=tests/support:tests:. $(BIN)/python -m fuzz --seed 1 $(ARGS)
 
-kill: $(STAMP)  ## 400 writers of checkpoints and 400 that compact, prune and write killed at random moments, ten minutes (KILLS=2000)
+kill: $(STAMP)  ## 400 writers of checkpoints and 400 that compact, prune, write and copy killed at random moments, ten minutes (KILLS=2000)
 	KILLS=$${KILLS:-400} $(BIN)/python -m pytest -s tests/checkpoint/test_killed.py tests/checkpoint/test_tidy_killed.py $(ARGS)
 
 soak: $(STAMP)  ## ten million rows through River and through Beam: memory, speed, orthogonality

@@ -1,4 +1,4 @@
-"""Killed at random moments of compacting, pruning and writing, a store has the old or new state.
+"""Killed at random moments of compacting, pruning, writing and copying: the old or new state.
 
 Two dozen kills in the suite; `make kill` makes hundreds (KILLS=400).
 """
@@ -21,7 +21,7 @@ warnings.simplefilter("error")
 folder, kills, what = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 HOUR = 3_600_000_000
 KEYS, RULES = "abc", {"hourly": 20, "daily": 4, "last": 2}
-chance, store = random.Random(what), CheckpointStore(folder)
+chance, store, copy = random.Random(what), CheckpointStore(folder), folder + "-copy"
 
 def new(number):
     named = [(k, (number + h) * HOUR) for k in KEYS for h in range(-3, 1)]
@@ -43,9 +43,11 @@ def work(number, tell):
         store.compact()
     if what == "prune":
         store.prune(**{f"keep_{rule}": most for rule, most in RULES.items()})
+    if what == "copy":
+        store.copy_to(CheckpointStore(copy))
     tell(1)
 
-def there():
+def there(folder=folder):
     opened = CheckpointStore(folder)
     found = list(opened.everything())
     assert len({name(c) for c in found}) == len(found), "doubled"
@@ -59,7 +61,7 @@ said = []
 begin = time.perf_counter()
 work(100, lambda n: said.append(time.perf_counter() - begin))
 writing, takes = said[-2:]
-before, inside = there(), 0
+before, copied, inside = there(), there(copy), 0
 for kill in range(101, 101 + kills):
     read, write = os.pipe()
     child = os.fork()
@@ -95,15 +97,21 @@ for kill in range(101, 101 + kills):
             names = {Name(*which[1:]) for which in (before.keys() | made.keys()) if which[0] == k}
             gone -= {(k, *n) for n in names - Retention.of(**RULES).staying(names)}
     assert not gone, gone
-    before = found
+    now = there(copy)  # what is there stays, or is as in the store by now
+    assert now.keys() >= copied.keys()
+    for which, checkpoint in now.items():
+        assert checkpoint in (found[which], copied.get(which)), which
+    if acknowledged > 12:
+        assert what != "copy" or now == found
+    before, copied = found, now
 work(101 + kills, lambda n: None)
 print(f"{kills} kills, {inside} of them inside {what}, {len(there())} checkpoints in the end")
 """
 
 
-@pytest.mark.parametrize("what", ["compact", "prune", "write"])
+@pytest.mark.parametrize("what", ["compact", "prune", "write", "copy"])
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, what):
-    kills = max(1, KILLS // 3)
+    kills = max(1, KILLS // 4)
     told = children.run(KILLED, tmp_path / "store", kills, what, timeout=120 + 30 * kills)
     assert told.startswith(f"{kills} kills")
     print(told)
