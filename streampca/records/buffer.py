@@ -43,14 +43,6 @@ def too_large(where: str, feature: Hashable, value: float) -> str:
     )
 
 
-def next_solve(n_seen: int, batch_size: int) -> int:
-    """The number of rows at which to solve again.
-
-    Early on after a quarter more rows, later every minibatch: about 25 solves more in all.
-    """
-    return n_seen + min(batch_size, max(1, n_seen // 4))
-
-
 def _items(x: Any) -> ItemsView[Any, Any]:
     """The features of a row and their values; ValueError where it is no dictionary."""
     try:

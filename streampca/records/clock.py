@@ -1,4 +1,4 @@
-"""Forgetting by time: when rows came, and how much of each is still remembered."""
+"""When rows came, how much of each is still remembered, and when to solve again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 from streampca.learning import remembered
 
 Float64 = NDArray[np.float64]
+
+
+def next_solve(n_seen: int, batch_size: int) -> int:
+    """The number of rows at which to solve again.
+
+    Early on after a quarter more rows, later every minibatch: about 25 solves more in all.
+    """
+    return n_seen + min(batch_size, max(1, n_seen // 4))
 
 
 class Clock:

@@ -22,8 +22,8 @@ from streampca.learning import (
     resolve_parameters,
     widened,
 )
-from streampca.records.buffer import Record, Records, next_solve
-from streampca.records.clock import Clock
+from streampca.records.buffer import Record, Records
+from streampca.records.clock import Clock, next_solve
 from streampca.rows import Minibatch
 
 Float64 = NDArray[np.float64]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from streampca.arrays import one_thread
 from streampca.estimators import StreamingReducedRankRegression
 from streampca.learning import PairModel
-from streampca.records.buffer import Record, Records, next_solve
+from streampca.records.buffer import Record, Records
+from streampca.records.clock import next_solve
 from streampca.rows import read_weights
 
 Float64 = NDArray[np.float64]
