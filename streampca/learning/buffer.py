@@ -10,24 +10,45 @@ from numpy.typing import NDArray
 from streampca.arrays import column_parts, dtype_name, empty, to_numpy
 from streampca.rows import Minibatch, Squares
 
+_NUMBERS = 2**24
+"""Numbers that there is room for from the start: systems give memory when it is first written."""
+
 
 class RowBuffer:
-    """One preallocated block of rows; weights are kept only once a row had one."""
+    """One block of rows, which grows; weights are kept only once a row had one.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many it takes at most.
+    n_features, dtype
+        Of a row.
+    """
 
     def __init__(self, n_rows: int, n_features: int, dtype: str) -> None:
-        self._X = empty((n_rows, n_features), dtype, None)
+        self._n_rows = n_rows
+        self._X = empty((min(n_rows, _NUMBERS // n_features + 1), n_features), dtype, None)
         self._weights: NDArray[np.float64] | None = None  # each is 1
         self.n_held = 0
         self._squares = 0.0
 
     @property
     def n_free(self) -> int:
-        """Rows that still fit."""
-        return int(self._X.shape[0]) - self.n_held
+        """Rows that may still come."""
+        return self._n_rows - self.n_held
+
+    def _grow(self, room: int) -> None:
+        X, self._X = self._X, empty((room, self._X.shape[1]), dtype_name(self._X), None)
+        self._X[: self.n_held] = X[: self.n_held]
+        if self._weights is not None:
+            weights, self._weights = self._weights, np.ones(room)
+            self._weights[: self.n_held] = weights[: self.n_held]
 
     def append(self, rows: Minibatch) -> None:
         """Copy at most `n_free` rows in."""
         stop = self.n_held + rows.X.shape[0]
+        if stop > len(self._X):
+            self._grow(min(self._n_rows, stop + stop // 2))
         X, place = to_numpy(rows.X), self._X[self.n_held : stop]
         for columns in column_parts(X):
             place[:, columns] = X[:, columns]
@@ -63,19 +84,10 @@ class RowBuffer:
         return batch
 
     def __getstate__(self) -> dict[str, Any]:
-        held = slice(0, self.n_held)
-        weights = None if self._weights is None else self._weights[held]
-        return self.__dict__ | {
-            "_X": self._X[held],
-            "_weights": weights,
-            "n_rows": self._X.shape[0],
-        }
+        weights = None if self._weights is None else self._weights[: self.n_held]
+        return self.__dict__ | {"_X": self.held, "_weights": weights, "room": len(self._X)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        X, weights, n_rows = state["_X"], state["_weights"], state.pop("n_rows")
+        room = state.pop("room")
         self.__dict__ |= state
-        self._X = empty((n_rows, X.shape[1]), dtype_name(X), None)
-        self._X[: self.n_held] = X
-        if weights is not None:
-            self._weights = np.ones(n_rows)
-            self._weights[: self.n_held] = weights
+        self._grow(room)

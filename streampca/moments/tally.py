@@ -30,6 +30,9 @@ NARROW = 256
 _TOGETHER = 2**17
 """Numbers of the parts that are passed over at once, 512 KiB or 1 MiB."""
 
+_AT_ONCE = 64
+"""Parts whose products are held at once, at most."""
+
 _CLOSER = 0.25
 """Share of what is near at most (half a standard deviation) that shifted rows may be away from the
 mean: parts of rows that go on as they were are, and a step in between costs no digit."""
@@ -43,11 +46,12 @@ class Tally:
     about : Stream
         What was seen before: it says what is near. It is not held.
     n_parts : int
-        Parts that are added at once, at most.
+        Parts that are likely to be added at once.
     """
 
     def __init__(self, about: Stream, n_parts: int) -> None:
         n, self._dtype = about.n_features, about.dtype
+        n_parts = min(n_parts, _AT_ONCE)
         self._sums, self._products = np.empty(n), np.empty((n, n))
         self._totals = np.empty((n_parts, n), about.dtype)
         self._parts = np.empty((n_parts, n, n), about.dtype)
@@ -108,9 +112,12 @@ class Tally:
         They are if sums of squares are well inside their type. What is left of X behind its last
         complete part is a part, too, and the last.
         """
-        whole = len(X) - len(X) % PART
+        whole, room, done = len(X) - len(X) % PART, len(self._parts) * PART, 0
         with np.errstate(over="ignore", invalid="ignore"):
-            done = self._add_parts(X[:whole].reshape(-1, PART, X.shape[1])) if whole else 0
+            for start in range(0, whole, room):
+                some = X[start : min(start + room, whole)]
+                if done == start:
+                    done += self._add_parts(some.reshape(-1, PART, X.shape[1]))
             if done == whole < len(X):
                 done += self._add_parts(X[None, whole:])
         return done

@@ -137,3 +137,19 @@ def test_a_solver_that_steps_has_the_rows_of_each_minibatch():
     solver.step = lambda moments: (steps.append(moments.n_samples), step(moments))
     pca.partial_fit(X[2048:10240])
     assert steps == [4096, 6144, 8192, 10240]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_size", [70_000, 10**9, 10**30])
+def test_room_is_taken_as_rows_come(batch_size, weighted):
+    X = np.random.default_rng(0).normal(3.0, 1.0, size=(90_000, 300))[:, :: 1 if weighted else 40]
+    n, weights = X.shape[1], np.ones(5000) if weighted else None
+    pca = StreamingPCA(1, memory="dense", batch_size=batch_size)
+    for i, rows in enumerate(np.split(X, 18)):
+        pca.partial_fit(rows, sample_weight=weights)
+        if i % 5 == 2:
+            pca = pickle.loads(pickle.dumps(pca))
+    assert len(pca._learner._buffer._rows._X) <= max(2**24 // n + 1, 1.5 * len(X))
+    first = np.linalg.eigvalsh(np.cov(X.T))[-1]
+    np.testing.assert_allclose(pca.explained_variance_, [first], rtol=1e-12)
+    np.testing.assert_allclose(pca.mean_, X.mean(axis=0), rtol=1e-13)
