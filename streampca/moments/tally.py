@@ -78,9 +78,7 @@ class Tally:
             self._middle, self._half = (high + low) * 0.5, (high - low) * 0.5
 
     def _set_shift(self, shift: NDArray[Any], reach: NDArray[np.float64]) -> None:
-        self._shift, self._middle = shift, shift.astype("float64")
-        # a mean is as wrong as its sum is rounded: what does not vary must not be shifted by it
-        self._half = reach + np.abs(self._middle) * (4.0 * PART * np.finfo(self._dtype).eps)
+        self._shift, self._middle, self._half = shift, shift.astype("float64"), reach
 
     @property
     def _shifted_mean(self) -> NDArray[np.float64]:
@@ -103,8 +101,7 @@ class Tally:
         own = self._sums / max(self._n_alike, 1)
         D = np.stack([own, *means]) - self._shifted_mean
         D *= np.sqrt([self._n_alike, *counts])[:, None]
-        self._products += D.T @ D - self._n_alike * np.outer(own, own)
-        return self._products, np.zeros_like(own)
+        return self._products + D.T @ D - self._n_alike * np.outer(own, own), np.zeros_like(own)
 
     def add(self, X: NDArray[Any]) -> int:
         """Add rows (m, n) of weight 1, part by part, as long as they are fit for it; how many.
@@ -136,7 +133,7 @@ class Tally:
             Z = X[these]
             np.matmul(along, Z, out=totals[these])
             if self._centre:
-                by = self._shifts(totals[these], m)
+                by = self._shifts(totals[these], m, Z[:, 0])
                 shifts += [None] * len(Z) if by is None or by is self._shift else list(by[:, 0])
                 if by is not None:
                     Z = self._shifted(Z, by)
@@ -164,14 +161,20 @@ class Tally:
         self._products -= m * np.outer(mean, mean)
         self._far.append((m, mean + (by - base)))
 
-    def _shifts(self, totals: NDArray[Any], m: int) -> NDArray[Any] | None:
-        """What to shift parts with these sums (k, n) by: all alike (n,), or (k, 1, n); or None."""
+    def _shifts(self, totals: NDArray[Any], m: int, first: NDArray[Any]) -> NDArray[Any] | None:
+        """What to shift parts with these sums (k, n) by: all alike (n,), or (k, 1, n); or None.
+
+        A mean is as wrong as its sum is rounded. Where the first row is as near, it is taken: it is
+        exact where nothing varies.
+        """
         means = totals.astype("float64") / m
         beyond = np.abs(means - self._middle) > self._half
         if not beyond.any():
             return self._shift
         base = 0.0 if self._shift is None else self._shift
-        return np.where(beyond, means, base).astype(self._dtype)[:, None]
+        rounded = np.abs(means - first) <= np.abs(means) * (m * np.finfo(self._dtype).eps)
+        own = np.where(rounded, first, means)
+        return np.where(beyond, own, base).astype(self._dtype)[:, None]
 
     def _shifted(self, X: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
         if self._room is None or self._room.size < X.size:
