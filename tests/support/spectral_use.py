@@ -72,7 +72,8 @@ def _covariance(reading) -> None:
         if np.abs(P).max() > 0:
             reading.fail("precision of rows without variance is not zero")
         return
-    step = 2 * reading.u * float(np.abs(pca.mean_).max()) / unit  # between numbers of that size
+    # between numbers of that size, and how far rounding may move a mean: less than this may be cut
+    step = max(2 * reading.u, 8 * UNIT["float64"]) * float(np.abs(pca.mean_).max()) / unit
     if ((s < max(1e-6 * s[0], step * step)) & (s > 0)).any():
         return
     low = s[s > 0].min()
