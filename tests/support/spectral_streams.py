@@ -145,7 +145,9 @@ def _placed(draw: _Choices, X: Any, dtype: str) -> tuple[Any, str]:
     single = dtype == "float32"
     units = {"tiny": 1e-15 if single else 1e-150, "small": 1e-10 if single else 1e-30,
              "large": 1e10 if single else 1e30, "huge": 1e14 if single else 1e140}  # fmt: skip
-    X = X * units.get(place, 1.0)
+    unit = units.get(place, 1.0)
+    # squares below what a float can be are zero, and no variance can be known
+    X = X if np.abs(X).max() * unit < (1e-18 if single else 1e-153) else X * unit
     if draw.often(0.1, "sorted"):
         X, place = X[np.argsort(X[:, 0], kind="stable")], place + ", sorted"
     return X.astype(dtype), place
