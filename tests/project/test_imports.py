@@ -42,7 +42,7 @@ def test_the_estimators_bring_little_beside_numpy_and_pyarrow():
     modules = brought(ESTIMATORS)
     own = [name for name in modules if name.partition(".")[0] == "streampca"]
     others = {name.partition(".")[0] for name in modules} - {"streampca"}
-    assert len(own) <= 142, own  # 138 of a fifth of a millisecond each, when this was written
+    assert len(own) <= 150, own  # 143 of a fifth of a millisecond each, when this was written
     assert len(modules) - len(own) <= 40, sorted(set(modules) - set(own))
     assert others - sys.stdlib_module_names <= {"numpy", "pyarrow", "threadpoolctl"}
 
