@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.data import covertype
+from benchmarks.peers.measure import batched
+from benchmarks.peers.methods import BATCH, DENSE, EXACT, Method
 from streampca import StreamingPCA
 
 FEATURES = (5, 9, 20, 54, 100, 200, 784)
@@ -80,6 +86,34 @@ def narrow(claim: Callable[..., None]) -> None:
                 found, _ = over_bare(n, FAR_ROWS, dtype, FAR)
                 said = f"{n} features, {FAR_ROWS:,} rows a call, {dtype}, means of {FAR:g} spreads"
                 claim(f"{said}, over X'X and sums", found, FAR_WANTED, at_least=False)
+    beside_peers(claim)
+
+
+def beside_peers(claim: Callable[..., None]) -> None:
+    """Covertype, and as many rows of one normal distribution, beside the quickest exact methods."""
+    peers = (EXACT, next(each for each in BATCH if "covariance_eigh" in each.name))
+    real = covertype()
+    drawn = np.random.default_rng(0).normal(0.5, 1.0, real.shape).astype("float32")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        for name, X in {"covertype": real, "normal rows": drawn}.items():
+            for rows in CALLS:
+                batches = batched(X, rows)
+                ours, *theirs = fastest(
+                    *(functools.partial(_all_of, method, batches) for method in (DENSE, *peers))
+                )
+                for peer, took in zip(peers, theirs, strict=True):
+                    said = f"{name}, 54 features, {rows:,} rows a call, time over that of"
+                    claim(f"{said} {peer.name}", ours / took, 1.0, at_least=False)
+    torch.set_num_threads(threads)
+
+
+def _all_of(method: Method, batches: Sequence[NDArray[Any]]) -> object:
+    learner = method.make(54, 10)
+    for batch in batches:
+        learner.learn(batch)
+    return learner.components()
 
 
 def floor_of(rows: list[dict[int, float]], p: int) -> Callable[[], object]:
