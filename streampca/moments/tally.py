@@ -65,9 +65,9 @@ class Tally:
         self._products[:] = 0.0
         self._far: list[tuple[int, NDArray[np.float64]]] = []  # rows, and means less the shift
         self._shift: NDArray[Any] | None = None  # that of all parts; unset until rows come
+        self._half: NDArray[np.float64] | None = None  # of means that are near; None: not known
         self._centre = about.center
-        self._known = about.center and about.weight > 0
-        if not self._known:
+        if not (about.center and about.weight > 0):
             return
         mean, reach = about._mean, about._scatter_diagonal * (NEAR**2 / about.denominator)
         zero = np.zeros_like(mean)
@@ -123,7 +123,7 @@ class Tally:
         """Add parts (k, m, n), as long as they are fit for it; how many rows."""
         k, m, n = map(int, X.shape)
         totals, products, along = self._totals[:k], self._parts[:k], ones(m, self._dtype)
-        if self._centre and not self._known and self.n_rows == 0 and self._shift is None:
+        if self._centre and self._half is None:
             self._set_shift(X[0, 0].copy(), np.zeros(n))  # a row: exact where nothing varies
         shifts: list[NDArray[Any] | None] = []
         step = max(1, _TOGETHER // (m * n))
@@ -152,14 +152,14 @@ class Tally:
         """Add the sums of m rows that were shifted by so much; None: as all are."""
         self._products += product
         self.n_rows += m
-        base = 0.0 if self._shift is None else self._shift.astype("float64")
-        if by is None or (by == base).all():
+        more = None if by is None else by - (0.0 if self._shift is None else self._middle)
+        if more is None or not more.any():
             self._n_alike += m
             self._sums += total
             return
         mean = total.astype("float64") / m
         self._products -= m * np.outer(mean, mean)
-        self._far.append((m, mean + (by - base)))
+        self._far.append((m, mean + more))
 
     def _shifts(self, totals: NDArray[Any], m: int, first: NDArray[Any]) -> NDArray[Any] | None:
         """What to shift parts with these sums (k, n) by: all alike (n,), or (k, 1, n); or None.
