@@ -17,7 +17,7 @@ from streampca.learning.lock import Lock
 from streampca.moments import PART, Tally
 from streampca.rows import Minibatch
 
-_TOGETHER = 4
+_TOGETHER = 16
 """Minibatches that are folded in at once where there are sums of them."""
 
 _MANY = 2**18
@@ -109,7 +109,7 @@ class Waiting:
         end = min(stop, start + n_free)
         if self._counts and end - start >= self._many:
             X = to_numpy(rows.X)
-            if X.dtype == self._dtype and X.strides[1] == X.itemsize:
+            if X.dtype == self._dtype and X.flags.c_contiguous:  # else the last bits may differ
                 return start + self._take_many(X[start:end], to)
         if not self._counts and held.n_held == 0 and end - start == n_free:
             if self._n_gone == 0:

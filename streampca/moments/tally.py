@@ -9,7 +9,7 @@ Knows neither who cuts the parts nor what is remembered of other rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,27 @@ PART = SUMMED
 NARROW = 256
 """Features below which a part and its products both stay in the cache."""
 
-_TOGETHER = 2**17
-"""Numbers of the parts that are passed over at once, 512 KiB or 1 MiB."""
+_TOGETHER = 2**20
+"""Numbers of the parts that are passed over at once, 4 MiB or 8: fewer take more calls of numpy,
+and each of them finds a cold cache behind a product."""
 
 _AT_ONCE = 64
-"""Parts whose products are held at once, at most."""
+"""Parts that are passed over at once, at most."""
+
+_ROWS = 16
+"""Rows that are shifted as if they were one: numpy takes a while to begin with the next."""
 
 _CLOSER = 0.25
 """Share of what is near at most (half a standard deviation) that shifted rows may be away from the
 mean: parts of rows that go on as they were are, and a step in between costs no digit."""
+
+
+class _Far(NamedTuple):
+    """Parts whose own means were taken out, in the order they came in."""
+
+    n_rows: NDArray[np.int64]  # (k,)
+    shifts: NDArray[Any]  # (k, n)
+    totals: NDArray[Any]  # (k, n) of shifted rows
 
 
 class Tally:
@@ -51,7 +63,8 @@ class Tally:
 
     def __init__(self, about: Stream, n_parts: int) -> None:
         n, self._dtype = about.n_features, about.dtype
-        n_parts = min(n_parts, _AT_ONCE)
+        n_parts = min(n_parts, _AT_ONCE, max(1, _TOGETHER // (PART * n)))
+        self._rounding = float(np.finfo(about.dtype).eps)
         self._sums, self._products = np.empty(n), np.empty((n, n))
         self._totals = np.empty((n_parts, n), about.dtype)
         self._parts = np.empty((n_parts, n, n), about.dtype)
@@ -63,7 +76,7 @@ class Tally:
         self.n_rows = self._n_alike = 0
         self._sums[:] = 0.0
         self._products[:] = 0.0
-        self._far: list[tuple[int, NDArray[np.float64]]] = []  # rows, and means less the shift
+        self._far: list[_Far] = []
         self._shift: NDArray[Any] | None = None  # that of all parts; unset until rows come
         self._half: NDArray[np.float64] | None = None  # of means that are near; None: not known
         self._centre = about.center
@@ -81,27 +94,38 @@ class Tally:
         self._shift, self._middle, self._half = shift, shift.astype("float64"), reach
 
     @property
-    def _shifted_mean(self) -> NDArray[np.float64]:
-        total = self._sums + sum(m * mean for m, mean in self._far)
-        return np.asarray(total / self.n_rows)
+    def _base(self) -> NDArray[Any] | float:
+        return 0.0 if self._shift is None else self._shift
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean of the rows, (n,)."""
-        return self._shifted_mean + (0.0 if self._shift is None else self._shift)
+        return np.asarray(self._means()[0] + self._base)
+
+    def _means(self) -> tuple[NDArray[np.float64], _Far | None]:
+        """Mean of the rows less the shift of all, (n,), and the parts that have their own."""
+        if not self._far:
+            return self._sums / self.n_rows, None
+        far = _Far(*map(np.concatenate, zip(*self._far, strict=True)))
+        far = far._replace(shifts=np.subtract(far.shifts, self._base, dtype="float64"))
+        total = self._sums + far.totals.sum(axis=0, dtype="float64") + far.n_rows @ far.shifts
+        return total / self.n_rows, far
 
     def products(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Sums of products (n, n), and the mean of the rows that they are of and not about, (n,).
 
         With m rows, m mean mean' less than these are the products about the mean.
         """
-        if not self._far:
-            return self._products, self._sums / self.n_rows
-        counts, means = zip(*self._far, strict=True)
-        own = self._sums / max(self._n_alike, 1)
-        D = np.stack([own, *means]) - self._shifted_mean
-        D *= np.sqrt([self._n_alike, *counts])[:, None]
-        return self._products + D.T @ D - self._n_alike * np.outer(own, own), np.zeros_like(own)
+        mean, far = self._means()
+        if far is None:
+            return self._products, mean
+        counts = np.concatenate([[self._n_alike], far.n_rows])
+        left = np.vstack([self._sums, far.totals]) / np.maximum(counts, 1)[:, None]
+        away = left - mean
+        away[1:] += far.shifts
+        roots = np.sqrt(counts)[:, None]
+        left, away = roots * left, roots * away
+        return self._products - left.T @ left + away.T @ away, np.zeros_like(mean)
 
     def add(self, X: NDArray[Any]) -> int:
         """Add rows (m, n) of weight 1, part by part, as long as they are fit for it; how many.
@@ -121,66 +145,71 @@ class Tally:
 
     def _add_parts(self, X: NDArray[Any]) -> int:
         """Add parts (k, m, n), as long as they are fit for it; how many rows."""
-        k, m, n = map(int, X.shape)
+        k, m = map(int, X.shape[:2])
         totals, products, along = self._totals[:k], self._parts[:k], ones(m, self._dtype)
-        if self._centre and self._half is None:
-            self._set_shift(X[0, 0].copy(), np.zeros(n))  # a row: exact where nothing varies
-        shifts: list[NDArray[Any] | None] = []
-        step = max(1, _TOGETHER // (m * n))
-        for start in range(0, k, step):
-            # calls that follow a product find a cold cache: few of them
-            these = slice(start, start + step)
-            Z = X[these]
-            np.matmul(along, Z, out=totals[these])
-            if self._centre:
-                by = self._shifts(totals[these], m, Z[:, 0])
-                shifts += [None] * len(Z) if by is None or by is self._shift else list(by[:, 0])
-                if by is not None:
-                    Z = self._shifted(Z, by)
-                    np.matmul(along, Z, out=totals[these])
-            np.matmul(Z.transpose(0, 2, 1), Z, out=products[these])
-        squares = products.trace(axis1=1, axis2=2).tolist()
-        for i in range(k):
-            if not (squares[i] < SAFE and (self._dtype == "float64" or fits(squares[i]))):
-                return i * m
-            self._add_part(m, totals[i], products[i], shifts[i] if shifts else None)
-        return k * m
-
-    def _add_part(
-        self, m: int, total: NDArray[Any], product: NDArray[Any], by: NDArray[Any] | None
-    ) -> None:
-        """Add the sums of m rows that were shifted by so much; None: as all are."""
-        self._products += product
-        self.n_rows += m
-        more = None if by is None else by - (0.0 if self._shift is None else self._middle)
-        if more is None or not more.any():
-            self._n_alike += m
+        shifts = far = None
+        np.matmul(along, X, out=totals)
+        if self._centre:
+            shifts, far = self._shifts(totals, X)
+        if shifts is not None:
+            X = self._shifted(X, shifts)
+            np.matmul(along, X, out=totals)
+        np.matmul(X.transpose(0, 2, 1), X, out=products)
+        fit = self._n_fit(products)
+        for product in products[:fit]:
+            self._products += product
+        self.n_rows += fit * m
+        alike = totals[:fit]
+        if shifts is not None and far is not None:
+            far, some = far[:fit], (np.full(fit, m), shifts[:fit], alike)
+            self._far.append(_Far(*(each[far] for each in some)))
+            alike = alike[~far]
+        self._n_alike += m * len(alike)
+        for total in alike:
             self._sums += total
-            return
-        mean = total.astype("float64") / m
-        self._products -= m * np.outer(mean, mean)
-        self._far.append((m, mean + more))
+        return fit * m
 
-    def _shifts(self, totals: NDArray[Any], m: int, first: NDArray[Any]) -> NDArray[Any] | None:
-        """What to shift parts with these sums (k, n) by: all alike (n,), or (k, 1, n); or None.
+    def _n_fit(self, products: NDArray[Any]) -> int:
+        """How many parts come before the first whose squares are not well inside their type."""
+        k, n = map(int, products.shape[:2])
+        squares = products.reshape(k, n * n)[:, :: n + 1].sum(axis=1).tolist()
+        single = self._dtype == "float32"
+        for i, each in enumerate(squares):
+            if not each < SAFE or (single and not fits(each)):
+                return i
+        return k
 
-        A mean is as wrong as its sum is rounded. Where the first row is as near, it is taken: it is
+    def _shifts(
+        self, totals: NDArray[Any], X: NDArray[Any]
+    ) -> tuple[NDArray[Any] | None, NDArray[np.bool_] | None]:
+        """What to shift parts (k, m, n) with these sums by, and which by their own means, (k,).
+
+        By nothing (None), or all by the same (n,), where all means are near it; or each (k, n). A
+        mean is as wrong as its sum is rounded. Where the first row is as near, it is taken: it is
         exact where nothing varies.
         """
-        means = totals.astype("float64") / m
-        beyond = np.abs(means - self._middle) > self._half
-        if not beyond.any():
-            return self._shift
-        base = 0.0 if self._shift is None else self._shift
-        rounded = np.abs(means - first) <= np.abs(means) * (m * np.finfo(self._dtype).eps)
+        m, first = X.shape[1], X[:, 0]
+        if self._half is None:
+            self._set_shift(first[0].copy(), np.zeros(len(first[0])))
+        means = np.divide(totals, m, dtype="float64")
+        away = means - self._middle
+        beyond = np.abs(away, out=away) > self._half
+        if not np.count_nonzero(beyond):
+            return self._shift, None
+        rounded = np.abs(means - first) <= np.abs(means) * (m * self._rounding)
         own = np.where(rounded, first, means)
-        return np.where(beyond, own, base).astype(self._dtype)[:, None]
+        return np.where(beyond, own, self._base).astype(self._dtype), beyond.any(axis=1)
 
     def _shifted(self, X: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
-        if self._room is None or self._room.size < X.size:
-            self._room = np.empty(max(X.size, min(_TOGETHER, self._totals.size * PART)), X.dtype)
+        if self._room is None:
+            self._room = np.empty(self._totals.size * PART, X.dtype)
         Z: NDArray[Any] = self._room[: X.size].reshape(X.shape)
-        np.subtract(X, by, out=Z)
+        k, m, n = X.shape
+        by = by.reshape(-1, 1, n)
+        if X.flags.c_contiguous and m % _ROWS == 0:
+            by = np.repeat(by, _ROWS, axis=1).reshape(-1, 1, _ROWS * n)
+            X = X.reshape(k, -1, _ROWS * n)
+        np.subtract(X, by, out=Z.reshape(X.shape))
         return Z
 
     def __getstate__(self) -> dict[str, Any]:
