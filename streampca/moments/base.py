@@ -233,7 +233,6 @@ class Moments(Stream):
         values: dict[str, Any] = {
             "n_samples": np.int64(self.n_samples),
             "weight": np.float64(self.weight),
-            "squared_weight": np.float64(self.pairs.squared_weight(self.weight)),
             "n_copies": np.float64(self.n_copies),
             "pairs": np.array(self.pairs),
             "center": np.bool_(self.center),

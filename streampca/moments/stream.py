@@ -110,9 +110,7 @@ class Stream(ABC):
     @property
     def effective_rows(self) -> float:
         """How many equal rows say as much: the number of rows, if all are equal."""
-        rest = self.weight - self.pairs.denominator(self.weight)
-        # one row, or so many that the difference is lost
-        return self.weight / rest if rest > 0 else max(1.0, float(self.n_samples))
+        return self.pairs.effective_rows(self.weight, self.n_samples)
 
     @property
     def mean(self) -> np.ndarray[Any, Any]:
