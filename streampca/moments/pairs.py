@@ -96,6 +96,20 @@ class Pairs(NamedTuple):
         return weight / rest if rest > 0 else max(1.0, float(n_rows))
 
 
+def joint(weight: float, others: float) -> float:
+    """What the difference between the means of two sets of rows weighs: w v / (w + v).
+
+    Not by the product, which is 0 or infinite where both are 1e-170 or 1e170.
+
+    Examples
+    --------
+    >>> joint(1e-300, 1e-300), joint(3.0, 6.0), joint(1e300, 1e300)
+    (5e-301, 2.0, 5e+299)
+    """
+    less, more = (weight, others) if weight < others else (others, weight)
+    return less * (more / (weight + others))
+
+
 def row_weights(
     m: int, weights: NDArray[np.float64] | None, decay: NDArray[np.float64] | None
 ) -> tuple[float, Pairs, NDArray[np.float64] | None]:

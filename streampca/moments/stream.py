@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, dtype_name, empty, to_device, to_numpy, writeable, zeros
-from streampca.moments.pairs import Pairs
+from streampca.moments.pairs import Pairs, joint
 
 _LEAST_SPREAD = 1e-146
 """Squares of smaller numbers have lost digits: they are next to the smallest of float64."""
@@ -91,7 +91,7 @@ class Stream(ABC):
         """
         if not (self.center and self.weight > 0 and weight > 0):
             return None
-        return (mean - self._mean) * (self.weight * weight / (self.weight + weight)) ** 0.5
+        return (mean - self._mean) * joint(self.weight, weight) ** 0.5
 
     # --- readings ----------------------------------------------------------------------------
 
