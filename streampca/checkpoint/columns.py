@@ -90,6 +90,7 @@ SCHEMA = pa.schema(
         _required("checksum", pa.int64()),  # CRC-32 of all columns but the moments, which have one
         pa.field("scale", _VECTOR),  # since schema 2; null where features have their own units
         pa.field("calibration", pa.large_binary()),  # streampca.wire.arrays, or null
+        pa.field("effective_rows", pa.float64()),  # since schema 3; null where that is not known
     ]
 )
 """The columns. Matrices are float32 where the model is; `decoder` is (n, p), the others (p, n)."""
@@ -104,7 +105,7 @@ SHOWN = (
 )
 """What a history shows, in the order of columns; files of many have a checksum of these alone."""
 
-_SINCE = {"scale": 2}
+_SINCE = {"scale": 2, "effective_rows": 3}
 """The schema that a column came with; older files have none of it."""
 OPTIONAL = ("calibration",)
 """Columns that a file of any schema may lack; they have a checksum of their own, so that versions
@@ -142,6 +143,7 @@ def to_batch(checkpoint: Mapping[str, Any]) -> pa.RecordBatch:
         "key": None if key is None else str(key),
         "key_type": "none" if key is None else type(key).__name__,
         "feature_names": checkpoint["feature_names"],
+        "effective_rows": checkpoint["effective_rows"],
         "drift_angle": None if drift is None else drift.angle,
         "settings": json.dumps(checkpoint["settings"], allow_nan=False),
         "moments_kind": checkpoint["moments_kind"],
@@ -197,6 +199,7 @@ def from_batch(batch: pa.RecordBatch, row: int = 0, *, moments: bool = True) -> 
         "settings": settings_of(columns["settings"][0].as_py()),
         "scale": _vector_or_none(columns.get("scale"), "scale"),
         "calibration": calibration_of(columns.get("calibration")),
+        "effective_rows": columns.get("effective_rows", [pa.scalar(None)])[0].as_py(),
         "moments_kind": columns["moments_kind"][0].as_py(),
     }
     if checksum(values) != columns["checksum"][0].as_py():

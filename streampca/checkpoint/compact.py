@@ -17,14 +17,13 @@ from streampca.checkpoint.drift import Drift
 from streampca.checkpoint.fields import freeze
 from streampca.checkpoint.record import Checkpoint
 from streampca.checkpoint.table import COMPONENTS_TOO, are_components
-from streampca.checkpoint.values import VECTORS
+from streampca.checkpoint.values import NUMBERS, VECTORS
 from streampca.wire import Wire, WireError, decode, encode
 
 __all__ = ["from_state", "to_state"]
 
 _KIND = "model"
 _WHOLE = ("window_start", "window_end", "sequence", "n_samples_seen")
-_REAL = ("weight", "total_variance", "discarded_variance")
 _GROUPS = ("moments", "calibration")
 
 
@@ -44,7 +43,7 @@ def to_state(checkpoint: Checkpoint) -> bytes:
     arrays: dict[str, NDArray[Any]] = {
         "whole": np.array([each or 0 for each in whole] + [each is not None for each in whole]),
         "late": np.array(checkpoint.late),
-        "real": np.array([fields[name] for name in _REAL]),
+        "real": np.array([fields[name] for name in NUMBERS]),
         "components": checkpoint.components,
     }
     arrays |= {name: fields[name] for name in VECTORS}
@@ -52,6 +51,8 @@ def to_state(checkpoint: Checkpoint) -> bytes:
         arrays |= {name: fields[name] for name in COMPONENTS_TOO}
     if checkpoint.scale is not None:
         arrays["scale"] = checkpoint.scale
+    if checkpoint.effective_rows is not None:
+        arrays["effective_rows"] = np.array(checkpoint.effective_rows)
     if checkpoint.drift is not None:
         arrays["drift"] = np.array([checkpoint.drift.angle, *checkpoint.drift.cosines])
     for group in _GROUPS:
@@ -89,7 +90,7 @@ def _fields(wire: Wire) -> dict[str, Any]:
         name: int(value) if is_there else None
         for name, value, is_there in zip(_WHOLE, values, there, strict=True)
     }
-    found |= {name: float(v) for name, v in zip(_REAL, arrays.pop("real"), strict=True)}
+    found |= {name: float(v) for name, v in zip(NUMBERS, arrays.pop("real"), strict=True)}
     found["late"] = bool(arrays.pop("late"))
     drift = arrays.pop("drift", None)
     found["drift"] = None if drift is None else Drift(float(drift[0]), freeze(drift[1:].copy()))

@@ -26,6 +26,8 @@ __all__ = [
     "names",
     "own",
     "real",
+    "real_or_none",
+    "scale",
     "settings",
     "time_text",
 ]
@@ -82,6 +84,11 @@ def real(name: str, value: Any) -> float:
     return number
 
 
+def real_or_none(name: str, value: Any) -> float | None:
+    """A finite number of at least 0, where it is known."""
+    return None if value is None else real(name, value)
+
+
 def names(value: Any, n_features: int) -> tuple[str, ...] | None:
     """One name for each feature, no two the same."""
     if value is None:
@@ -107,6 +114,14 @@ def array(name: str, value: Any, shape: tuple[int, ...], dtype: str | None = Non
     if given.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {given.dtype}")
     return own(name, np.ascontiguousarray(given))
+
+
+def scale(value: Any, n_features: int) -> NDArray[np.float64] | None:
+    """What each feature is divided by, where it is."""
+    found = None if value is None else array("scale", value, (n_features,), "float64")
+    if found is not None and not (found > 0).all():
+        raise ValueError("scale must hold numbers above 0")
+    return found
 
 
 def own(name: str, value: Any) -> NDArray[Any]:

@@ -13,6 +13,7 @@ __all__ = ["fields_of", "model_of"]
 _MODEL_NAMES = {
     "n_samples_seen": "n_samples",
     "weight": "weight",
+    "effective_rows": "effective_rows",
     "mean": "mean",
     "components": "components",
     "explained_variance": "eigenvalues",

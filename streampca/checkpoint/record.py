@@ -19,6 +19,7 @@ from streampca.checkpoint.fields import Key, time_text
 from streampca.checkpoint.models import model_of
 from streampca.checkpoint.parquet import from_parquet, to_parquet
 from streampca.checkpoint.shown import InNotebook
+from streampca.checkpoint.values import NUMBERS
 from streampca.wire import seal, unseal
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Checkpoint(InNotebook):
         Which of several checkpoints with the same window end; a later one is larger.
     n_samples_seen, weight : int, float
         Rows seen, and their weight after forgetting.
+    effective_rows : float or None
+        How many equal rows say as much, whatever the unit of weights: control limits depend on
+        it. None in files of schema 1 and 2, of which only moments know it.
     feature_names : tuple of str, or None
         Where the rows had names.
     mean : ndarray of shape (n,)
@@ -119,6 +123,7 @@ class Checkpoint(InNotebook):
     late: bool = False
     scale: NDArray[np.float64] | None = None
     calibration: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    effective_rows: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field, and make every array this checkpoint's own."""
@@ -132,19 +137,19 @@ class Checkpoint(InNotebook):
             window_end=fields.time("window_end", self.window_end),
             sequence=fields.count("sequence", self.sequence),
             n_samples_seen=fields.count("n_samples_seen", self.n_samples_seen),
-            weight=fields.real("weight", self.weight),
+            effective_rows=fields.real_or_none("effective_rows", self.effective_rows),
             feature_names=fields.names(self.feature_names, n),
             mean=fields.array("mean", self.mean, (n,), "float64"),
             components=fields.array("components", components, (p, n)),
-            total_variance=fields.real("total_variance", self.total_variance),
             decoder=fields.array("decoder", self.decoder, (n, p)),
             encoder=fields.array("encoder", self.encoder, (p, n)),
-            discarded_variance=fields.real("discarded_variance", self.discarded_variance),
+            **{name: fields.real(name, getattr(self, name)) for name in NUMBERS},
             moments_kind=str(self.moments_kind),
             moments={str(k): fields.own(f"moments {k!r}", v) for k, v in self.moments.items()},
             settings=fields.settings(self.settings),
             calibration=fields.calibration(self.calibration),
             late=bool(self.late),
+            scale=fields.scale(self.scale, n),
         )
         for name in ("explained_variance", "explained_variance_ratio", "residuals"):
             self._set(**{name: fields.array(name, getattr(self, name), (p,), "float64")})
@@ -152,11 +157,6 @@ class Checkpoint(InNotebook):
             angle, cosines = self.drift
             cosines = fields.array("drift.cosines", cosines, (min(p, len(cosines)),), "float64")
             self._set(drift=Drift(fields.real("drift.angle", angle), cosines))
-        if self.scale is not None:
-            scale = fields.array("scale", self.scale, (n,), "float64")
-            if not (scale > 0).all():
-                raise ValueError("scale must hold numbers above 0")
-            self._set(scale=scale)
         start, end = self.window_start, self.window_end
         if start is not None and end is not None and start > end:
             raise ValueError(f"window_start={start} lies after window_end={end}")

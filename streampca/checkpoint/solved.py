@@ -13,6 +13,7 @@ import numpy as np
 
 from streampca.checkpoint import fields
 from streampca.checkpoint.record import Checkpoint
+from streampca.checkpoint.values import NUMBERS
 
 __all__ = ["of_solved"]
 
@@ -22,7 +23,6 @@ _DEFAULTS = {
     if each.default is not dataclasses.MISSING
 }
 _VECTORS = ("mean", "components", "explained_variance", "explained_variance_ratio", "residuals")
-_NUMBERS = ("weight", "total_variance", "discarded_variance")
 
 
 def of_solved(before: Checkpoint | None = None, **given: Any) -> Checkpoint:
@@ -52,7 +52,8 @@ def of_solved(before: Checkpoint | None = None, **given: Any) -> Checkpoint:
         return Checkpoint(**given)
     for array in arrays:
         fields.freeze(array)
-    found = _DEFAULTS | given | {name: fields.real(name, given[name]) for name in _NUMBERS}
+    found = _DEFAULTS | given | {name: fields.real(name, given[name]) for name in NUMBERS}
+    found["effective_rows"] = fields.real_or_none("effective_rows", found["effective_rows"])
     settings, names = given["settings"], given["feature_names"]
     if before is not None and before.settings == settings and before.feature_names == names:
         settings, names = before.settings, before.feature_names

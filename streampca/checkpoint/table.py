@@ -34,6 +34,7 @@ from streampca.wire import SCHEMA_VERSION, VERSION_KEY, WireError
 __all__ = ["COMPONENTS_TOO", "Decoded", "are_components", "flat", "one", "to_table"]
 
 COMPONENTS_TOO = ("decoder", "encoder")
+_OTHERS = ("window_start", "window_end", "feature_names", "moments_kind", "effective_rows")
 _ARRAYS = (*VECTORS, *MATRICES, "scale", "drift_cosines")
 
 
@@ -42,10 +43,7 @@ def to_table(checkpoints: Sequence[Mapping[str, Any]]) -> pa.Table:
     each = checkpoints
     keys = [c["key"] for c in each]
     drifts = [c["drift"] for c in each]
-    values: dict[str, Any] = {
-        name: [c[name] for c in each]
-        for name in (*SCALARS, "window_start", "window_end", "feature_names", "moments_kind")
-    }
+    values: dict[str, Any] = {name: [c[name] for c in each] for name in (*SCALARS, *_OTHERS)}
     values |= {
         "key": [None if key is None else str(key) for key in keys],
         "key_type": ["none" if key is None else type(key).__name__ for key in keys],
@@ -140,6 +138,8 @@ class Decoded:
         self._values = {name: columns[name].view(pa.int64()).to_pylist() for name in times}
         names = (*SCALARS, "key", "key_type", "drift_angle", "moments_kind", "checksum")
         self._values |= {name: columns[name].to_pylist() for name in names}
+        rows = columns.get("effective_rows")
+        self._values["effective_rows"] = [None] * len(table) if rows is None else rows.to_pylist()
         self._blobs, self._calibrations = columns.get("moments"), columns.get("calibration")
 
     def fields(self, row: int, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from streampca.wire import WireError
 
 __all__ = [
     "MATRICES",
+    "NUMBERS",
     "SCALARS",
     "VECTORS",
     "calibration_bytes",
@@ -29,7 +30,8 @@ __all__ = [
     "settings_text",
 ]
 
-SCALARS = ("sequence", "late", "n_samples_seen", "weight", "total_variance", "discarded_variance")
+NUMBERS = ("weight", "total_variance", "discarded_variance")
+SCALARS = ("sequence", "late", "n_samples_seen", *NUMBERS)
 VECTORS = ("mean", "explained_variance", "explained_variance_ratio", "residuals")
 MATRICES = ("components", "decoder", "encoder")
 _LITTLE = sys.byteorder == "little"
@@ -99,6 +101,8 @@ def checksum(checkpoint: Mapping[str, Any]) -> int:
     names = (*SCALARS, "key", "window_start", "window_end", "feature_names", "moments_kind")
     text = [repr(checkpoint[name]) for name in names] + [settings_text(checkpoint["settings"])]
     arrays = [checkpoint[name] for name in (*VECTORS, *MATRICES)]
+    if checkpoint["effective_rows"] is not None:
+        text.append(f"effective_rows {checkpoint['effective_rows']!r}")
     if drift is not None:
         text.append(repr(drift.angle))
         arrays.append(drift.cosines)

@@ -27,6 +27,7 @@ def described(checkpoint: Checkpoint) -> dict[str, Any]:
         "mean": checkpoint.mean,
         "scale": checkpoint.scale,
         "components": checkpoint.components,
+        "effective_rows": checkpoint.effective_rows,
         **variances(checkpoint),
         "settings": dict(checkpoint.settings),
     }

@@ -196,6 +196,7 @@ def _model(m: Moments, *, loss: float, total: float, excess: float = 0.0, **solv
         n_samples=m.n_samples,
         n_copies=m.n_copies,
         weight=m.weight,
+        effective_rows=m.effective_rows,
         denominator=m.denominator,
         loss=loss * per_weight,
         discarded_variance=m.discarded_variance + excess,

@@ -24,10 +24,7 @@ _LEAST = 2 * float(np.finfo("float64").tiny)
 
 @dataclass(frozen=True)
 class Model:
-    """Ordered components with everything that is read off them.
-
-    Where there is a scale, all but the mean is of features in its units.
-    """
+    """Ordered components with everything that is read off them."""
 
     mean: Float64  # (n,)
     components: NDArray[Any]  # (p, n) in the dtype of the rows
@@ -42,7 +39,8 @@ class Model:
     residuals: Float64  # (p,)
     discarded_variance: float
     n_copies: float  # rows, one of weight 3 three times
-    scale: Float64 | None = None  # (n,) what centred features are divided by
+    scale: Float64 | None = None  # (n,) divides centred features; all but the mean is in its units
+    effective_rows: float | None = None  # equal rows that say as much
 
     @property
     def axes(self) -> NDArray[Any]:

@@ -124,6 +124,7 @@ def _model(after: Series, i: int, C: Float64, solved: _Solved) -> Model:
         n_samples=count.n_samples,
         n_copies=count.n_copies,
         weight=count.weight,
+        effective_rows=count.pairs.effective_rows(count.weight, count.n_samples),
         denominator=denominator,
         decoder=C.T,
         encoder=C,

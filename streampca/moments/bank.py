@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streampca.arrays import one_thread
 from streampca.moments.base import LEAST_WEIGHT
 from streampca.moments.dense import DenseMoments
-from streampca.moments.many_pairs import joined, outweighed, row_weights
+from streampca.moments.many_pairs import joined, joint, outweighed, row_weights
 from streampca.moments.pairs import Pairs
 from streampca.moments.pool import Index, Places, Pool
 from streampca.moments.thin import pays
@@ -144,7 +144,7 @@ class MomentsBank:
             Z *= np.sqrt(v)[:, :, None]
         if self.center:
             if weight.any():
-                between = step * np.sqrt(weight * total / (weight + total))[:, None]
+                between = step * np.sqrt(joint(weight, total))[:, None]
             self._means.put(models, mean + step * (total / (weight + total))[:, None])
         self._add_scatter(models, Z, between)
         here = weight, counts["rows"][models], counts["copies"][models]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Array, cast, dtype_name, to_device, to_numpy
 from streampca.moments.centre import CentredRows, centred
-from streampca.moments.pairs import Pairs, heaviest, with_pairs
+from streampca.moments.pairs import Pairs, heaviest, joint, with_pairs
 from streampca.moments.stream import Stream
 from streampca.moments.tally import Tally
 from streampca.rows import Minibatch
@@ -174,7 +174,7 @@ class Moments(Stream):
         if other.weight > 0:
             total = self.weight + other.weight
             step = to_device(other._mean, self.device) - self._mean
-            between = step * (self.weight * other.weight / total) ** 0.5
+            between = step * joint(self.weight, other.weight) ** 0.5
             added = 0.0
             if self.device is None:
                 added = float((to_device(other._scatter_diagonal, None) + between**2).sum())
@@ -233,7 +233,6 @@ class Moments(Stream):
         values: dict[str, Any] = {
             "n_samples": np.int64(self.n_samples),
             "weight": np.float64(self.weight),
-            "squared_weight": np.float64(self.pairs.squared_weight(self.weight)),
             "n_copies": np.float64(self.n_copies),
             "pairs": np.array(self.pairs),
             "center": np.bool_(self.center),

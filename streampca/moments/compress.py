@@ -105,6 +105,7 @@ def _without_their_sum(Y: Array, lengths: Array, on_U: Array) -> tuple[Array, Ar
         return None
     scaled = lengths / lengths.max()
     v = eigh_descending(G)[1][:, -1] / scaled  # of rows, where the eigenvector is of unit rows
+    v /= np.abs(v).max()  # its square may not be a float
     v /= np.linalg.norm(v)
     w = v.copy()
     w[0] += np.copysign(1.0, v[0])

@@ -26,7 +26,7 @@ from streampca.arrays import (
     namespace,
     torch,
 )
-from streampca.moments.pairs import Pairs
+from streampca.moments.pairs import Pairs, joint
 from streampca.moments.parts import alike, one_less, ones, parts, signed_sums
 from streampca.moments.scatter import Scatter
 from streampca.moments.stream import Stream
@@ -195,7 +195,7 @@ def near_zero(X: Array, known: Known, about: Stream) -> ImplicitRows | None:
         squares = rows.about_zero[far] if about.keeps_squares else column_squares(X[:, far])
         if not near(mean[far], squares / m).all():
             return None
-    rows.between = step * (about.weight * m / (about.weight + m)) ** 0.5
+    rows.between = step * joint(about.weight, m) ** 0.5
     return rows
 
 

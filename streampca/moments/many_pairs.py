@@ -48,6 +48,11 @@ def joined(
     return rows, (here[2] * a + there[2] * b) / whole
 
 
+def joint(here: Float64, there: Float64) -> Float64:
+    """As `pairs.joint`, for k models."""
+    return np.asarray(np.minimum(here, there) * (np.maximum(here, there) / (here + there)))
+
+
 def _units(total: Float64) -> Float64:
     """Powers of two that bring totals near 1, as in pairs.py."""
     return np.asarray(2.0 ** np.minimum(1.0 - np.frexp(total)[1], 1000.0))

@@ -78,14 +78,36 @@ class Pairs(NamedTuple):
         rows = self.rows * a + others.rows * b + 2.0 * (weight * b)
         return Pairs(rows / whole, (self.copies * a + others.copies * b) / whole)
 
-    def squared_weight(self, weight: float) -> float:
-        """The sum of w_i g_i^2: what states had instead, and what older versions read."""
-        return max(weight - (self.rows + self.copies), 0.0) * weight
-
     def denominator(self, weight: float) -> float:
         """D; the weight itself where there is one row, whose scatter is zero."""
         found = self.rows + max(self.copies, 0.0)
         return found if found > 0 else (weight or 1.0)
+
+    def effective_rows(self, weight: float, n_rows: int) -> float:
+        """How many equal rows say as much as rows of this weight: their number, if all are equal.
+
+        Examples
+        --------
+        >>> Pairs.of(np.array([0.75, 0.25]), None).effective_rows(1.0, n_rows=2)
+        1.6
+        """
+        rest = weight - self.denominator(weight)
+        # one row, or so many that the difference is lost
+        return weight / rest if rest > 0 else max(1.0, float(n_rows))
+
+
+def joint(weight: float, others: float) -> float:
+    """What the difference between the means of two sets of rows weighs: w v / (w + v).
+
+    Not by the product, which is 0 or infinite where both are 1e-170 or 1e170.
+
+    Examples
+    --------
+    >>> joint(1e-300, 1e-300), joint(3.0, 6.0), joint(1e300, 1e300)
+    (5e-301, 2.0, 5e+299)
+    """
+    less, more = (weight, others) if weight < others else (others, weight)
+    return less * (more / (weight + others))
 
 
 def row_weights(

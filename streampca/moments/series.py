@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
 from streampca.moments.dense import DenseMoments
-from streampca.moments.pairs import Pairs
+from streampca.moments.pairs import Pairs, joint
 from streampca.moments.scatter import Scatter
 from streampca.moments.thin import ThinScatter, pays
 
@@ -111,7 +111,7 @@ def _learned(moments: DenseMoments, windows: Sequence[Float64], decays: Sequence
         else:
             rows[:m] = X
         step = mean - moments._mean
-        rows[m] = step * (moments.weight * m / (moments.weight + m)) ** 0.5
+        rows[m] = step * joint(moments.weight, m) ** 0.5
         _add(moments, rows)
         thin = moments._thin
         found.rows.append(thin)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, dtype_name, empty, to_device, to_numpy, writeable, zeros
-from streampca.moments.pairs import Pairs
+from streampca.moments.pairs import Pairs, joint
 
 _LEAST_SPREAD = 1e-146
 """Squares of smaller numbers have lost digits: they are next to the smallest of float64."""
@@ -91,7 +91,7 @@ class Stream(ABC):
         """
         if not (self.center and self.weight > 0 and weight > 0):
             return None
-        return (mean - self._mean) * (self.weight * weight / (self.weight + weight)) ** 0.5
+        return (mean - self._mean) * joint(self.weight, weight) ** 0.5
 
     # --- readings ----------------------------------------------------------------------------
 
@@ -110,9 +110,7 @@ class Stream(ABC):
     @property
     def effective_rows(self) -> float:
         """How many equal rows say as much: the number of rows, if all are equal."""
-        rest = self.weight - self.pairs.denominator(self.weight)
-        # one row, or so many that the difference is lost
-        return self.weight / rest if rest > 0 else max(1.0, float(self.n_samples))
+        return self.pairs.effective_rows(self.weight, self.n_samples)
 
     @property
     def mean(self) -> np.ndarray[Any, Any]:

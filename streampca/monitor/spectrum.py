@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint
 
 SPECTRUM = "spectrum"
-"""In place of a kind of moments: the variances along all known directions, and how many rows."""
+"""In place of a kind of moments: the variances along all known directions."""
 
 
 def known_variances(model: Checkpoint) -> NDArray[np.float64] | None:
@@ -33,13 +33,13 @@ def independent_rows(model: Checkpoint) -> float:
     """How many equal rows say as much as those that a model knows, at most those that it saw.
 
     A factor on all weights, as that of a silent time, leaves it as it is; so does all of what is
-    remembered. Without moments only the weight is known.
+    remembered. Of older checkpoints without moments only the weight is known.
     """
-    rows = float(model.weight)
-    if model.moments_kind == SPECTRUM:
-        rows = float(model.moments.get("n_rows", rows))
-    elif model.moments_kind in ("dense", "factored"):
+    rows = model.effective_rows
+    if rows is None and model.moments_kind in ("dense", "factored"):
         rows = moments_from_state(model.moments_kind, dict(model.moments)).effective_rows
+    elif rows is None:  # schema 2 had it beside a spectrum
+        rows = float(model.moments.get("n_rows", model.weight))
     return min(float(model.n_samples_seen), rows)
 
 
@@ -62,5 +62,9 @@ def slim(checkpoint: Checkpoint) -> Checkpoint:
     variances = known_variances(checkpoint)
     if variances is None:
         return checkpoint.without_moments()
-    known = {"variances": variances, "n_rows": np.array(independent_rows(checkpoint))}
-    return dataclasses.replace(checkpoint, moments_kind=SPECTRUM, moments=known)
+    return dataclasses.replace(
+        checkpoint,
+        moments_kind=SPECTRUM,
+        moments={"variances": variances},
+        effective_rows=independent_rows(checkpoint),
+    )

@@ -94,6 +94,11 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
     if np.isinf(value):
         return f"{where}, or was too large for a float: leave the row out or rescale it"
     if abs(value) > largest:
+        if largest < LARGEST and abs(value) <= LARGEST:
+            return (
+                f"{where}: entries above {largest:.0e} cannot be squared and summed beside weights "
+                "as large as those given; divide all weights by the largest, or leave the row out"
+            )
         return (
             f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "
             "row out or rescale the feature"

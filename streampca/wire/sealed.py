@@ -19,8 +19,9 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
-"""2: checkpoints have a column `scale`, and dense moments of few rows are these rows."""
+SCHEMA_VERSION = 3
+"""2: checkpoints have a column `scale`, and dense moments of few rows are these rows.
+3: checkpoints have a column `effective_rows`."""
 VERSION_KEY = b"streampca.schema"
 
 # RuntimeError: pyarrow_hotfix, beside older pyarrow, refuses extension types that were pickled.

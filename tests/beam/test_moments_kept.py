@@ -7,6 +7,7 @@ from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import LearnComponents
 from streampca import CheckpointStore
+from streampca.monitor import Monitor
 
 WHICH = {"all": [1, 1, 1, 1, 1], "last": [0, 0, 0, 0, 1], "none": [0] * 5, 2: [0, 1, 0, 1, 1]}
 """Which of five checkpoints hold them at least; others may have been the last for a while."""
@@ -28,6 +29,19 @@ def test_checkpoints_say_the_same_with_and_without(tmp_path, moments, carry):
     assert all(has >= must for has, must in zip(held(history), WHICH[moments], strict=True))
     assert moments != "none" or not any(held(history))
     assert [c.without_moments() for c in history] == [c.without_moments() for c in complete]
+
+
+@pytest.mark.parametrize("half_life", [None, 40.0])
+def test_limits_know_how_many_rows_without_moments(tmp_path, half_life):
+    """A row counts by the age of its window: (sum g)^2 / sum g^2."""
+    rows, times = stream(250)
+    options = {"moments": "none", "half_life": half_life}
+    store = learn(timed(rows, times), FixedWindows(50), tmp_path, **options)
+    gamma = 1.0 if half_life is None else 0.5 ** (50 / half_life)
+    for i, checkpoint in enumerate(store.history()):
+        g = np.repeat(gamma ** np.arange(i + 1.0), 50)
+        assert not checkpoint.moments
+        assert Monitor(checkpoint).n_rows == pytest.approx(g.sum() ** 2 / (g @ g))
 
 
 @pytest.mark.parametrize("moments", ["last", 3])

@@ -38,7 +38,7 @@ def version(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["moments", "rows"])
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_state_and_messages_of_schema_1_are_gone_on_from(version, number, part):
     version(number)
     state = Checkpoint.from_bytes(SAVED["checkpoint"])
@@ -60,20 +60,20 @@ def test_an_updated_job_goes_on_and_the_older_one_says_why_it_cannot(tmp_path, v
         some = times // 50 == which
         learn(timed(rows[some], times[some]), windows, tmp_path, resume_from=tmp_path)
 
-    run(0, 2)
-    run(1, 3)
+    run(0, 3)
+    run(1, 4)
     history = CheckpointStore(tmp_path).history()
     assert [c.n_samples_seen for c in history] == [50, 100]
     assert_equals_batch(history[-1], rows[:100])
-    version(2)
-    with pytest.warns(CheckpointWarning, match="schema 3, newer than 2"):
+    version(3)
+    with pytest.warns(CheckpointWarning, match="schema 4, newer than 3"):
         assert CheckpointStore(tmp_path).latest().n_samples_seen == 50
 
 
 def newer(version, make):
-    version(3)
+    version(4)
     data = make()
-    version(2)
+    version(3)
     return data
 
 

@@ -146,7 +146,7 @@ def test_somebody_else_s_rows_are_refused():
 
 
 def test_a_newer_schema_says_to_upgrade():
-    newer = BATCH.replace_schema_metadata({b"streampca.schema": b"3"})
+    newer = BATCH.replace_schema_metadata({b"streampca.schema": b"4"})
     with pytest.raises(CheckpointError, match="upgrade streampca"):
         Checkpoint.from_record_batch(newer)
     with pytest.raises(CheckpointError, match="upgrade streampca"):

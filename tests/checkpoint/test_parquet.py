@@ -138,8 +138,8 @@ def test_a_file_without_a_seal_is_refused():
     [
         (parquet(pa.table({"a": [1, 2, 3]})), "does not say which streampca schema"),
         (
-            parquet(BATCH.replace_schema_metadata({b"streampca.schema": b"3"})),
-            "schema 3, newer than 2.*upgrade streampca",
+            parquet(BATCH.replace_schema_metadata({b"streampca.schema": b"4"})),
+            "schema 4, newer than 3.*upgrade streampca",
         ),
         (parquet(pa.Table.from_batches([BATCH, BATCH])), "it has 2 rows instead of one"),
         (parquet(pa.Table.from_batches([BATCH, BATCH]), row_group_size=1), "not that of"),

@@ -86,7 +86,7 @@ def test_inspect_says_what_is_in_a_file(cli, store):
     path = sorted(Path("store/none").iterdir())[-1]
     said = cli("inspect", path, "--json").json
     assert said["state"] == "sound"
-    assert (said["schema_version"], said["n_samples_seen"], said["n_components"]) == (2, 3000, 2)
+    assert (said["schema_version"], said["n_samples_seen"], said["n_components"]) == (3, 3000, 2)
     assert said["can_resume"]
     Path("bytes").write_bytes(store.latest().to_bytes())
     assert cli("inspect", "bytes", "--json").json["state"] == "sound"

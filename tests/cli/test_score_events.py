@@ -235,3 +235,15 @@ def test_columns_that_leave_a_feature_out_are_named(cli, watched):
     names = CheckpointStore("store").latest().feature_names
     said = cli("score", "store", "odd.csv", "--columns", ",".join(names[:2]), code=2).err
     assert f"--columns leaves out {names[2]!r}" in said
+
+
+def test_limits_are_the_same_without_moments(cli, watched):
+    limits = []
+    for moments in ("all", "none"):
+        cli(
+            "fit", "calm.csv", "-n", 1, "-o", moments, "-q", "--moments", moments, "--half-life", 40
+        )
+        limits.append(cli("score", moments, "odd.csv", "--json").json["limits"][0]["t2"])
+        assert bool(CheckpointStore(moments).latest().moments) == (moments == "all")
+    assert limits[0] == pytest.approx(limits[1], rel=1e-12)
+    assert limits[0] > 6.8  # of 600 rows, of which few are remembered: chi-square has 6.6

@@ -31,6 +31,7 @@ class One(NamedTuple):
     encoder: NDArray[Any]
     residuals: Float64
     scale: Float64 | None  # what centred features are divided by
+    effective_rows: float
 
 
 class Solved:
@@ -128,10 +129,10 @@ class Solved:
     def one(self, model: int) -> One:
         """What is read of one model, with its moments."""
         self.refresh(np.array([model]))
-        C = np.array(self.components[model])
+        C, moments = np.array(self.components[model]), self._bank.load(model)
         return One(
             "dense",
-            self._bank.load(model).state(),
+            moments.state(),
             C,
             np.array(self.values[model]),
             float(self.totals[model]),
@@ -139,6 +140,7 @@ class Solved:
             C,
             np.array(self.residuals[model]),
             None if self.scale is None else np.array(self.scale[model]),
+            moments.effective_rows,
         )
 
     def model(self, model: int) -> Model:
