@@ -25,6 +25,7 @@ from beam_pipelines.learning import (
     CarryModel,
     Grouped,
     OneCopy,
+    OneWindow,
     Options,
     OwnWindow,
     RerunModel,
@@ -42,7 +43,9 @@ from beam_pipelines.rows import (
     ReadBlocks,
     RowReader,
     TimedBlocks,
+    at_the_end,
     early_trigger,
+    is_foreign,
     slots,
 )
 from streampca.checkpoint import Checkpoint, Key
@@ -199,10 +202,10 @@ class LearnComponents(beam.PTransform):
         overlapping = isinstance(windowing.windowfn, SlidingWindows)
         if overlapping:
             rows |= "OneCopy" >> beam.ParDo(OneCopy(windowing.windowfn))
+        elif is_foreign(windowing.windowfn):
+            rows |= "OneWindow" >> beam.ParDo(OneWindow(windowing.windowfn))
         blocks, bad_rows = self._read(rows)
-        # Bounded input has no early panes, and FnApiRunner has no clock for their trigger.
-        early = asked.early_every if unending else None
-        wanted = self._first_windowing(windowing, early)
+        wanted = self._first_windowing(windowing, unending)
         # Always, so that no option adds a step; but for sessions, where it costs as much as all
         # else that is done to a row, and no option wants other ones.
         if not isinstance(windowing.windowfn, Sessions) or wanted != windowing:
@@ -259,11 +262,16 @@ class LearnComponents(beam.PTransform):
             return beam.ParDo(again, points)
         return beam.ParDo(ResumeModel(learning, asked.resume_from), points)
 
-    def _first_windowing(self, windowing: Any, early: float | None) -> Any:
+    def _first_windowing(self, windowing: Any, unending: bool) -> Any:
         """The windows in which rows are grouped."""
+        early = self._asked.early_every
+        if unending:
+            trigger = windowing.triggerfn if early is None else early_trigger(early)
+        else:
+            trigger = at_the_end(windowing.triggerfn)
         return Windowing(
             slots(windowing.windowfn) if self._asked.carry else windowing.windowfn,
-            windowing.triggerfn if early is None else early_trigger(early),
+            trigger,
             AccumulationMode.DISCARDING,  # what a row adds must arrive once
             TimestampCombiner.OUTPUT_AT_EOW,
             windowing.allowed_lateness,

@@ -3,7 +3,7 @@
 from beam_pipelines.learning.bundles import refuse_splits
 from beam_pipelines.learning.carry import CarryModel
 from beam_pipelines.learning.combine import MomentsFn, RowsOrMomentsFn
-from beam_pipelines.learning.copies import OneCopy, OwnWindow
+from beam_pipelines.learning.copies import OneCopy, OneWindow, OwnWindow
 from beam_pipelines.learning.options import Options, seconds
 from beam_pipelines.learning.pending import Arrived, Grouped, TagRows, TagWindow
 from beam_pipelines.learning.resume import RerunModel, ResumeModel, resume_points
@@ -15,6 +15,7 @@ __all__ = [
     "Grouped",
     "MomentsFn",
     "OneCopy",
+    "OneWindow",
     "Options",
     "OwnWindow",
     "RerunModel",

@@ -1,4 +1,4 @@
-"""Rows and checkpoints of sliding windows, which overlap: which of several copies counts."""
+"""Rows and checkpoints of windows that overlap: which of several copies counts."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ class OneCopy(beam.DoFn):
         context = WindowFn.AssignContext(timestamp, element)
         if window.end == min(each.end for each in self._windowfn.assign(context)):
             yield element
+
+
+class OneWindow(beam.DoFn):
+    """Rows as they are; those that windows of somebody's own put into several are refused.
+
+    They would count several times.
+    """
+
+    def __init__(self, windowfn: WindowFn) -> None:
+        self._windowfn = windowfn
+
+    def process(self, element: Any, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        count = len(list(self._windowfn.assign(WindowFn.AssignContext(timestamp, element))))
+        if count > 1:
+            raise ValueError(
+                f"a row lies in {count} windows of {type(self._windowfn).__name__}, and would "
+                "count as often: use SlidingWindows, or windows that do not overlap"
+            )
+        yield element
 
 
 class OwnWindow(beam.DoFn):

@@ -24,8 +24,10 @@ from beam_pipelines.rows.places import Place, PlacedSum
 from beam_pipelines.rows.windows import (
     LAST_OF_ALL,
     Span,
+    at_the_end,
     covering,
     early_trigger,
+    is_foreign,
     parse,
     slots,
 )
@@ -46,8 +48,10 @@ __all__ = [
     "RowReader",
     "Span",
     "TimedBlocks",
+    "at_the_end",
     "covering",
     "early_trigger",
+    "is_foreign",
     "is_moments",
     "key_text",
     "keyed",

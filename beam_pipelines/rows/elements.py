@@ -142,7 +142,8 @@ class RowReader:
         if isinstance(element, Mapping):
             return self._from_mapping(element)
         if len(getattr(element, "shape", ())) == 1:  # a tensor, a masked vector, a Series
-            if hasattr(element, "to_dict") and all(isinstance(i, str) for i in element.index):
+            labels = getattr(element, "index", None) if hasattr(element, "to_dict") else None
+            if labels is not None and all(isinstance(label, str) for label in labels):
                 return self._from_mapping(element.to_dict())
             element = _vector(element)[None]
         if element is None or isinstance(element, (str, bytes, int, float, tuple)):
@@ -155,7 +156,8 @@ class RowReader:
         if isinstance(element, (pa.RecordBatch, pa.Table)):
             return self._from_arrow(element)
         read = self._checked(element, self._names)
-        values = np.asarray(read.values.cpu() if hasattr(read.values, "cpu") else read.values)
+        values: Any = read.values
+        values = np.asarray(_dense(values.cpu() if hasattr(values, "cpu") else values))
         return Block(self._names or read.feature_names, values)
 
     def together(self, rows: list[Any]) -> Block | None:
@@ -179,6 +181,7 @@ class RowReader:
         # The hot path, a third of what read_rows costs; it is left to say what is wrong.
         if (
             vector.dtype.char not in "fd"
+            or not vector.dtype.isnative
             or len(vector) != (self._width or len(vector) or -1)
             # One call tells that all is finite and can be squared (dot would warn); NaN is False.
             or not float(np.vdot(vector, vector)) <= self._enough
@@ -257,6 +260,11 @@ class RowReader:
     def _sorted(self, names: tuple[str, ...]) -> tuple[str, ...]:
         order = self._orders.get(names)
         if order is None:
+            for name in names:
+                if not isinstance(name, str):
+                    raise ValueError(
+                        f"feature {name!r} is named by a {type(name).__name__}: names must be text"
+                    )
             order = tuple(sorted(names))
             if len(self._orders) < 1000:
                 self._orders[names] = order
@@ -265,7 +273,13 @@ class RowReader:
 
 def _vector(element: Any) -> Any:
     """A single row as an array: what is masked stays so, a tensor is taken to the host."""
+    element = _dense(element)
     return element.detach().cpu() if hasattr(element, "detach") else np.asanyarray(element)
+
+
+def _dense(rows: Any) -> Any:
+    """Rows of scipy as an array; others as they are."""
+    return rows.toarray() if hasattr(rows, "tocsr") else rows
 
 
 def _as_float(value: Any) -> float | None:

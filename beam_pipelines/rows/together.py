@@ -52,6 +52,8 @@ def together(rows: list[Any], names: Names, width: int | None, largest: float) -
             values = _vectors(rows)
         else:
             names = names or tuple(sorted(_mapping(rows[0])))
+            if not all(isinstance(name, str) for name in names):
+                return None
             values = _mappings(list(map(_mapping, rows)), names)
     except (
         ValueError,

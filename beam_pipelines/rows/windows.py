@@ -10,17 +10,19 @@ from apache_beam.transforms.trigger import (
     AfterCount,
     AfterProcessingTime,
     AfterWatermark,
+    DefaultTrigger,
     TriggerFn,
 )
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindow,
     GlobalWindows,
+    NonMergingWindowFn,
     Sessions,
     SlidingWindows,
     WindowFn,
 )
-from apache_beam.utils.timestamp import Duration, Timestamp
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
 LAST_OF_ALL = GlobalWindow().max_timestamp().micros
 """The last instant of the global window, in microseconds."""
@@ -34,10 +36,13 @@ class Span(NamedTuple):
 
     @classmethod
     def of(cls, window: Any) -> Span:
-        """Return the span of a Beam window."""
+        """Return the span of a Beam window.
+
+        That of rows without times may begin before all times that 64 bits hold.
+        """
         if isinstance(window, GlobalWindow):
             return cls(None, None)
-        return cls(window.end.micros, window.start.micros)
+        return cls(window.end.micros, max(window.start.micros, MIN_TIMESTAMP.micros))
 
     @property
     def last(self) -> int:
@@ -62,6 +67,21 @@ def early_trigger(every: float) -> TriggerFn:
     Beam's own trigger knows full seconds only.
     """
     return AfterWatermark(early=AfterProcessingTime(math.ceil(every)), late=AfterCount(1))
+
+
+def at_the_end(trigger: TriggerFn) -> TriggerFn:
+    """Panes of bounded input: one, at the window's end, whatever the trigger of its rows says.
+
+    It would count blocks, of which there may be too few, and FnApiRunner has no clock for others.
+    """
+    plain = isinstance(trigger, DefaultTrigger)
+    return trigger if plain else AfterWatermark(late=AfterCount(1))
+
+
+def is_foreign(windowfn: WindowFn) -> bool:
+    """Whether nobody here knows in how many windows of a kind a row may be."""
+    known = (FixedWindows, GlobalWindows, SlidingWindows)
+    return isinstance(windowfn, NonMergingWindowFn) and not isinstance(windowfn, known)
 
 
 def covering(slot: Span, windowfn: WindowFn) -> list[Span]:

@@ -6,6 +6,7 @@ each other command.
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -13,6 +14,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run `streampca`."""
+    _open_what_is_closed()
     try:
         from streampca.cli.commands import app
     except ImportError as error:
@@ -27,3 +29,21 @@ def main() -> None:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
     app()
+
+
+def _open_what_is_closed() -> None:
+    """Streams that whoever started this has closed, as supervisors do.
+
+    Python has None for them, and the next file that is opened their number. What is said on stderr
+    is not kept; results that stdout is to take, which is opened for reading, are an error.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            found = os.open(os.devnull, mode)
+            if found != number:
+                os.dup2(found, number)
+                os.close(found)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

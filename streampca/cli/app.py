@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -108,7 +109,7 @@ class Commands(TyperGroup):
         except SystemExit:  # typer's own end where nobody reads our output any more
             return 0
         except BrokenPipeError:  # whoever read our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python's last flush fails as well
+            _show_no_more()
             return 0
         except (KeyboardInterrupt, typer.Abort):
             output.say("interrupted")
@@ -118,7 +119,12 @@ class Commands(TyperGroup):
             return 128 + ended.signal
         except MemoryError:
             return _say("there is not enough memory; try --memory factored or fewer columns")
-        except (ValueError, OSError, ImportError, ArithmeticError, TypeError) as error:
+        except OSError as error:
+            if error.errno != errno.EBADF or error.filename is not None:
+                return _say(_line(error))
+            _show_no_more()
+            return _say("standard output is closed, where the result is to go")
+        except (ValueError, ImportError, ArithmeticError, TypeError) as error:
             return _say(_line(error))
         except Exception as error:  # noqa: BLE001 - no traceback leaves the command line
             return _say(
@@ -126,6 +132,11 @@ class Commands(TyperGroup):
                 "a defect of streampca)"
             )
         return code if isinstance(code, int) else 0
+
+
+def _show_no_more() -> None:
+    """Let go of what is still to be written to stdout: Python's last flush would fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _usage(error: Any) -> str:

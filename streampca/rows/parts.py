@@ -123,6 +123,8 @@ def slicer(X: Any, *, floats: bool) -> Callable[[int, int], Any] | None:
     masked = isinstance(X, np.ma.MaskedArray)
     if len(X.shape) != 2 or (plain and not masked and not floats):
         return None
+    if is_tensor(X) and str(X.layout) != "torch.strided":
+        return None  # which torch cannot cut; whoever reads it says so
     return lambda start, stop: X[start:stop]
 
 

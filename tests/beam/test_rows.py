@@ -9,12 +9,16 @@ import engines
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+import xarray
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, GlobalWindows
+from scipy import sparse
 from streams import assert_equals_batch, learn, stream, timed
 
 from beam_pipelines import BadRow, LearnComponents, WriteCheckpoints
+from beam_pipelines.rows import BAD_ROWS, ReadBlocks
 from beam_pipelines.rows.coders import BlockCoder
 from beam_pipelines.rows.elements import Block, RowReader, key_text
 from streampca import CheckpointStore
@@ -48,6 +52,39 @@ BAD = [
 def test_what_cannot_be_used_is_named(element, message):
     with pytest.raises(ValueError, match=message):
         RowReader(["air", "oil"])(element)
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({1: 1.0, 2: 2.0}, "feature 1 is named by a int"),
+        ({"air": 1.0, 2: 2.0}, "feature 2 is named by a int"),
+        ({None: 1.0, "oil": 2.0}, "feature None is named"),
+        ({("a", "b"): 1.0, "oil": 2.0}, "is named by a tuple"),
+        (torch.eye(2).to_sparse(), "layout torch.sparse_coo"),
+    ],
+)
+def test_no_kind_of_row_ends_a_pipeline_that_has_an_output_for_bad_ones(row, named):
+    (bad,) = ReadBlocks(RowReader(None), dead_letter=True).process(("press 4", row))
+    assert bad.tag == BAD_ROWS
+    assert bad.value.key == "press 4"
+    assert named in bad.value.reason
+    assert RowReader(None).together([row, row]) is None
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.coo_array, sparse.csc_array])
+def test_sparse_rows_are_rows(make):
+    X = np.array([[0.0, 2.0], [3.0, 0.0]])
+    np.testing.assert_array_equal(RowReader(["air", "oil"])(make(X)).values, X)
+
+
+@pytest.mark.parametrize(
+    "row", [sparse.coo_array([0.0, 2.0]), xarray.DataArray([0.0, 2.0]), np.array([0.0, 2.0], ">f8")]
+)
+def test_vectors_of_every_kind_are_rows(row):
+    block = RowReader(["air", "oil"])(row)
+    assert block.values.dtype == np.dtype("float64")
+    assert block.values.tolist() == [[0.0, 2.0]]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,32 @@ def test_signs_that_an_encoding_lacks_are_escaped(cli, rows, variables):
     assert json.loads(said.stdout)["feature_names"] == ["\u5727\u529b", "b"]
 
 
+def closed(numbers, *arguments):
+    """Run a command whose streams of these numbers are closed when it starts."""
+    line = " ".join(f"{number}>&-" for number in numbers)
+    command = ["sh", "-c", f'"$@" {line}', "sh", sys.executable, "-m", "streampca", *arguments]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("numbers", [(2,), (0, 2)])
+def test_nothing_is_lost_where_what_is_said_goes_nowhere(cli, write, rows, numbers):
+    name = write("a.csv", rows)
+    assert closed(numbers, "fit", name, "-o", "store").returncode == 0
+    assert closed(numbers, "transform", "store", name, "-o", "o.csv").returncode == 0
+    shown = closed(numbers, "transform", "store", name, "-o", "-")
+    assert (shown.returncode, shown.stdout) == (0, Path("o.csv").read_bytes())
+    cli("components", "none", code=2)
+    assert closed(numbers, "components", "none").returncode == 2
+
+
+@pytest.mark.parametrize("command", [["components", "s"], ["transform", "s", "a.csv"], ["--help"]])
+def test_a_result_that_nobody_can_be_shown_is_an_error(cli, write, rows, command):
+    cli("fit", write("a.csv", rows), "-o", "s")
+    ended = closed((1,), *command)
+    said = b"error: standard output is closed, where the result is to go\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
+
+
 def test_a_second_fit_into_a_store_is_refused_until_the_first_has_ended(cli, write, rows):
     name = write("a.csv", rows)
     with one_writer(CheckpointStore("store")):
