@@ -22,9 +22,10 @@ def takes(*table: options.Option) -> Callable[[type], type]:
         own.pop("asked")
         more = {option.name: option for option in table}
         aliases = [alias for option in table for alias in option.aliases]
+        known = [name for name in (*own, *more, *aliases) if name != "self"]
 
         def init(self: Any, **given: Any) -> None:
-            options.refuse_unknown(given, [*own, *more, *aliases])
+            options.refuse_unknown(given, known)
             others = {name: given.pop(name) for name in list(given) if name in own}
             rest, of_job = job_options.parted(given)
             asked = options.check(rest) | job_options.check(of_job, say=str)

@@ -18,7 +18,7 @@ from beam_pipelines.rows import parse
 from beam_pipelines.run import job_options
 from beam_pipelines.run.arguments import DEFAULT_RUNNER, NEEDED, parser, refuse_unknown
 from beam_pipelines.run.record import JobRecord
-from beam_pipelines.run.submission import check
+from beam_pipelines.run.submission import check, check_clock
 from beam_pipelines.run.topic_job import OWN_TIME, KafkaInput, kafka_input
 from beam_pipelines.sources import (
     TOPICS,
@@ -102,6 +102,8 @@ def read_arguments(argv: Sequence[str] | None = None) -> Job:
     if job.watching is not None:
         job = job._replace(beam_options=[*beam_options, *([] if streaming else ["--streaming"])])
         _check_resumed(job, "--watch-delay", resume=given.resume)
+        instead = "leave --watch out, and learn the files that are there"
+        check_clock(beam_options, "files that are still to come", instead)
     elif job.messages is not None:
         _check_resumed(job, "--message-delay", resume=given.resume)
     elif given.resume and streaming:

@@ -154,6 +154,20 @@ def pool_of(options: PipelineOptions) -> str | None:
         ) from None
 
 
+_NO_CLOCK = ("FnApiRunner", "BundleBasedDirectRunner", "DirectRunner", "SwitchingDirectRunner")
+"""Runners in this process: a source that has no end is never asked again, or for ever."""
+
+
+def check_clock(beam_options: Sequence[str], what: str, instead: str) -> None:
+    """Raise ValueError if the runner cannot run what never ends: its windows would stay open."""
+    runner = runner_of(PipelineOptions(list(beam_options)))
+    if runner in _NO_CLOCK:
+        raise ValueError(
+            f"--runner={runner} has no clock for {what}: give --runner=PrismRunner, or that of an "
+            f"engine; or {instead}"
+        )
+
+
 def check_answer(called: str, address: str, advice: str) -> None:
     """Raise ValueError if nobody answers at an address."""
     with grpc.insecure_channel(address) as channel:

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
@@ -22,7 +21,7 @@ from apache_beam.transforms.window import (
 
 from beam_pipelines.rows import slots
 from beam_pipelines.run.progress import Progress
-from beam_pipelines.run.submission import check_answer, runner_of
+from beam_pipelines.run.submission import check_answer, check_clock
 from beam_pipelines.sources import (
     Holding,
     Incoming,
@@ -39,8 +38,6 @@ OWN_KEY, OWN_TIME = "kafka.key", "kafka.timestamp"
 
 _SPLIT = 10_000
 """Messages of a reading with an end for which Beam's connector takes another part of partitions."""
-
-_NO_CLOCK = ("FnApiRunner", "BundleBasedDirectRunner", "DirectRunner", "SwitchingDirectRunner")
 
 
 class KafkaInput(NamedTuple):
@@ -190,12 +187,7 @@ def _check(
             "--resume: with --max-messages it is chance which messages are read: run the job again "
             "from its beginning, into another --output"
         )
-    runner = runner_of(PipelineOptions(list(beam_options)))
-    if runner in _NO_CLOCK:
-        raise ValueError(
-            f"--runner={runner} has no clock for topics: give --runner="
-            "PrismRunner, or that of an engine; or let streampca fit read the topic, without Beam"
-        )
+    check_clock(beam_options, "topics", "let streampca fit read the topic, without Beam")
 
 
 def _check_java(address: str | None) -> None:

@@ -56,6 +56,8 @@ def key(value: Any) -> Key:
 
 def time(name: str, value: Any) -> int | None:
     """Microseconds that fit an Arrow timestamp; its smallest value would be read as missing."""
+    if isinstance(value, datetime.datetime):
+        value = microseconds(value)
     return None if value is None else _whole(name, value, least=-(2**63) + 1)
 
 
@@ -212,7 +214,8 @@ def equal(left: Any, right: Any) -> bool:
 
 def _whole(name: str, value: Any, least: int) -> int:
     if not is_whole(value):
-        unit = "; give UTC microseconds" if name.startswith("window_") else ""
+        unit = "; give UTC microseconds, or a datetime with a time zone"
+        unit = unit if name.startswith("window_") else ""
         raise ValueError(f"{name} must be a whole number, not {value!r}{unit}")
     if not least <= int(value) < 2**63:
         raise ValueError(f"{name} must lie between {least} and {2**63 - 1}, not {value}")

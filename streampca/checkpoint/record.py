@@ -43,7 +43,8 @@ class Checkpoint(InNotebook):
     key : str, int or None
         Which of many models; None where there is one.
     window_start, window_end : int or None
-        Event time covered, microseconds since 1970 in UTC; None outside windows.
+        Event time covered, microseconds since 1970 in UTC; None outside windows. A datetime
+        with a time zone is taken too, and becomes this number.
     sequence : int
         Which of several checkpoints with the same window end; a later one is larger.
     n_samples_seen, weight : int, float

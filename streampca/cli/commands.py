@@ -84,4 +84,4 @@ def about(
         ),
     ] = False,
 ) -> None:
-    """Ordered principal components of a stream: learn them from files, ask, see and use them."""
+    """Learn ordered principal components from files or a topic, read them, and use them."""

@@ -19,9 +19,7 @@ from streampca.files import require_readable
 
 
 def inspect(
-    place: Annotated[
-        str, typer.Argument(metavar="FILE", help="A checkpoint's file, or a whole store.")
-    ],
+    place: Annotated[str, typer.Argument(metavar="FILE", help="A checkpoint's file, or a store.")],
     json: options.Json = False,
 ) -> None:
     """Say what is in a file or store.

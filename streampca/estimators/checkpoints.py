@@ -28,7 +28,8 @@ class Checkpoints(Results):
         moments : bool, default=True
             False leaves out what is only for going on, which nothing else needs.
         **where
-            `key`, `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
+            `key`, `window_start`, `window_end` (UTC microseconds, or datetimes with
+            a time zone), `sequence`, `late`.
         """
         return Checkpoint(**self._learned(moments), **where)
 

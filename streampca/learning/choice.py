@@ -82,7 +82,8 @@ def dense_pays(
 
 def reason(memory: str, n: int, p: int, q: int) -> str:
     """Why this memory was chosen, in a few words."""
-    held = f"{cost.remembered_bytes('dense', n, q) / 2**20:,.1f} MiB"
+    size = cost.remembered_bytes("dense", n, q)
+    held = f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{max(size / 2**10, 1):.0f} KiB"
     if n > DENSE_LIMIT:
         return f"dense would take {held}"
     slower = compared(n, p, q).slower

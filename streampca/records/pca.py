@@ -91,6 +91,11 @@ class RecordPCA:
         if isinstance(half_life, dt.timedelta):  # the learner itself then forgets nothing
             self._clock, by_rows = Clock(half_life), parameters | {"half_life": 1.0}
             parameters = parameters | {"half_life": None}
+        elif isinstance(half_life, str):  # such as "1h", which files and Beam take
+            raise ValueError(
+                f"half_life={half_life!r} is not accepted: it must be a number of rows above 0, a "
+                "datetime.timedelta, or None"
+            )
         check_parameters(StreamingPCA(**by_rows).get_params())
         self._parameters = parameters
         self.records = Records(

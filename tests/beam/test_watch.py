@@ -149,6 +149,16 @@ def test_what_would_lose_rows_or_never_end_is_refused(tmp_path, more, said):
         read_arguments(arguments(tmp_path, *more))
 
 
+@pytest.mark.parametrize("runner", [None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner"])
+def test_runners_of_this_process_would_write_nothing_and_are_refused(tmp_path, runner):
+    (tmp_path / "landing").mkdir()
+    written(tmp_path / "landing/a.parquet", 0, 600, 0)
+    more = [] if runner is None else [f"--runner={runner}"]
+    with pytest.raises(ValueError, match=r"Runner has no clock .*--runner=PrismRunner"):
+        read_arguments(arguments(tmp_path, *more))
+    assert not (tmp_path / "store").exists()
+
+
 @pytest.mark.parametrize("option", ["--watch-delay", "--watch-for"])
 def test_options_of_watching_need_it(tmp_path, option):
     (tmp_path / "landing").mkdir()
@@ -169,7 +179,7 @@ def test_a_topic_is_no_file_to_watch_for(tmp_path):
 def test_it_is_a_stream_without_being_told(tmp_path):
     (tmp_path / "landing").mkdir()
     written(tmp_path / "landing/a.parquet", 0, 600, 0)
-    job = read_arguments(arguments(tmp_path, "--watch-delay", "2h"))
+    job = read_arguments(arguments(tmp_path, "--watch-delay", "2h", "--runner=PrismRunner"))
     assert "--streaming" in job.beam_options
     assert job.watching == Watching(1.0, 7200.0, None)
 
@@ -211,7 +221,8 @@ def test_ten_hours_with_files_that_come_late_on_prism(tmp_path):
     rest.join()
     assert len(data) == HOURS
     check_store(tmp_path, data)
-    assert run.main(arguments(tmp_path, "--watch-delay", "3h", "--resume")) == 2  # it has ended
+    ended = arguments(tmp_path, "--watch-delay", "3h", "--resume")
+    assert run.main([*ended, *engines.flags("prism")]) == 2
 
 
 @pytest.mark.engines

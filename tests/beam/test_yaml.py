@@ -267,6 +267,7 @@ def test_a_job_that_was_killed_is_resumed_as_by_the_main_job(tmp_path, monkeypat
         ({"idle_timeout": "2 weeks"}, "idle_timeout 2 weeks: give a time such as"),
         ({"solver": "exac"}, "solver exac: give one of exact, first_order"),
         ({"hot_key_shard": 2}, "no option hot_key_shard: did you mean hot_key_shards?"),
+        ({"input": 2}, "no option input; there are files, window"),
         ({"batch_size": "many"}, "batch_size many: give a whole number"),
         ({"store": None, "resume": True}, "resume needs store"),
         ({"half_life": "1h", "forgetting_factor": 0.9}, "give one of them"),

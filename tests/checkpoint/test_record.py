@@ -1,9 +1,11 @@
 """A checkpoint holds together, never changes, and says what it is."""
 
 import dataclasses
+import datetime
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from checkpoints import make
 
@@ -69,9 +71,23 @@ def test_numpy_values_become_python_s():
     assert checkpoint.settings == {"n_components": 2, "x": [1, 2]}
 
 
+def test_times_may_be_datetimes_and_become_numbers():
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    there = datetime.timezone(datetime.timedelta(hours=1))
+    end = pd.Timestamp(start + datetime.timedelta(hours=3, microseconds=1)).tz_convert(there)
+    checkpoint = make(window_start=start, window_end=end)
+    expected = 1_767_225_600_000_000
+    assert (checkpoint.window_start, checkpoint.window_end) == (expected, expected + 10_800_000_001)
+    assert (type(checkpoint.window_start), type(checkpoint.window_end)) == (int, int)
+    for nowhere in (start.replace(tzinfo=None), pd.NaT):
+        with pytest.raises(ValueError, match="has no time zone"):
+            make(window_end=nowhere)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"window_end": "2026-01-01"}, "give UTC microseconds, or a datetime with a time zone"),
         ({"key": 1.5}, "key must be a str, an int or None, not 1.5"),
         ({"key": True}, "key must be a str, an int or None"),
         ({"key": b"a"}, "key must be a str"),

@@ -119,7 +119,8 @@ def test_beyond_4096_features_dense_memory_is_not_slower():
 @pytest.mark.parametrize(
     ("n", "options", "memory", "why"),
     [
-        (100, {}, "dense", "exact; 0.1 MiB"),
+        (100, {}, "dense", "exact; 79 KiB"),
+        (2, {"n_components": 1}, "dense", "exact; 1 KiB"),
         (1100, {"n_components": 20}, "dense", "exact; 9.2 MiB, 3.2 times the time"),
         (4000, {"n_components": 2}, "factored", "dense would take 122.1 MiB, 15.4 times"),
         (9000, {"n_components": 2}, "factored", "dense would take 618.0 MiB"),

@@ -18,7 +18,7 @@ from river import compose, datasets, evaluate, linear_model, metrics, preprocess
 from river_rows import NAMES, X, learned, matrix, records, state
 
 from streampca import StreamingPCA
-from streampca.river import PCA
+from streampca.river import PCA, PCAScorer
 
 # --- River's contract -------------------------------------------------------------------------
 
@@ -300,6 +300,12 @@ def test_numbers_of_any_type_are_read():
 def test_bad_parameters_are_refused_at_once(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         PCA(**bad)
+
+
+@pytest.mark.parametrize("kind", [PCA, PCAScorer])
+def test_a_half_life_that_is_text_is_told_what_a_time_is(kind):
+    with pytest.raises(ValueError, match="half_life='1h' .* a datetime.timedelta"):
+        kind(half_life="1h").learn_one({"a": 1.0})
 
 
 # --- frames -------------------------------------------------------------------------------------

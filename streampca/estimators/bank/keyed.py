@@ -243,7 +243,8 @@ class KeyedPCA(Models):
         ----------
         keys : iterable of keys, optional
         **where
-            `window_start`, `window_end` (UTC microseconds), `sequence`, `late`.
+            `window_start`, `window_end` (UTC microseconds, or datetimes with a time zone),
+            `sequence`, `late`.
         """
         wanted = listed(self if keys is None else keys)
         models = self._numbers(wanted)
