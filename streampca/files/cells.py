@@ -245,12 +245,16 @@ def is_vector(kind: pa.DataType) -> bool:
 
 # --- keys -------------------------------------------------------------------------------------
 
+_ALONE = {pa.float16(): 2**11, pa.float32(): 2**24}
+"""From here on a float stands for more than one whole number; from 2**53 on in float64."""
+
 
 def keys(column: Any, name: str) -> tuple[list[Any], Reasons]:
     """Keys as text or whole numbers, and the rows that have none.
 
     Text stays the text that it is ("1" and "1.0" are two keys, NA is one), whole numbers stay
-    such, and a float that is whole (1.0) is that whole number. Nothing, and empty text, is no key.
+    such, and a float that is whole (1.0) is that whole number, unless it is so large that others
+    are rounded to it: two keys would become one. Nothing, and empty text, is no key.
 
     Examples
     --------
@@ -258,9 +262,15 @@ def keys(column: Any, name: str) -> tuple[list[Any], Reasons]:
     (['NA', 1, '1.0', ''], {3: "the key 'press' is missing"})
     """
     found = column.to_pylist() if isinstance(column, pa.Array) else list(column)
+    largest = _ALONE.get(column.type, 2**53) if isinstance(column, pa.Array) else 2**53
     reasons: Reasons = {}
     for row, key in enumerate(found):
-        if isinstance(key, (float, Decimal)) and math.isfinite(key) and key == int(key):
+        if isinstance(key, float) and largest <= abs(key) < math.inf:
+            reasons[row] = (
+                f"the key {name!r} is {key}, a float that other whole numbers are rounded to: "
+                "write keys as whole numbers or as text"
+            )
+        elif isinstance(key, (float, Decimal)) and math.isfinite(key) and key == int(key):
             found[row] = int(key)
         elif key is None or key == "" or key != key:
             reasons[row] = f"the key {name!r} is missing"

@@ -74,6 +74,7 @@ def checkpoint_of(
     return Checkpoint(
         n_samples_seen=n_samples,
         weight=float(n_samples),
+        effective_rows=moments.effective_rows,
         mean=moments.mean,
         components=C,
         explained_variance=variances,

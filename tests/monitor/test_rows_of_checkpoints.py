@@ -7,10 +7,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.decomposition import IncrementalPCA
 
 from streampca import Checkpoint, CheckpointStore, KeyedPCA, StreamingPCA
 from streampca.checkpoint import from_state, of_solved, to_state
 from streampca.monitor import Monitor, slim
+from streampca.sklearn.given import checkpoint_of
 
 WAYS = {
     "taken without": lambda pca, c: pca.checkpoint(moments=False),
@@ -94,6 +96,15 @@ def test_keyed_models_know_it_too(seed, weights):
     (checkpoint,) = keyed.checkpoints()
     assert checkpoint.effective_rows == pytest.approx(alone.checkpoint().effective_rows, rel=1e-9)
     assert Monitor(checkpoint.without_moments()).n_rows == Monitor(checkpoint).n_rows
+
+
+def test_arrays_that_become_a_model_count_for_the_rows_that_they_say():
+    pca = IncrementalPCA(2).partial_fit(np.random.default_rng(0).normal(size=(50, 4)))
+    made = checkpoint_of(
+        pca.components_, pca.mean_, pca.explained_variance_, n_samples=50, settings={}
+    )
+    assert made.effective_rows == pytest.approx(50)
+    assert Monitor(made.without_moments()).n_rows == pytest.approx(50)
 
 
 def test_files_of_many_have_it_beside_those_of_older_ones_that_have_not(tmp_path):

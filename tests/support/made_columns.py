@@ -69,6 +69,27 @@ for name, write in (
         n_bad=ROWS // 4,
         options={**BY_KEY, "bad_rows": "skip"},
     )
+for dtype, digits in ((pa.float32(), 24), (pa.float64(), 53)):
+    for sign in (1, -1):
+        most = [float(sign * (2**digits - 1))] * ROWS
+        case(
+            f"parquet keys as the largest floats, {dtype}, {sign}",
+            parquet("a.parquet", arrow_of(press=pa.array(most, dtype))),
+            keyed(list(map(int, most))),
+            options=BY_KEY,
+        )
+        refused(
+            f"parquet keys as larger floats, {dtype}, {sign}",
+            parquet("a.parquet", arrow_of(press=pa.array([*most[1:], sign * 2.0**digits], dtype))),
+            f"row {ROWS - 1}: the key 'press' is .*, a float that other whole numbers are rounded",
+            options=BY_KEY,
+        )
+refused(
+    "json keys as larger floats",
+    put("a.jsonl", lines_of(press=[1.0] * (ROWS - 1) + [1e17])),
+    "the key 'press' is 1e.17, a float that other whole numbers are rounded to",
+    options=BY_KEY,
+)
 refused(
     "parquet keys between whole numbers",
     parquet("a.parquet", arrow_of(press=[1.5] * ROWS)),
