@@ -24,7 +24,7 @@ def takes(*table: options.Option) -> Callable[[type], type]:
         aliases = [alias for option in table for alias in option.aliases]
 
         def init(self: Any, **given: Any) -> None:
-            options.refuse_unknown(given, [*own, *more, *aliases])
+            options.refuse_unknown(given, [*list(own)[1:], *more, *aliases])
             others = {name: given.pop(name) for name in list(given) if name in own}
             rest, of_job = job_options.parted(given)
             asked = options.check(rest) | job_options.check(of_job, say=str)
