@@ -11,6 +11,10 @@ from apache_beam.ml.anomaly.specifiable import Spec, Specifiable, specifiable
 from apache_beam.pvalue import Row
 
 from streampca.records import RecordScorer
+from streampca.rows import LARGEST
+from streampca.text import nearest
+
+_OF_BEAM = ("model_id", "target", "threshold_criterion")
 
 
 class _Spec(Spec):
@@ -46,8 +50,9 @@ class PCAReconstruction(AnomalyDetector):
     Notes
     -----
     A row scores NaN until 2 (p + 1) rows have been learned, and None if it holds anything but
-    finite numbers; such rows are not learned. Beam reads and writes the detector for every row:
-    for more than a few hundred features, `LearnComponents` and `ProjectComponents` are for you.
+    finite numbers whose squares are finite; such rows are not learned. Beam reads and writes the
+    detector for every row: for more than a few hundred features, `LearnComponents` and
+    `ProjectComponents` are for you.
 
     Examples
     --------
@@ -71,6 +76,14 @@ class PCAReconstruction(AnomalyDetector):
         scale: bool = False,
         **kwargs: Any,
     ) -> None:
+        for name in kwargs:
+            if name not in _OF_BEAM:  # which Beam's own detectors pass over in silence
+                known = ("n_components", "statistic", "half_life", "features", "scale", *_OF_BEAM)
+                near = nearest(name, known)
+                hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+                raise ValueError(f"there is no parameter {name}: {hint}")
+        if features is not None:
+            features = _names_of(features)
         super().__init__(features=features, **kwargs)
         self._scorer = RecordScorer(
             {
@@ -106,11 +119,20 @@ class PCAReconstruction(AnomalyDetector):
             if isinstance(value, (bool, str, bytes)) or value is None:
                 return None
             try:
-                if not math.isfinite(value):
+                if not math.isfinite(value) or abs(value) > LARGEST:
                     return None
             except (TypeError, OverflowError):
                 return None
         return row
+
+
+def _names_of(features: Any) -> list[str]:
+    names: list[str] = [] if isinstance(features, (str, bytes)) else list(features)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"features={features!r} is not accepted: give a list of names of fields, each once"
+        )
+    return names
 
 
 def _to_spec(detector: Any) -> Spec:

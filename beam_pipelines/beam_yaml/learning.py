@@ -74,6 +74,8 @@ class LearnComponents(beam.PTransform):
             "rerun": rerun,
             "bad_rows": self._bad_rows is not None,
         }
+        if not isinstance(options or {}, Mapping):
+            raise ValueError(f"options={options!r} is not accepted: give names and values")
         more = [
             {name: asked[name] for name in ("missing", "memory", "scale") if name in asked},
             {each.name: asked[each.name] for each in job_options.TABLE if each.name in asked},
@@ -201,8 +203,16 @@ def _outputs(checkpoints: Any, bad: Any, store: str | None, bad_rows: str | None
 def _output_of(error_handling: Mapping[str, str] | None) -> str | None:
     if error_handling is None:
         return None
-    options.refuse_unknown(error_handling, ["output"])
-    return error_handling["output"]
+    if isinstance(error_handling, Mapping):
+        options.refuse_unknown(error_handling, ["output"])
+        name = error_handling.get("output")
+        # the checkpoints are "output", and bad rows of that name would be in their place
+        if isinstance(name, str) and name not in ("", "output"):
+            return name
+    raise ValueError(
+        f"error_handling={error_handling!r} is not accepted: name the output of bad rows, as "
+        "{output: bad_rows}; that of the checkpoints is output"
+    )
 
 
 def _refuse_twice(before: Mapping[str, Any], given: Mapping[str, Any]) -> None:

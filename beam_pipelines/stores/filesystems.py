@@ -112,6 +112,8 @@ def absolute(path: str) -> str:
     >>> absolute("gs://plant/store"), absolute("file:///plant/store"), absolute("/plant//store")
     ('gs://plant/store', '/plant/store', '/plant/store')
     """
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"{path!r} is no path: give a file or folder ('.' is this one) or a URI")
     path = without_file_scheme(path)
     return path if FileSystems.get_scheme(path) else os.path.abspath(os.path.expanduser(path))
 

@@ -18,6 +18,8 @@ __all__ = ["files_at", "is_store_folder"]
 
 def files_at(uri: str, filesystem: fs.FileSystem | None) -> Files:
     """On a local disk, or on whatever pyarrow knows by the URI or was set up by the caller."""
+    if not uri:  # of a variable that is not set, say: no reason to write where we happen to be
+        raise ValueError("Cannot open a store at '': give its folder ('.' is this one) or URI")
     if filesystem is not None or "://" in uri:
         from pyarrow import fs
 

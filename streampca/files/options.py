@@ -162,7 +162,8 @@ def check(given: Mapping[str, Any], *, say: Any = str) -> dict[str, Any]:
             continue
         option = _BY_NAME[name]
         if option.name in found:
-            raise ValueError(f"{say(option.name)} and {say(name)} are the same option: give one")
+            names = [say(each) for each in given if _BY_NAME[each] is option]
+            raise ValueError(f"{' and '.join(names)} are the same option: give one")
         found[option.name] = _value(option, value, say(name))
     return found
 

@@ -291,7 +291,7 @@ def test_its_scores_are_those_of_the_monitor(statistic):
         assert (ranks[45::50] < 10).all()  # the broken ones
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), "wet", 10**400])
+@pytest.mark.parametrize("value", [None, float("nan"), "wet", 10**400, 1.8e308, -1e154, 10**200])
 def test_a_row_without_numbers_has_no_score_and_teaches_nothing(value):
     detector = PCAReconstruction(1)
     for _, row in broken_rows():
@@ -306,3 +306,22 @@ def test_a_row_without_numbers_has_no_score_and_teaches_nothing(value):
 def test_an_unknown_statistic_is_named():
     with pytest.raises(ValueError, match="statistic='q'"):
         PCAReconstruction(1, statistic="q", _run_init=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"half_lif": 9}, "no parameter half_lif: did you mean half_life"),
+        ({"quiet": True}, "no parameter quiet: there are n_components"),
+        ({"features": []}, r"features=\[\] is not accepted"),
+        ({"features": "oil"}, "features='oil' is not accepted"),
+        ({"features": ["oil", "oil"]}, "is not accepted"),
+    ],
+)
+def test_parameters_that_would_be_passed_over_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        PCAReconstruction(1, _run_init=True, **given)
+
+
+def test_features_may_be_read_once():
+    assert PCAReconstruction(1, features=iter("ab"), _run_init=True)._features == ["a", "b"]

@@ -280,6 +280,36 @@ def test_options_of_the_job_are_checked(tmp_path, given, message):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("make", [LearnComponents, LearnFromFiles])
+@pytest.mark.parametrize(
+    "given", [{"output": "output"}, {"output": ""}, {"output": None}, {"output": 3}, {}, "bad"]
+)
+def test_bad_rows_are_never_an_output_in_the_place_of_another(tmp_path, make, given):
+    """Those named `output` were in the place of the checkpoints, which were lost."""
+    file = tmp_path / "rows.csv"
+    file.write_text("a,b\n1,2\n")
+    options = {"files": str(file)} if make is LearnFromFiles else {"columns": ["a", "b"]}
+    with pytest.raises(ValueError, match="error_handling=.* is not accepted"):
+        make(error_handling=given, **options)
+    assert make(error_handling={"output": "bad"}, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"store": ""}, "'' is no path"),
+        ({"store": 5}, "5 is no path"),
+        ({"resume_from": ""}, "'' is no path"),
+        ({"options": [1]}, r"options=\[1\] is not accepted"),
+        ({"features": ["a"]}, "(columns and features|features and columns) are the same"),
+        ({"whiten": True}, "there are n_components, store"),
+    ],
+)
+def test_values_of_other_kinds_are_refused_in_words(given, message):
+    with pytest.raises(ValueError, match=message):
+        LearnComponents(columns=["a", "b"], **given)
+
+
 def test_an_option_of_rows_is_given_once():
     with pytest.raises(ValueError, match="dtype is given twice"):
         LearnComponents(columns=["a", "b"], dtype="float32", options={"dtype": "float64"})

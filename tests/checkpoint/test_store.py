@@ -217,6 +217,13 @@ def test_a_store_on_another_file_system_may_not_exist_yet(tmp_path):
     assert (store.latest(), store.history(), store.keys()) == (None, [], [])
 
 
+def test_a_store_without_a_name_is_not_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="give its folder"):
+        CheckpointStore("")
+    assert CheckpointStore(".").keys() == []
+
+
 def test_a_uri_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(ValueError, match="Cannot open a store at 'gopher://x/y'"):
         CheckpointStore("gopher://x/y")
