@@ -11,14 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from extras import torch_for
 from typer.testing import CliRunner
 
 from beam_pipelines import run
+from beam_pipelines.demo import write_shuttle
 from streampca.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
@@ -88,21 +87,7 @@ def test_what_a_page_links_to_is_there(page):
 
 def test_the_commands_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    draws = np.random.default_rng(0)
-    for i, day in enumerate(("monday", "today")):
-        oil = draws.normal(size=300)
-        start = pd.Timestamp("2026-01-05", tz="UTC") + pd.Timedelta(days=i)
-        frame = pd.DataFrame(
-            {
-                "time": pd.date_range(start, periods=300, freq="5min"),
-                "press": draws.choice(["press 3", "press 4"], 300),
-                "oil": oil,
-                "air": 2 * oil + 0.1 * draws.normal(size=300),
-                "load": draws.normal(size=300),
-            }
-        )
-        (tmp_path / "plant").mkdir(exist_ok=True)
-        frame.to_parquet(tmp_path / "plant" / f"{day}.parquet")
+    write_shuttle(tmp_path / "data" / "shuttle.parquet")  # `make run` leaves it there
     text = "\n".join(
         found[3] for found in BLOCK.finditer((ROOT / "README.md").read_text()) if found[2] == "sh"
     )
