@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from streampca.checkpoint import Checkpoint, CheckpointStore, CheckpointWarning
     from streampca.estimators import StreamingPCA, StreamingReducedRankRegression, merge_all
     from streampca.estimators.bank import KeyedPCA
-    from streampca.exceptions import NotFittedError, UnknownKeyError
+    from streampca.exceptions import NotFittedError, TornError, UnknownKeyError
     from streampca.layer import NestedLinearAutoencoder, NestedMSELoss, nested_mse_loss
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NotFittedError",
     "StreamingPCA",
     "StreamingReducedRankRegression",
+    "TornError",
     "UnknownKeyError",
     "merge_all",
     "nested_mse_loss",
@@ -36,6 +37,7 @@ _WINGS = {
     "NotFittedError": "exceptions",
     "StreamingPCA": "estimators",
     "StreamingReducedRankRegression": "estimators",
+    "TornError": "exceptions",
     "UnknownKeyError": "exceptions",
     "merge_all": "estimators",
     "nested_mse_loss": "layer",

@@ -40,3 +40,18 @@ class UnknownKeyError(KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class TornError(RuntimeError):
+    """Learning was broken off in the middle, and sums may hold some rows in part.
+
+    By an interruption, or for want of memory: no number of such a model is given away.
+    """
+
+    @classmethod
+    def by(cls, what: str) -> Self:
+        """The error after learning that was broken off by this."""
+        return cls(
+            f"learning was broken off by {what}, and what is remembered may hold some rows in "
+            "part: call fit, or go on from the last checkpoint"
+        )

@@ -205,6 +205,8 @@ class StreamingPCA(Coordinates, Checkpoints, Joining):
         ValueError
             If a row cannot be used; it names the row and the feature, and nothing is learned. Or
             if all weights are zero.
+        TornError
+            If a call before was broken off (Ctrl-C, no memory) and left sums in part.
 
         Notes
         -----

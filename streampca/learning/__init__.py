@@ -1,6 +1,7 @@
 """Rows wait, are folded in, are solved; knows nothing of files, River or Beam."""
 
 from streampca.learning.answers import coordinates, log_likelihoods, rows_of
+from streampca.learning.change import Change, Unfinished
 from streampca.learning.components import (
     ComponentLearner,
     adopt,
@@ -25,6 +26,7 @@ from streampca.learning.series import Reading, read_each, reads_each
 
 __all__ = [
     "CONSTRAINTS",
+    "Change",
     "ComponentLearner",
     "Filling",
     "Gaps",
@@ -33,6 +35,7 @@ __all__ = [
     "PairLearner",
     "PairModel",
     "Reading",
+    "Unfinished",
     "add_pairs",
     "adopt",
     "check_parameters",

@@ -38,26 +38,26 @@ class RowBuffer:
         return self._n_rows - self.n_held
 
     def _grow(self, room: int) -> None:
-        X, self._X = self._X, empty((room, self._X.shape[1]), dtype_name(self._X), None)
-        self._X[: self.n_held] = X[: self.n_held]
-        if self._weights is not None:
-            weights, self._weights = self._weights, np.ones(room)
-            self._weights[: self.n_held] = weights[: self.n_held]
+        X, weights = empty((room, self._X.shape[1]), dtype_name(self._X), None), self._weights
+        X[: self.n_held] = self._X[: self.n_held]
+        if weights is not None:
+            weights = np.ones(room)
+            weights[: self.n_held] = self._weights[: self.n_held]  # type: ignore[index]
+        self._X, self._weights = X, weights
 
     def append(self, rows: Minibatch) -> None:
-        """Copy at most `n_free` rows in."""
+        """Copy at most `n_free` rows in; until the last line there are none of them."""
         stop = self.n_held + rows.X.shape[0]
         if stop > len(self._X):
             self._grow(min(self._n_rows, stop + stop // 2))
         X, place = to_numpy(rows.X), self._X[self.n_held : stop]
         for columns in column_parts(X):
             place[:, columns] = X[:, columns]
-        if rows.weights is not None:
-            if self._weights is None:
-                self._weights = np.ones(len(self._X))
-            self._weights[self.n_held : stop] = rows.weights
-        self._squares += rows.most
-        self.n_held = stop
+        if rows.weights is not None and self._weights is None:
+            self._weights = np.ones(len(self._X))
+        if self._weights is not None:
+            self._weights[self.n_held : stop] = 1.0 if rows.weights is None else rows.weights
+        self._squares, self.n_held = self._squares + rows.most, stop
 
     @property
     def held(self) -> NDArray[Any]:

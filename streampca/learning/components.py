@@ -285,7 +285,7 @@ def widened(
     components keep their loadings and their signs, and have no loadings on the new features.
     """
     with learner.lock:
-        learner.flush()
+        learner.settle()
         old, n = learner.moments, learner.n_features
         outgrown = "factored" if old.kind == "factored" else None
         wider = learner_of_components(parameters, n + len(means), old.dtype, old.device, outgrown)

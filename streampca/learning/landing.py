@@ -13,7 +13,6 @@ is the copy, not what is computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import Lane, is_tensor, streams_of, to_numpy, torch, writeable
 from streampca.learning.block import Block, Given
+from streampca.learning.waiting import Folds
 from streampca.rows import Minibatch
 
 _WORTH_WAITING = 2**20
@@ -78,17 +78,16 @@ class Landing:
     # --- rows in ---------------------------------------------------------------------------
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no rows wait, and nothing is to be said of earlier ones."""
+        return self._open.n_held == 0 and not self._waits and not self._found
+
+    @property
     def n_free(self) -> int:
         """Rows that make a minibatch complete."""
         return self._shape[0] - self._open.n_held
 
-    def add(
-        self,
-        rows: Minibatch,
-        names: Sequence[str] | None,
-        lock: AbstractContextManager[Any],
-        fold: Fold,
-    ) -> None:
+    def add(self, rows: Minibatch, names: Sequence[str] | None, to: Folds) -> None:
         """Take the rows of one call; the lock is held for a minibatch of them at a time.
 
         Raises
@@ -96,8 +95,8 @@ class Landing:
         ValueError
             If rows of earlier calls had to be left out. None of these has been taken then.
         """
-        with lock:
-            self._fold_bad(fold)
+        with to.lock, to.change:
+            self._fold_bad(to.fold_rows)
             self._complain(" Of the rows given now none has been taken: give them again.")
             self._call += 1
         X = rows.X
@@ -106,13 +105,13 @@ class Landing:
             X = torch.from_numpy(writeable(X))
         start, stop, leaving = 0, X.shape[0], None
         while start < stop:
-            with lock:
+            with to.lock, to.change:
                 piece = slice(start, min(stop, start + self.n_free))
                 given = Given(self._open.n_held, start, self._call, names)
                 w = None if rows.weights is None else rows.weights[piece]
                 leaving = self._append(X[piece], w, given) or leaving
                 if self.n_free == 0:
-                    self._close(fold)
+                    self._close(to.fold_rows)
             start = piece.stop
         if leaving is not None:
             leaving.synchronize()  # from now on the caller may write to these rows

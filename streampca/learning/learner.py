@@ -7,18 +7,18 @@ data frames, parameters' meanings, checkpoints' files, or what the model is of.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streampca.arrays import Array, as_last, as_pays, torch
+from streampca.learning.change import Changeable
 from streampca.learning.filling import has_gaps
 from streampca.learning.gaps import Gaps
 from streampca.learning.landing import Landing
-from streampca.learning.lock import Lock
 from streampca.learning.options import Resolved
 from streampca.learning.saved import Saved
 from streampca.learning.solver import M, Solver
@@ -27,7 +27,7 @@ from streampca.moments import Moments, Tally, moments_from_state
 from streampca.rows import LARGEST, Minibatch
 
 
-class Learner(Generic[M]):
+class Learner(Changeable, Generic[M]):
     """Moments, a solver, and the rows that wait for them.
 
     Parameters
@@ -50,7 +50,7 @@ class Learner(Generic[M]):
         solver: Solver[M],
         n_targets: int = 0,
     ) -> None:
-        self.lock = Lock()  # held while a minibatch is folded in, read, or copied
+        super().__init__()
         self.n_targets = n_targets
         self.n_features = moments.n_features - n_targets
         self.moments, self.solver = moments, solver
@@ -83,11 +83,9 @@ class Learner(Generic[M]):
 
     def reconfigure(self, parameters: dict[str, Any], options: Resolved, solver: Solver[M]) -> None:
         """Go on with other parameters; rows that wait are folded in first."""
-        with self.lock:
-            self.flush()
+        with self._changing():
             self._configure(parameters, options)
             self.solver = solver
-            self._solved = None
 
     # --- rows in ---------------------------------------------------------------------------
 
@@ -115,7 +113,7 @@ class Learner(Generic[M]):
         if rows.is_sparse:
             self._add_sparse(rows)
         elif self._landing is not None:
-            self._landing.add(rows, feature_names, self.lock, self.fold_rows)
+            self._landing.add(rows, feature_names, self)
         else:
             self._buffer.add(rows, self)
 
@@ -123,24 +121,38 @@ class Learner(Generic[M]):
         self.flush()
         largest = self.options.largest_sparse(rows.n_rows, rows.X.shape[1], rows.X.nnz)
         for start in range(0, rows.n_rows, largest):
-            with self.lock:
+            with self.lock, self.change:
                 self.fold_rows(rows.part(start, start + largest))
 
     def flush(self) -> None:
         """Fold in the rows that wait."""
         with self.lock:
-            if self._landing is not None:
-                self._landing.flush(self.fold_rows)
-            else:
-                self._buffer.flush(self)
+            self.change.check()
+            if self._landing is not None and not self._landing.is_idle:
+                with self.change:
+                    self._landing.flush(self.fold_rows)
+            elif not self._buffer.is_idle:
+                with self.change:
+                    self._buffer.flush(self)
 
-    def fold(self, batch: Minibatch) -> None:
-        """Learn from a minibatch at once.
-
-        For forgetting not by rows, with `decay` of the batch: call the method `decay` before, too.
-        """
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """For what changes the model; rows that wait are folded in first."""
         with self.lock:
             self.flush()
+            with self.change:
+                yield
+                self.rows_come()
+
+    def settle(self) -> None:
+        """Fold in the rows that wait; from now on reading the moments changes nothing in them."""
+        with self.lock:
+            self.flush()
+            self.moments.settle(self.change)
+
+    def fold(self, batch: Minibatch) -> None:
+        """Learn from a minibatch; where it has `decay`, call the method `decay` before, too."""
+        with self._changing():
             self.fold_rows(batch)
 
     def fold_rows(self, batch: Minibatch) -> None:
@@ -210,19 +222,15 @@ class Learner(Generic[M]):
 
     def decay(self, factor: float) -> None:
         """Forget, apart from what rows forget of those before them."""
-        with self.lock:
-            self.flush()
+        with self._changing():
             self.moments.decay(factor)
-            self._solved = None
 
     def merge(self, moments: Moments, unseen: NDArray[np.bool_] | None = None) -> None:
         """Add moments learned elsewhere; `unseen` are features that were gaps in all rows there."""
         if moments.device != self.moments.device:
             moments = moments_from_state(moments.kind, moments.state(), device=self.moments.device)
-        with self.lock:
-            self.flush()
+        with self._changing():
             self.moments = self._gaps.merged(self.moments, moments, unseen)
-            self._solved = None
 
     def taken(self) -> tuple[Moments, NDArray[np.bool_]]:
         """Copies of the moments of all rows so far, and of which features are unseen.
@@ -237,30 +245,22 @@ class Learner(Generic[M]):
                 apart = copy.copy(self)  # which is deep: see __getstate__
                 apart.flush()
                 return apart.moments, apart._gaps.unseen
+            self.change.check()
             return self.moments.copy(), self._gaps.unseen.copy()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy: what pickles this reads the arrays after the lock is gone.
-        with self.lock:
-            return copy.deepcopy({k: v for k, v in self.__dict__.items() if k != "lock"})
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self.lock = Lock()
 
     # --- the model out ------------------------------------------------------------------------
 
     def model(self) -> M:
         """The model of all rows so far, solved if anything has changed."""
         with self.lock:
-            self.flush()
+            self.settle()
             return self._model_of_moments()
 
     def _model_of_moments(self) -> M:
         if self._solved is None:
             with self._threads(as_last, self.moments.n_features):
-                self._solved = self.solver.read(self.moments, self._previous)
-            self._previous = self._solved.axes
+                solved = self.solver.read(self.moments, self._previous)
+            self._previous, self._solved = solved.axes, solved
         return self._solved
 
     @property
@@ -280,7 +280,7 @@ class Learner(Generic[M]):
     def state(self) -> dict[str, NDArray[Any]]:
         """Moments, the features unseen, the solver's state; waiting rows are folded in."""
         with self.lock:
-            self.flush()
+            self.settle()
             arrays = self.moments.state()
             arrays |= {f"solver.{k}": v for k, v in self.solver.state().items()}
             if self._gaps.unseen.any():
@@ -289,7 +289,7 @@ class Learner(Generic[M]):
 
     def restore(self, saved: Saved) -> None:
         """Go on from a checkpoint: its moments, its solver, and its model as it stands."""
-        with self.lock:
+        with self.lock, self.change:
             arrays = dict(saved.moments)
             state = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("solver.")}
             self._gaps.unseen = np.array(arrays.pop("unseen", self._gaps.unseen))

@@ -64,18 +64,18 @@ def read_each(
     """
     with learner.lock:
         learner.flush()
-        after = None
-        if reads_each(learner):
-            assert isinstance(learner.moments, DenseMoments)
-            after = after_each(learner.moments, windows, decays)
-        if after is None:
+        moments, solver = learner.moments, learner.solver
+        if not reads_each(learner):
             return []
-        solver = learner.solver
+        assert isinstance(moments, DenseMoments)
         assert isinstance(solver, ExactComponents)
-        found = []
-        for i, model in enumerate(_models(after, solver, learner.previous)):
-            found.append(Reading(model, after, i))
-        learner.has_read(found[-1].model)
+        with learner.change:
+            after = after_each(moments, windows, decays)
+            if after is None:
+                return []
+            models = _models(after, solver, learner.previous)
+            found = [Reading(model, after, i) for i, model in enumerate(models)]
+            learner.has_read(found[-1].model)
         return found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import to_numpy
 from streampca.learning.buffer import RowBuffer
+from streampca.learning.change import Change
 from streampca.learning.lock import Lock
 from streampca.moments import PART, Tally
 from streampca.rows import Minibatch
@@ -28,6 +29,7 @@ class Folds(Protocol):
     """Who takes minibatches."""
 
     lock: Lock
+    change: Change
 
     def rows_come(self) -> None:
         """Be told that there are more."""
@@ -77,6 +79,11 @@ class Waiting:
         return self._rows.n_held + (0 if self._tally is None else self._tally.n_rows)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether the next row begins a minibatch, and none are to be folded in before."""
+        return self.n_held == 0 and self._n_gone == 0
+
+    @property
     def n_free(self) -> int:
         """Rows that make the minibatch complete."""
         return self._n_rows - self._n_gone - self._rows.n_held
@@ -86,8 +93,20 @@ class Waiting:
         start, stop = 0, rows.n_rows
         while start < stop:
             with to.lock:  # not for all of them: who reads need not wait so long
+                to.change.check()
                 to.rows_come()
-                start = self._take(rows, start, stop, to)
+                if self._wait(rows, start, stop):
+                    return
+                with to.change:
+                    start = self._take(rows, start, stop, to)
+
+    def _wait(self, rows: Minibatch, start: int, stop: int) -> bool:
+        """Keep the rows from `start` on if nothing else need be done; nothing is torn by that."""
+        count = stop - start
+        if count >= self.n_free or (self._counts and (count >= self._many or not rows.equal)):
+            return False
+        self._rows.append(rows.part(start, stop))
+        return True
 
     def flush(self, to: Folds) -> None:
         """Fold in all that has come; a minibatch begins with the next row."""
@@ -165,3 +184,6 @@ class Waiting:
         tally, self._tally, self._counts = self._tally, None, False
         if tally is not None and tally.n_rows:
             to.fold_tally(tally)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_spare": None}

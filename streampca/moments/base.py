@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -227,6 +228,9 @@ class Moments(Stream):
         mean = np.array(mean, dtype="float64")
         mean[places] = self.mean
         return type(self).from_state(self.state() | second | {"mean": mean}, device=self.device)
+
+    def settle(self, change: AbstractContextManager[None]) -> None:
+        """Make, inside this, the changes in place that reading would have to make first."""
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything remembered, as numpy arrays; `moments_from_state` is the way back."""

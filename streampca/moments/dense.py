@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -74,21 +75,18 @@ class DenseMoments(Moments):
     ) -> None:
         super().__init__(n_features, center=center, dtype=dtype, device=device)
         # one of the two; on a device products cost nothing, and shapes do not change
-        self._thin: ThinScatter | None = None
+        self._thin = ThinScatter.empty(n_features) if device is None else None
         self._sum: Scatter | None = None
-        if device is None:
-            self._thin = ThinScatter.empty(n_features)
-        else:
+        if device is not None:
             self._sum = Scatter(zeros((n_features, n_features), "float64", device))
 
     def begin_with(
         self, thin: ThinScatter, mean: NDArray[np.float64] | None, pairs: Pairs, n_rows: int
     ) -> None:
         """Have seen so many rows of weight 1, of this scatter and mean (n,); no mean is a zero."""
-        self._thin, self._sum = thin, None
+        self._thin, self._sum, self.pairs = thin, None, pairs
         self._mean = self._mean if mean is None else mean
         self.n_samples, self.n_copies, self.weight = n_rows, float(n_rows), float(n_rows)
-        self.pairs = pairs
 
     # --- in which of two ways -------------------------------------------------------------
 
@@ -124,9 +122,8 @@ class DenseMoments(Moments):
     @property
     def scatter(self) -> NDArray[np.float64]:
         """All of it, (n, n) on the host; a copy."""
-        if self._thin is not None:
-            return self._thin.whole()
-        return np.array(to_numpy(self._scatter))
+        thin = self._thin
+        return np.array(to_numpy(self._scatter)) if thin is None else thin.whole()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({"_thin": None} | state)  # which the first had not
@@ -167,9 +164,7 @@ class DenseMoments(Moments):
             between = self.between(mean, m)
             own = about * m**0.5
             V = np.stack([own] if between is None else [own, between])
-        signed = V * 1.0
-        signed[:1] *= -1.0
-        self._turned_dense().add_products(products, signed, V)
+        self._turned_dense().add_products(products, np.concatenate([-V[:1], V[1:]]), V)
         self._join(mean - self._mean if self.center else None, m, Pairs.of_equal(m))
         self.n_samples += tally.n_rows
         self.n_copies += m
@@ -191,6 +186,11 @@ class DenseMoments(Moments):
             self._thin = self._thin.scaled(factor)
         else:
             self._turned_dense().scale(factor)
+
+    def settle(self, change: AbstractContextManager[None]) -> None:
+        if self._sum is not None and not self._sum.is_settled:
+            with change:
+                _ = self._sum.whole
 
     def _product(self, V: Array) -> Array:
         V = cast(V, "float64")

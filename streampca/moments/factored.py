@@ -192,10 +192,13 @@ class FactoredMoments(Moments):
         return self._full
 
     def _keep(self, result: Compressed) -> None:
-        self._directions = cast(result.kept.U, self.dtype)
-        self._eigenvalues = result.kept.s
-        self._lost = self._lost + result.lost
-        self._sketch = self._reading = None
+        kept = {
+            "_directions": cast(result.kept.U, self.dtype),
+            "_eigenvalues": result.kept.s,
+            "_lost": self._lost + result.lost,
+        }
+        # at once: readings come here, too, and may be broken off without tearing anything
+        self.__dict__ |= kept | {"_sketch": None, "_reading": None}
 
     def _read(self) -> Compressed:
         """Directions of all rows so far; the sketch goes on as if nobody had asked."""

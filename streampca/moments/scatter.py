@@ -154,6 +154,11 @@ class Scatter:
             whole *= factor
 
     @property
+    def is_settled(self) -> bool:
+        """Whether `whole` is there without changing anything."""
+        return self._mirrored and self._unit == 1.0 and not self._vectors
+
+    @property
     def whole(self) -> Array:
         """The sum so far, both triangles (n, n) float64: a view, to be changed in place."""
         self._settle()

@@ -66,10 +66,16 @@ class Tally:
         n_parts = min(n_parts, _AT_ONCE, max(1, _TOGETHER // (PART * n)))
         self._rounding = float(np.finfo(about.dtype).eps)
         self._sums, self._products = np.empty(n), np.empty((n, n))
-        self._totals = np.empty((n_parts, n), about.dtype)
-        self._parts = np.empty((n_parts, n, n), about.dtype)
-        self._room: NDArray[Any] | None = None  # for shifted rows
+        self._n_parts = n_parts
+        self._make_room()
         self.begin(about)
+
+    def _make_room(self) -> None:
+        """Memory to work in, for so many parts at once."""
+        k, n = self._n_parts, len(self._sums)
+        self._totals = np.empty((k, n), self._dtype)
+        self._parts = np.empty((k, n, n), self._dtype)
+        self._room: NDArray[Any] | None = None  # for shifted rows
 
     def begin(self, about: Stream) -> None:
         """Have seen no rows; in memory that is there, whose fresh pages would take their time."""
@@ -213,7 +219,9 @@ class Tally:
         return Z
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_room": None}
+        work = ("_totals", "_parts", "_room")
+        return {name: value for name, value in self.__dict__.items() if name not in work}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= {name: writeable(value) for name, value in state.items()}
+        self._make_room()

@@ -1,6 +1,7 @@
 """Rows that are dictionaries; knows nothing of River."""
 
-from streampca.records.buffer import Layout, too_large
+from streampca.records.buffer import too_large
+from streampca.records.layout import Layout
 from streampca.records.pca import RecordPCA, View
 from streampca.records.regression import RecordPairs
 from streampca.records.scorer import RecordScorer

@@ -9,17 +9,16 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Callable, Hashable, ItemsView, Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Hashable, ItemsView, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streampca.records.layout import Layout, Record
 from streampca.rows import LARGEST, number
 
 Float64 = NDArray[np.float64]
-Record = Mapping[Any, Any]
 
 _NOT_AS_USUAL = (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, struct.error)
 """What reading a row at full speed raises where it is not like the others."""
@@ -28,8 +27,8 @@ _NOT_AS_USUAL = (LookupError, TypeError, ValueError, ArithmeticError, RuntimeErr
 # in this module it sends the row to where it is named
 warnings.filterwarnings("error", category=np.exceptions.ComplexWarning, module=re.escape(__name__))
 
-_MADE_ANEW = ("_bytes", "_spare", "_beside_one", "_beside_one_bytes")
-"""Memory to work in, which no copy has."""
+_MADE_ANEW = ("_bytes", "_work", "_before")
+"""Memory to work in, and how to take the last row back, which no copy has."""
 
 _USUAL = LARGEST * LARGEST
 """A sum of squares below this comes from numbers that are finite and not too large."""
@@ -52,46 +51,6 @@ def _items(x: Any) -> ItemsView[Any, Any]:
     return items
 
 
-class Layout:
-    """Which feature is which column, and the fastest way from a dictionary to doubles.
-
-    Measured at 100 / 784 features: `pack_into` takes 1.2 / 8 us, `np.fromiter` 1.6 / 12,
-    assigning a list 2.3 / 19; `itemgetter` 1.3 / 14, the price of features in any order.
-    """
-
-    def __init__(self, features: tuple[Hashable, ...]) -> None:
-        self.features = features
-        self.index = {feature: i for i, feature in enumerate(features)}
-        self.n = len(features)
-        self.n_bytes = 8 * self.n
-        self.pack_into: Callable[..., None] = struct.Struct(f"{self.n}d").pack_into
-        self.values: Callable[[Record], Sequence[Any]] = (
-            itemgetter(*features) if self.n > 1 else self._few
-        )
-
-    def _few(self, x: Record) -> list[Any]:
-        return [x[feature] for feature in self.features]  # itemgetter gives no tuple here
-
-    def __reduce__(self) -> tuple[type[Layout], tuple[tuple[Hashable, ...]]]:
-        return Layout, (self.features,)  # a Struct cannot be pickled
-
-    def named(self, row: Float64) -> dict[Hashable, float]:
-        """The entries of a row (n,) by their features; those that came later are not in it."""
-        return dict(zip(self.features, row.tolist(), strict=False))
-
-    def with_features(self, new: Iterable[Hashable]) -> Layout:
-        """A layout with new features behind the others.
-
-        They are sorted, so that the order within a dictionary does not change a single bit.
-        """
-        added: list[Any] = list(new)
-        try:
-            added.sort()
-        except TypeError:
-            added.sort(key=repr)
-        return Layout(self.features + tuple(added))
-
-
 class Records:
     """A block of rows, NaN where a feature was absent.
 
@@ -105,6 +64,12 @@ class Records:
         What to do about them besides leaving them out, as the end of a sentence.
     """
 
+    layout: Layout
+    _before: tuple[int, Layout]  # the row that brought the last features, and the layout until it
+    _block: Float64  # (rows, n)
+    _bytes: memoryview  # of the same memory
+    _work: tuple[Float64, Float64, memoryview]  # a row (1, n), one and a 1 (n + 1,), its memory
+
     def __init__(
         self,
         room: Callable[[int], int],
@@ -115,17 +80,21 @@ class Records:
         self._room = room
         self._allow_missing = allow_missing
         self._advice = advice
-        self.layout = Layout(())
         self.n_held = 0
         self.n_taken = 0
-        self._place(np.empty((0, 0)))
+        self._change(Layout(()), np.empty((0, 0)), 0, (-1, Layout(())))
 
-    def _place(self, block: Float64) -> None:
-        self._block = block
-        self._bytes = block.data.cast("B") if block.size else memoryview(b"")
-        self._spare = np.empty((1, self.layout.n))
-        self._beside_one = np.ones(self.layout.n + 1)
-        self._beside_one_bytes = self._beside_one.data
+    def _change(
+        self, layout: Layout, block: Float64, n_held: int, before: tuple[int, Layout]
+    ) -> None:
+        """Take over all of this at once: whoever is broken off has done all of it, or nothing."""
+        held = block.data.cast("B") if block.size else memoryview(b"")
+        spare, beside_one = np.empty((1, layout.n)), np.ones(layout.n + 1)
+        work = spare, beside_one, beside_one.data
+        # not by way of __dict__, which would make all attributes slower from then on
+        self.layout, self._block, self._bytes, self._work, self._before, self.n_held = (
+            layout, block, held, work, before, n_held,
+        )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in _MADE_ANEW}
@@ -136,7 +105,7 @@ class Records:
         self.__dict__ |= state
         block = np.zeros((rows, held.shape[1]))
         block[: self.n_held] = held
-        self._place(block)
+        self._change(self.layout, block, self.n_held, (-1, self.layout))
 
     @property
     def is_full(self) -> bool:
@@ -178,46 +147,62 @@ class Records:
                 values[feature] = read
         if not values:
             return False  # nothing was observed
-        self.make_known(values)
-        row = self._block[self.n_held]
+        layout, block = self._with_room_for(values)
+        row = block[self.n_held]
         row[:] = np.nan
         for feature, read in values.items():
-            row[self.layout.index[feature]] = read
-        self.n_held += 1
+            row[layout.index[feature]] = read
+        self._keep(1, layout, block)
         return self.n_held == len(self._block)
 
     def extend(self, X: Float64, features: Sequence[Hashable]) -> int:
         """Copy in as many of the rows (m, k) of checked numbers as there is room for; how many."""
-        self.make_known(f for j, f in enumerate(features) if not np.isnan(X[:, j]).all())
-        count = min(len(X), len(self._block) - self.n_held)
-        self._block[self.n_held : self.n_held + count] = self.aligned(X[:count], features)
-        self.n_held += count
+        there = [f for j, f in enumerate(features) if not np.isnan(X[:, j]).all()]
+        layout, block = self._with_room_for(there)
+        count = min(len(X), len(block) - self.n_held)
+        block[self.n_held : self.n_held + count] = self._aligned(X[:count], features, layout)
+        self._keep(count, layout, block)
         return count
 
-    def make_known(self, features: Iterable[Hashable]) -> None:
-        """Add columns for features not seen before; rows that wait did not have them."""
-        new = [feature for feature in features if feature not in self.layout.index]
-        if not new:
+    def _keep(self, count: int, layout: Layout, block: Float64) -> None:
+        """Have so many rows more, which stand in the block already."""
+        if block is self._block:
+            self.n_held += count
             return
+        before = self.n_taken + self.n_held, self.layout
+        if layout is self.layout:
+            before = self._before
+        self._change(layout, block, self.n_held + count, before)
+
+    def _with_room_for(self, features: Iterable[Hashable]) -> tuple[Layout, Float64]:
+        """A layout with these features, and a block with room for rows of it.
+
+        Rows that wait did not have the new ones. The block is full if whoever was to take its rows
+        was broken off.
+        """
+        new = [feature for feature in features if feature not in self.layout.index]
+        if not new and not self.is_full:
+            return self.layout, self._block
         for feature in new:
             if feature != feature:  # one NaN is not another: each row would bring a new feature
                 raise ValueError(f"a feature is named {feature!r}, which is no name: rename it")
-        self.layout = self.layout.with_features(new)
-        rows = max(self._room(self.layout.n), self.n_held + 1)
-        block = np.zeros((rows, self.layout.n))
+        layout = self.layout.with_features(new) if new else self.layout
+        rows = max(self._room(layout.n), self.n_held + 1)
+        block = np.zeros((rows, layout.n))
         held = self._block[: self.n_held]
         block[: self.n_held, : held.shape[1]] = held
         block[: self.n_held, held.shape[1] :] = np.nan
-        self._place(block)
+        return layout, block
 
-    def drop_last(self, layout: Layout) -> None:
-        """Take the last row back, and features that came with it: `layout` was that before it."""
-        self.n_held -= 1
-        if layout is not self.layout:
-            block = np.zeros((len(self._block), layout.n))
-            block[: self.n_held] = self._block[: self.n_held, : layout.n]
-            self.layout = layout
-            self._place(block)
+    def drop_last(self) -> None:
+        """Take the last row back, and features that came with it."""
+        n_held, (row, layout) = self.n_held - 1, self._before
+        if row != self.n_taken + n_held:
+            self.n_held = n_held
+            return
+        block = np.zeros((len(self._block), layout.n))
+        block[:n_held] = self._block[:n_held, : layout.n]
+        self._change(layout, block, n_held, (-1, layout))
 
     # --- out -----------------------------------------------------------------------------------
 
@@ -238,7 +223,7 @@ class Records:
         ValueError
             If a value is no number; it names the feature.
         """
-        layout, spare = self.layout, self._spare[0]
+        layout, spare = self.layout, self._work[0][0]
         try:
             if len(x) == n == layout.n:
                 layout.pack_into(spare.data, 0, *layout.values(x))
@@ -264,19 +249,23 @@ class Records:
         try:
             if len(x) != layout.n or W.shape[1] != layout.n + 1:
                 return None
-            layout.pack_into(self._beside_one_bytes, 0, *layout.values(x))
+            layout.pack_into(self._work[2], 0, *layout.values(x))
         except _NOT_AS_USUAL:
             return None
-        products: list[float] = W.dot(self._beside_one).tolist()
+        products: list[float] = W.dot(self._work[1]).tolist()
         return products if -LARGEST < products.pop() < LARGEST else None
 
     def aligned(self, X: Float64, features: Sequence[Hashable]) -> Float64:
         """Rows (m, k) of some features as rows (m, n) of all, NaN where there are none."""
-        index = self.layout.index
-        if tuple(features) == self.layout.features:
+        return self._aligned(X, features, self.layout)
+
+    @staticmethod
+    def _aligned(X: Float64, features: Sequence[Hashable], layout: Layout) -> Float64:
+        index = layout.index
+        if tuple(features) == layout.features:
             return X
         known = [(index[f], j) for j, f in enumerate(features) if f in index]
-        aligned = np.full((len(X), self.layout.n), np.nan)
+        aligned = np.full((len(X), layout.n), np.nan)
         aligned[:, [i for i, _ in known]] = X[:, [j for _, j in known]]
         return aligned
 

@@ -31,9 +31,10 @@ class Clock:
     Examples
     --------
     >>> clock = Clock(dt.timedelta(minutes=1))
-    >>> for second in (0, 60, 30):
-    ...     clock.append([clock.read(dt.datetime(2026, 1, 1, 0, second // 60, second % 60))])
-    >>> since, rows = clock.take()  # what is left of earlier rows, and of each of these
+    >>> for row, second in enumerate((0, 60, 30)):
+    ...     at = dt.datetime(2026, 1, 1, 0, second // 60, second % 60)
+    ...     clock.note(row, [clock.read(at)])
+    >>> since, rows = clock.take(3)  # what is left of earlier rows, and of each of these
     >>> since, rows.round(2).tolist()
     (1.0, [0.5, 1.0, 0.71])
     """
@@ -75,13 +76,16 @@ class Clock:
             raise ValueError(f"t has {len(seconds)} times for {n_rows} rows: give one for each")
         return seconds
 
-    def append(self, seconds: Iterable[float]) -> None:
-        """Note the times of rows that have been kept."""
-        self._waiting += seconds
+    def note(self, row: int, seconds: Iterable[float]) -> None:
+        """Note the times of rows to come, from this one of those that wait on.
 
-    def take(self) -> tuple[float, Float64]:
+        Rows that do not come after all leave their times to the next ones.
+        """
+        self._waiting[row:] = seconds
+
+    def take(self, n_rows: int) -> tuple[float, Float64]:
         """How much is remembered of the rows before, and of each that waits; then none wait."""
-        times = np.asarray(self._waiting)
+        times = np.asarray(self._waiting[:n_rows])
         self._waiting = []
         before = self._latest
         self._latest = latest = float(times.max() if before is None else max(before, times.max()))

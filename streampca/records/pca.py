@@ -17,13 +17,15 @@ from streampca.estimators import StreamingPCA
 from streampca.learning import (
     ComponentLearner,
     Model,
+    Unfinished,
     check_parameters,
     learner_of_components,
     resolve_parameters,
     widened,
 )
-from streampca.records.buffer import Record, Records
+from streampca.records.buffer import Records
 from streampca.records.clock import Clock, next_solve
+from streampca.records.layout import Record
 from streampca.rows import Minibatch
 
 Float64 = NDArray[np.float64]
@@ -128,10 +130,8 @@ class RecordPCA:
         if self._clock is None:
             full = self.records.append(x)
         else:
-            seconds, held = self._clock.read(t), self.records.n_held
+            self._clock.note(self.records.n_held, [self._clock.read(t)])
             full = self.records.append(x)
-            if self.records.n_held > held:  # something was observed
-                self._clock.append([seconds])
         if full:
             self.fold()
 
@@ -144,9 +144,9 @@ class RecordPCA:
         values = values[observed]
         start = 0
         while start < len(values):
-            stop = start + self.records.extend(values[start:], features)
             if self._clock is not None and seconds is not None:
-                self._clock.append(seconds[start:stop].tolist())
+                self._clock.note(self.records.n_held, seconds[start:].tolist())
+            stop = start + self.records.extend(values[start:], features)
             if self.records.is_full:
                 self.fold()
             start = stop
@@ -155,8 +155,18 @@ class RecordPCA:
         """Hand the rows that wait to the learner."""
         if self.records.n_held == 0:
             return
-        n = self.records.layout.n
-        X = self.records.take()
+        records: Any
+        records, self.records = self.records, Unfinished()  # type: ignore[assignment]
+        try:
+            self._fold(records)
+        except ValueError:  # rows that are refused
+            self.records = records
+            raise
+        self.records = records
+
+    def _fold(self, records: Records) -> None:
+        n = records.layout.n
+        X = records.take()
         if self._learner is None:
             self._learner = learner_of_components(self._for_width(n), n, "float64", None)
         elif n > self._learner.n_features:
@@ -164,7 +174,7 @@ class RecordPCA:
             self._learner = widened(self._learner, self._for_width(n), means)
         remembered = None
         if self._clock is not None:
-            since, remembered = self._clock.take()
+            since, remembered = self._clock.take(len(X))
             self._learner.decay(since)
         # who hands over row after row works on one core, often beside others that do the same:
         # there, BLAS threads that wait for each other made a minibatch take ten times as long

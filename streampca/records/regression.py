@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
 from streampca.estimators import StreamingReducedRankRegression
-from streampca.learning import PairModel
-from streampca.records.buffer import Record, Records
+from streampca.learning import PairModel, Unfinished
+from streampca.records.buffer import Records
 from streampca.records.clock import next_solve
+from streampca.records.layout import Record
 from streampca.rows import read_weights
 
 Float64 = NDArray[np.float64]
@@ -62,22 +63,40 @@ class RecordPairs:
             read_weights([w], 1)
         if w == 0.0:  # as if absent, whatever its features are called
             return
-        before = self.inputs.layout
+        if self.inputs.n_held != len(self._weights):
+            self._drop_half()
         self.inputs.append(x)
         try:
             self.targets.append(y)
         except ValueError as error:
-            self.inputs.drop_last(before)
+            self.inputs.drop_last()
             raise ValueError(f"targets: {error}") from error
         self._weights.append(w)
         if self.inputs.is_full:
             self.fold()
 
+    def _drop_half(self) -> None:
+        """Take back the rows of a call that was broken off: its weight comes last."""
+        for records in (self.inputs, self.targets):
+            if records.n_held > len(self._weights):
+                records.drop_last()
+
     def fold(self) -> None:
         """Hand the rows that wait to the estimator."""
+        self._drop_half()
         if self.inputs.n_held == 0:
             return
-        X, Y, weights = self.inputs.take(), self.targets.take(), np.array(self._weights, float)
+        inputs: Any
+        inputs, self.inputs = self.inputs, Unfinished()  # type: ignore[assignment]
+        try:
+            self._fold(inputs)
+        except ValueError:  # rows that are refused
+            self.inputs = inputs
+            raise
+        self.inputs = inputs
+
+    def _fold(self, inputs: Records) -> None:
+        X, Y, weights = inputs.take(), self.targets.take(), np.array(self._weights, float)
         self._weights.clear()
         old = self._regression
         X = _filled(X, np.zeros(0) if old is None else old.mean_)
@@ -94,6 +113,10 @@ class RecordPairs:
         equal = bool((weights == 1.0).all())
         with one_thread():  # as for components
             self._regression.partial_fit(X, Y, sample_weight=None if equal else weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._drop_half()
+        return self.__dict__
 
     # --- using -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from streampca.monitor import Gaps, Statistics
-from streampca.records.buffer import Record
+from streampca.records.layout import Record
 from streampca.records.pca import RecordPCA, View
 
 _STATISTICS = ("both", "spe", "t2")

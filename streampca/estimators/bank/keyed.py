@@ -134,9 +134,9 @@ class KeyedPCA(Models):
         """
         if not isinstance(other, KeyedPCA):
             raise TypeError(f"merge takes a KeyedPCA, not {type(other).__name__}")
-        theirs = other._bank
-        if theirs is None:
+        if other._bank is None:
             return self
+        theirs = other._begun
         refuse_other_names("feature", self._feature_names, other._feature_names)
         if self._bank is None:
             self._start(theirs.n_features, theirs.dtype, other._feature_names)
@@ -149,26 +149,28 @@ class KeyedPCA(Models):
                 )
         if not np.isfinite(8 * (ours.bound + theirs.bound)):
             raise ValueError("the sums of squares of both together may be too large for a float")
-        for key, model in list(other._models.items()):
-            moments: Moments = theirs.load(model)
-            unseen = other._gaps.of(model)
-            if key in self._models:
-                gaps = Gaps(ours.n_features)
-                gaps.unseen = self._gaps.of(self._models[key])
-                own = ours.load(self._models[key])
-                moments, unseen = gaps.merged(own, moments, unseen), gaps.unseen
-            self._replace(key, moments, unseen)
+        with self._change:
+            for key, model in list(other._models.items()):
+                moments: Moments = theirs.load(model)
+                unseen = other._gaps.of(model)
+                if key in self._models:
+                    gaps = Gaps(ours.n_features)
+                    gaps.unseen = self._gaps.of(self._models[key])
+                    own = ours.load(self._models[key])
+                    moments, unseen = gaps.merged(own, moments, unseen), gaps.unseen
+                self._put(key, moments, unseen, ours)
         return self
 
     def __delitem__(self, key: Key) -> None:
         """Forget a key; its memory is used for the next one."""
-        (model,) = self._numbers([key])
-        self._begun.clear(int(model))
-        self._gaps.put(int(model), np.zeros(self.n_features_in_, bool))
-        del self._models[key]
-        self._spare.append(int(model))
-        self._changed(np.array([model]))
-        self._solved.forget(np.array([model]))
+        (model,), bank = self._numbers([key]), self._begun
+        with self._change:
+            bank.clear(int(model))
+            self._gaps.put(int(model), np.zeros(bank.n_features, bool))
+            del self._models[key]
+            self._spare.append(int(model))
+            self._changed(np.array([model]))
+            self._solved.forget(np.array([model]))
 
     # --- answers --------------------------------------------------------------------------------
 
@@ -212,7 +214,10 @@ class KeyedPCA(Models):
 
     def keys(self) -> KeysView[Key]:
         """The keys, in the order of their first rows."""
-        models: dict[Key, int] = {} if self._bank is None else self._models
+        models: dict[Key, int] = {}
+        if self._bank is not None:
+            self._change.check()
+            models = self._models
         return models.keys()
 
     @property

@@ -82,10 +82,11 @@ class Solved:
         have, need = len(self.totals), self._bank.n_models
         if need > have:
             more = max(need, have + have // 8) - have
-            for name, value in vars(self).items():
-                if isinstance(value, np.ndarray):
-                    room = np.zeros((more, *value.shape[1:]), value.dtype)
-                    setattr(self, name, np.concatenate([value, room]))
+            self.__dict__ |= {  # at once: a reading that is broken off leaves them in step
+                name: np.concatenate([value, np.zeros((more, *value.shape[1:]), value.dtype)])
+                for name, value in vars(self).items()
+                if isinstance(value, np.ndarray)
+            }
 
     def _solve(self, models: Models) -> None:
         bank, p = self._bank, self.components.shape[1]

@@ -23,6 +23,7 @@ from streampca.estimators.pca import StreamingPCA
 from streampca.estimators.shared import refuse_other_names
 from streampca.exceptions import NotFittedError, UnknownKeyError
 from streampca.learning import (
+    Change,
     ComponentLearner,
     check_parameters,
     learner_of_components,
@@ -53,6 +54,13 @@ class Models(Parameters):
     missing: str
     dtype: str | None
 
+    _change: Change  # entered while anything below is between two states
+    _used: dict[str, Any]
+    _solved: Solved
+    _gaps: ManyGaps
+    _models: dict[Key, int]
+    _spare: list[int]  # numbers of models whose keys have been deleted
+    _learners: dict[Key, ComponentLearner]
     _bank: MomentsBank | None = None
     _feature_names: tuple[str, ...] | None = None
 
@@ -77,19 +85,25 @@ class Models(Parameters):
                 "components; give a whole number, or None for all"
             )
         options = resolve_parameters(parameters, n_features)
-        self._used = {name: parameters[name] for name in SHARED}
-        self._bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
-        self._solved = Solved(self._bank, options.n_components, scaled=parameters["scale"])
-        self._gaps = ManyGaps(self._bank, self._solved)
-        self._models: dict[Key, int] = {}
-        self._spare: list[int] = []  # numbers of models whose keys have been deleted
-        self._learners: dict[Key, ComponentLearner] = {}
-        self._feature_names = names
+        bank = MomentsBank(n_features, center=parameters["center"], dtype=dtype)
+        solved = Solved(bank, options.n_components, scaled=parameters["scale"])
+        self.__dict__ |= {
+            "_change": Change(),
+            "_used": {name: parameters[name] for name in SHARED},
+            "_bank": bank,
+            "_solved": solved,
+            "_gaps": ManyGaps(bank, solved),
+            "_models": {},
+            "_spare": [],
+            "_learners": {},
+            "_feature_names": names,
+        }
 
     @property
     def _begun(self) -> MomentsBank:
         if self._bank is None:
             raise NotFittedError.of(self)
+        self._change.check()
         return self._bank
 
     # --- rows -----------------------------------------------------------------------------------
@@ -136,23 +150,28 @@ class Models(Parameters):
             self._start(rows.X.shape[1], self.dtype or dtype_name(rows.X), rows.names)
         elif self._feature_names is None:
             self._feature_names = rows.names
+        bank = self._begun
+        with self._change:
+            self._fold(rows, bank)
+
+    def _fold(self, rows: Rows, bank: MomentsBank) -> None:
         refuse_changes(self._used, {name: getattr(self, name) for name in SHARED}, _CHANGEABLE)
         models = np.array([self._models.get(key, -1) for key in rows.keys], np.int64)
         new = np.flatnonzero(models < 0)
-        models[new] = self._numbers_of_new(len(new))
-        options = resolve_parameters(self._single, self._begun.n_features)
+        models[new] = self._numbers_of_new(len(new), bank)
+        options = resolve_parameters(self._single, bank.n_features)
         gaps = self._gaps if self.missing == "impute" else None
-        kept = Kept(self._begun, self._solved, gaps)
+        kept = Kept(bank, self._solved, gaps)
         kept = learn(kept, models, rows, options.forgetting, options.largest)
         self._bank, self._solved = kept.bank, kept.solved
         self._gaps = self._gaps if kept.gaps is None else kept.gaps
         self._entered({rows.keys[i]: int(models[i]) for i in new})
         self._changed(models)
 
-    def _numbers_of_new(self, count: int) -> list[int]:
+    def _numbers_of_new(self, count: int, bank: MomentsBank) -> list[int]:
         """Numbers of models for new keys; nothing is changed."""
         again = self._spare[-count:] if count else []
-        first = self._begun.n_models
+        first = bank.n_models
         return [*again, *range(first, first + count - len(again))]
 
     def _entered(self, models: dict[Key, int]) -> None:
@@ -174,8 +193,9 @@ class Models(Parameters):
         if factors.ndim and len(first) < len(keys):
             raise ValueError("a key is given twice: give one factor for each")
         if self._bank is not None and len(models):
-            self._bank.decay(models, factors[first] if factors.ndim else float(factors))
-            self._changed(models)
+            with self._change:
+                self._bank.decay(models, factors[first] if factors.ndim else float(factors))
+                self._changed(models)
 
     def _changed(self, models: NDArray[np.int64]) -> None:
         self._solved.outdate(models)
@@ -191,7 +211,10 @@ class Models(Parameters):
         UnknownKeyError
             If one has none.
         """
-        known: dict[Any, int] = {} if self._bank is None else self._models
+        known: dict[Any, int] = {}
+        if self._bank is not None:
+            self._change.check()
+            known = self._models
         found = []
         for key in keys:
             if isinstance(key, bool | float) or key not in known:
@@ -213,6 +236,7 @@ class Models(Parameters):
 
     def _one(self, model: int) -> One:
         """What is read of one model, with its moments."""
+        self._change.check()
         one, unseen = self._solved.one(model), self._gaps.of(model)
         return one._replace(moments=one.moments | {"unseen": unseen}) if unseen.any() else one
 
@@ -223,22 +247,27 @@ class Models(Parameters):
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
         bank, unseen = self._begun, self._gaps.of(int(model))
         before = bank.load(int(model))
-        bank.clear(int(model))
-        try:
-            self._learn(rows)
-        except ValueError:
-            bank.store(int(model), before)
-            self._gaps.put(int(model), unseen)
-            raise
-        self._solved.forget(np.array([model]))
+        with self._change:
+            bank.clear(int(model))
+            try:
+                self._fold(rows, bank)
+            except ValueError:
+                bank.store(int(model), before)
+                self._gaps.put(int(model), unseen)
+                raise
+            self._solved.forget(np.array([model]))
 
     def _replace(self, key: Key, moments: Moments, unseen: NDArray[np.bool_]) -> None:
         """Moments of a key, which may be new, and what no row of it has had."""
-        assert isinstance(moments, DenseMoments)
         bank = self._begun
+        with self._change:
+            self._put(key, moments, unseen, bank)
+
+    def _put(self, key: Key, moments: Moments, unseen: NDArray[Any], bank: MomentsBank) -> None:
+        assert isinstance(moments, DenseMoments)
         model = self._models.get(key)
         if model is None:
-            (model,) = self._numbers_of_new(1)
+            (model,) = self._numbers_of_new(1, bank)
             bank.grow(max(0, model + 1 - bank.n_models))
             self._entered({key: model})
         bank.store(model, moments)
