@@ -156,8 +156,9 @@ def _check_features(source: Source, found: Layout, chosen: Sequence[str]) -> Non
             example = found.texts[name]
             if is_time(example):
                 hint = "name it with --timestamp-column, or leave it out with --exclude"
-            what = f"{'times' if is_time(example) else 'text'}, such as {example!r}"
-            raise ValueError(f"{source.name}: column {name!r} holds {what}, not numbers; {hint}")
+            what = f"{'times' if is_time(example) else 'text'}, such as {cells.short(example)}"
+            column = cells.short(name)
+            raise ValueError(f"{source.name}: column {column} holds {what}, not numbers; {hint}")
         if kind is None or cells.is_number(kind):
             continue
         if not cells.is_vector(kind):

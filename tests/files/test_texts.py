@@ -183,6 +183,17 @@ def test_a_column_of_texts_is_not_made_one_of_gaps(tmp_path):
         list(read(str(path), na=["*"], missing="impute"))
 
 
+def test_what_is_long_is_cut_in_the_message(tmp_path):
+    """A file whose cells stand between spaces is one column, and its name a complete row."""
+    lines = [" ".join(["0.25"] * 52), *[" ".join([f"{i}.5"] * 52) for i in range(9)]]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="holds text, such as '0.5 ") as error:
+        list(read(tmp_path / "a.csv"))
+    said = str(error.value).replace(str(tmp_path), "")
+    assert len(said) < 250
+    assert said.count("...") == 2
+
+
 @pytest.mark.parametrize("name", ["oil", "oil, hot"])
 def test_decimal_commas_of_one_column_are_told(tmp_path, name):
     X = np.random.default_rng(0).normal(size=(9, 1)).round(3)
