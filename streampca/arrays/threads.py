@@ -59,14 +59,14 @@ class _Limits:
         self._lock = threading.Lock()
         self._inside: list[int] = []
         self._before: list[int] = []
-        self._now: list[int] = []
+        self._now: list[int] | None = []
 
     def enter(self, limit: int) -> None:
         with self._lock:
-            if not self._inside:
+            if not self._inside and self._now is not None:
                 self._before = self._now = [blas.num_threads for blas in _blas()]
-            self._inside.append(limit)
-            self._set_to(min(self._inside))
+            self._set_to(min([limit, *self._inside]))
+            self._inside.append(limit)  # last: who is broken off before does not leave
 
     def leave(self, limit: int) -> None:
         with self._lock:
@@ -76,6 +76,7 @@ class _Limits:
     def _set_to(self, limit: int) -> None:
         numbers = [min(number, limit) for number in self._before]
         if numbers != self._now:
+            self._now = None  # who is broken off leaves any: the next one sets them
             for blas, number in zip(_blas(), numbers, strict=True):
                 blas.set_num_threads(number)
             self._now = numbers

@@ -26,6 +26,27 @@ def _two_threads():
         yield
 
 
+def test_a_number_whose_setting_was_broken_off_is_set_by_the_next(monkeypatch):
+    class Library:
+        num_threads, breaks = 4, True
+
+        def set_num_threads(self, number):
+            self.num_threads = number
+            if self.breaks:
+                self.breaks = False
+                raise KeyboardInterrupt
+
+    library = Library()
+    monkeypatch.setattr(threads, "_blas", lambda: [library])
+    limits = threads._Limits()
+    with pytest.raises(KeyboardInterrupt):
+        limits.enter(1)
+    limits.enter(2)
+    assert library.num_threads == 2
+    limits.leave(2)
+    assert library.num_threads == 4
+
+
 def test_one_inside_and_as_before_outside():
     with one_thread():
         assert numbers() == {1}

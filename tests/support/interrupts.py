@@ -1,7 +1,8 @@
 """Break a call off anywhere: an exception at one of the lines of this package that it runs through.
 
 Signals raise between bytecodes, so a test that draws the line sees what Ctrl-C may do. Lines with
-`with` are passed over: leaving one is reported as a line, too, where no signal is looked at.
+`with` are passed over: leaving one is reported as a line, too, where no signal is looked at. So is
+what counts threads of the BLAS, which belong to the process, and so to the tests after this one.
 """
 
 import linecache
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import streampca
+from streampca.arrays import threads
 
 _HOME = str(Path(streampca.__file__).parent)
 BREAKS = (KeyboardInterrupt, SystemExit, MemoryError)
@@ -29,7 +31,8 @@ class Lines:
         sys.settrace(self._before)
 
     def _call(self, frame, event, arg):
-        return self._line if frame.f_code.co_filename.startswith(_HOME) else None
+        file = frame.f_code.co_filename
+        return self._line if file.startswith(_HOME) and file != threads.__file__ else None
 
     def _line(self, frame, event, arg):
         if event == "line":
