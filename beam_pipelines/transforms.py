@@ -43,6 +43,7 @@ from beam_pipelines.rows import (
     ReadBlocks,
     RowReader,
     TimedBlocks,
+    also_at_the_end,
     at_the_end,
     early_trigger,
     is_foreign,
@@ -265,10 +266,12 @@ class LearnComponents(beam.PTransform):
     def _first_windowing(self, windowing: Any, unending: bool) -> Any:
         """The windows in which rows are grouped."""
         early = self._asked.early_every
-        if unending:
-            trigger = windowing.triggerfn if early is None else early_trigger(early)
-        else:
+        if not unending or windowing.windowfn.is_merging():
             trigger = at_the_end(windowing.triggerfn)
+        elif early is None:
+            trigger = also_at_the_end(windowing.triggerfn)
+        else:
+            trigger = early_trigger(early)
         return Windowing(
             slots(windowing.windowfn) if self._asked.carry else windowing.windowfn,
             trigger,

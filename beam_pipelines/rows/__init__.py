@@ -24,6 +24,7 @@ from beam_pipelines.rows.places import Place, PlacedSum
 from beam_pipelines.rows.windows import (
     LAST_OF_ALL,
     Span,
+    also_at_the_end,
     at_the_end,
     covering,
     early_trigger,
@@ -48,6 +49,7 @@ __all__ = [
     "RowReader",
     "Span",
     "TimedBlocks",
+    "also_at_the_end",
     "at_the_end",
     "covering",
     "early_trigger",

@@ -70,12 +70,19 @@ def early_trigger(every: float) -> TriggerFn:
 
 
 def at_the_end(trigger: TriggerFn) -> TriggerFn:
-    """Panes of bounded input: one, at the window's end, whatever the trigger of its rows says.
+    """Panes at a window's end, and of late rows, whatever the trigger of the rows says.
 
-    It would count blocks, of which there may be too few, and FnApiRunner has no clock for others.
+    Of bounded input, where it would count blocks, of which there may be too few, and FnApiRunner
+    has no clock for others; of sessions, whose early panes lie in windows that are none later.
     """
     plain = isinstance(trigger, DefaultTrigger)
     return trigger if plain else AfterWatermark(late=AfterCount(1))
+
+
+def also_at_the_end(trigger: TriggerFn) -> TriggerFn:
+    """The panes of a trigger, and one at a window's end: one that counts may wait for ever."""
+    known = isinstance(trigger, DefaultTrigger | AfterWatermark)
+    return trigger if known else AfterWatermark(early=trigger, late=AfterCount(1))
 
 
 def is_foreign(windowfn: WindowFn) -> bool:
