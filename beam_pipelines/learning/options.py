@@ -213,7 +213,7 @@ def _store(resume_from: Any) -> str | None:
         raise ValueError(
             f"resume_from={resume_from!r} is not accepted: give the folder or URI of a store"
         )
-    return absolute(os.fspath(resume_from))
+    return absolute(resume_from)
 
 
 def _features(features: Any) -> list[str] | int | None:

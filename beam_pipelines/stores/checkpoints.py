@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -76,9 +77,9 @@ class WriteCheckpoints(beam.PTransform):
     3
     """
 
-    def __init__(self, uri: str, *, together: bool = True) -> None:
+    def __init__(self, uri: str | os.PathLike[str], *, together: bool = True) -> None:
         super().__init__()
-        self._uri = absolute(str(uri))
+        self._uri = absolute(uri)
         self._together = together
 
     def expand(self, checkpoints: Any) -> Any:
@@ -124,9 +125,15 @@ class ReadCheckpoints(beam.PTransform):
     (4, Checkpoint(key=4, window_end=1970-01-01T00:01:00Z, sequence=0, 3 rows, 1 of 3))
     """
 
-    def __init__(self, pattern: str, *, moments: bool = True, unreadable: bool = False) -> None:
+    def __init__(
+        self,
+        pattern: str | os.PathLike[str],
+        *,
+        moments: bool = True,
+        unreadable: bool = False,
+    ) -> None:
         super().__init__()
-        self._pattern = absolute(str(pattern))
+        self._pattern = absolute(pattern)
         self._moments = moments
         self._unreadable = unreadable
 

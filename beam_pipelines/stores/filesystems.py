@@ -104,7 +104,7 @@ def without_file_scheme(uri: str) -> str:
     return url2pathname(urlsplit(uri).path)
 
 
-def absolute(path: str) -> str:
+def absolute(path: str | os.PathLike[str]) -> str:
     """Return a path as workers need it, whose working directory is another; a URI as it is.
 
     Examples
@@ -112,9 +112,10 @@ def absolute(path: str) -> str:
     >>> absolute("gs://plant/store"), absolute("file:///plant/store"), absolute("/plant//store")
     ('gs://plant/store', '/plant/store', '/plant/store')
     """
-    if not isinstance(path, str) or not path:
+    found = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(found, str) or not found:
         raise ValueError(f"{path!r} is no path: give a file or folder ('.' is this one) or a URI")
-    path = without_file_scheme(path)
+    path = without_file_scheme(found)
     return path if FileSystems.get_scheme(path) else os.path.abspath(os.path.expanduser(path))
 
 

@@ -11,7 +11,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from reruns import content, write
 
-from beam_pipelines import run
+from beam_pipelines import ReadCheckpoints, WriteCheckpoints, run
 from beam_pipelines.run import arguments as arguments_of
 from beam_pipelines.run import submission
 from beam_pipelines.stores import absolute
@@ -82,6 +82,15 @@ def test_relative_paths_are_those_of_who_submits(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "elsewhere")
     for path in ("gs://bucket/store", "/plant/store"):
         assert absolute(path) == path
+    assert absolute(Path("store")) == str(tmp_path / "elsewhere" / "store")
+
+
+@pytest.mark.parametrize("place", ["", None, 3, b"store"])
+@pytest.mark.parametrize("step", [WriteCheckpoints, ReadCheckpoints])
+def test_what_is_no_path_is_no_store_in_the_working_folder(step, place):
+    """Such as a variable of the environment that is not set."""
+    with pytest.raises(ValueError, match="is no path"):
+        step(place)
 
 
 @pytest.mark.engines
