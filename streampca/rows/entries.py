@@ -94,10 +94,11 @@ def _sentence(where: str, value: float, largest: float, sparse: bool) -> str:
     if np.isinf(value):
         return f"{where}, or was too large for a float: leave the row out or rescale it"
     if abs(value) > largest:
-        if largest < LARGEST and abs(value) <= LARGEST:
+        if largest not in (LARGEST, _MOST["float32"]):
             return (
                 f"{where}: entries above {largest:.0e} cannot be squared and summed beside weights "
-                "as large as those given; divide all weights by the largest, or leave the row out"
+                "as large as those given; divide all weights by the largest, leave the row out or "
+                "rescale the feature"
             )
         return (
             f"{where}: entries above {largest:.0e} cannot be squared and summed here; leave the "

@@ -47,8 +47,8 @@ def test_more_features_take_longer(n, p, m, more):
     q = directions(n, p)
     for memory in ("dense", "factored") if q < n else ("dense",):
         wider = prices_of.seconds_a_row(memory, n + more, q, m)
-        # from 129 features on sums of one triangle wait: rows that come one by one gain 1 %
-        assert wider > 0.99 * prices_of.seconds_a_row(memory, n, q, m)
+        # from 129 features on sums of one triangle wait: rows that come one by one gain 1.2 %
+        assert wider > 0.985 * prices_of.seconds_a_row(memory, n, q, m)
 
 
 @given(kinds, features, components, st.integers(1, 5000))
@@ -218,7 +218,7 @@ def test_the_table_of_defaults_is_what_resolve_gives():
 
 def test_the_page_about_choosing_says_where_the_defaults_change():
     text = " ".join((DOCS / "choosing.md").read_text().split())
-    assert '"auto" is dense up to 1,024 features' in text
+    assert '"auto" is dense - up to 1,024 features' in text
     assert "up to 4,096 features (128 MiB) where it takes at most five times as long" in text
     assert chosen(1024, n_components=1).memory == "dense"
     assert chosen(1600, n_components=10).memory == "factored"

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pytest
+from extras import torch_for
 from interrupts import BREAKS, broken_off, count_lines
 from oracle import batch_covariance
 
@@ -136,7 +137,7 @@ def draws(rng, n_lines, count):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", torch_for(KINDS, lambda kind: "solver" in KINDS[kind][0]))
 def test_learning_that_is_broken_off(kind, call):
     case, change = Case(kind, len(call)), CALLS[call]
     if call == "merge" and kind == "minibatch":
@@ -165,7 +166,7 @@ def test_learning_that_is_broken_off(kind, call):
 
 
 @pytest.mark.parametrize("reading", READINGS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", torch_for(KINDS, lambda kind: "solver" in KINDS[kind][0]))
 def test_readings_that_are_broken_off_tear_nothing_that_they_need_not_change(kind, reading):
     case, read, later = Case(kind, 7), READINGS[reading], None
     if reading == "part" and case.parameters.get("solver"):

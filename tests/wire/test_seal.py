@@ -120,8 +120,8 @@ def test_the_schema_is_checked_before_the_body_is_read():
 
 
 def test_a_newer_schema_says_to_upgrade():
-    newer = BATCH.replace_schema_metadata({VERSION_KEY: b"3"})
-    with pytest.raises(WireError, match="schema 3, newer than 2.*upgrade streampca"):
+    newer = BATCH.replace_schema_metadata({VERSION_KEY: b"4"})
+    with pytest.raises(WireError, match="schema 4, newer than 3.*upgrade streampca"):
         unseal(seal(newer), accept)
 
 
