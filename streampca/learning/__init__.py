@@ -1,7 +1,7 @@
 """Rows wait, are folded in, are solved; knows nothing of files, River or Beam."""
 
 from streampca.learning.answers import coordinates, log_likelihoods, rows_of
-from streampca.learning.change import Change, Unfinished
+from streampca.learning.change import Change, unfinished
 from streampca.learning.components import (
     ComponentLearner,
     adopt,
@@ -35,7 +35,6 @@ __all__ = [
     "PairLearner",
     "PairModel",
     "Reading",
-    "Unfinished",
     "add_pairs",
     "adopt",
     "check_parameters",
@@ -50,5 +49,6 @@ __all__ = [
     "remembered",
     "resolve_parameters",
     "rows_of",
+    "unfinished",
     "widened",
 ]

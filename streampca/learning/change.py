@@ -7,6 +7,8 @@ models. This does not know what is changed.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from streampca.exceptions import TornError
 from streampca.learning.lock import Lock
 
-__all__ = ["Change", "Changeable", "Unfinished"]
+__all__ = ["Change", "Changeable", "unfinished"]
 
 
 class Change:
@@ -67,7 +69,7 @@ class Change:
         return type(self), ()
 
 
-class Unfinished:
+class _Unfinished:
     """Stands where something is while that is changed: if the change is broken off, it says so."""
 
     def __getattr__(self, name: str) -> Any:
@@ -75,6 +77,22 @@ class Unfinished:
 
     def __reduce__(self) -> Any:
         raise TornError.by("an error")
+
+
+@contextmanager
+def unfinished(owner: Any, name: str) -> Iterator[Any]:
+    """What an attribute holds, to be changed; nobody has it meanwhile, or once that is broken off.
+
+    A ValueError, as of rows that are refused, leaves it there.
+    """
+    held = getattr(owner, name)
+    setattr(owner, name, _Unfinished())
+    try:
+        yield held
+    except ValueError:
+        setattr(owner, name, held)
+        raise
+    setattr(owner, name, held)
 
 
 class Changeable:

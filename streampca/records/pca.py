@@ -17,10 +17,10 @@ from streampca.estimators import StreamingPCA
 from streampca.learning import (
     ComponentLearner,
     Model,
-    Unfinished,
     check_parameters,
     learner_of_components,
     resolve_parameters,
+    unfinished,
     widened,
 )
 from streampca.records.buffer import Records
@@ -155,14 +155,8 @@ class RecordPCA:
         """Hand the rows that wait to the learner."""
         if self.records.n_held == 0:
             return
-        records: Any
-        records, self.records = self.records, Unfinished()  # type: ignore[assignment]
-        try:
+        with unfinished(self, "records") as records:
             self._fold(records)
-        except ValueError:  # rows that are refused
-            self.records = records
-            raise
-        self.records = records
 
     def _fold(self, records: Records) -> None:
         n = records.layout.n

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streampca.arrays import one_thread
 from streampca.estimators import StreamingReducedRankRegression
-from streampca.learning import PairModel, Unfinished
+from streampca.learning import PairModel, unfinished
 from streampca.records.buffer import Records
 from streampca.records.clock import next_solve
 from streampca.records.layout import Record
@@ -86,14 +86,8 @@ class RecordPairs:
         self._drop_half()
         if self.inputs.n_held == 0:
             return
-        inputs: Any
-        inputs, self.inputs = self.inputs, Unfinished()  # type: ignore[assignment]
-        try:
+        with unfinished(self, "inputs") as inputs:
             self._fold(inputs)
-        except ValueError:  # rows that are refused
-            self.inputs = inputs
-            raise
-        self.inputs = inputs
 
     def _fold(self, inputs: Records) -> None:
         X, Y, weights = inputs.take(), self.targets.take(), np.array(self._weights, float)
